@@ -1,0 +1,109 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "fastdllm/error.h"
+#include "fastdllm/events.h"
+#include "fastdllm/options.h"
+
+namespace fdllm {
+
+struct ChatMessage {
+  std::string role;  ///< "system", "user" or "assistant"
+  std::string content;
+};
+
+/// One thing to generate.
+struct GenerateRequest {
+  std::vector<std::int32_t> prompt_ids;
+  GenerateOptions options;
+};
+
+/// What is known about a model before anything runs.
+struct ModelInfo {
+  std::string path, family, format;
+  std::string backend;  ///< e.g. "cpu avx512bf16, 2 threads"
+  std::string chat_template;
+  std::int64_t hidden = 0, layers = 0, heads = 0, kv_heads = 0, head_dim = 0, ffn = 0, vocab = 0;
+  std::int64_t tokenizer_vocab = 0, max_positions = 0, parameters = 0;
+  bool tied_embeddings = false, qkv_bias = false;
+  std::int32_t logit_shift = 0, mask_token = -1;
+  std::vector<std::int32_t> end_tokens;
+  std::vector<std::string> rules;
+  std::vector<std::pair<std::string, std::int64_t>> stored_dtypes;  ///< "BF16" -> tensors
+  std::uint64_t weight_bytes = 0;   ///< packed, at the engine's weight type
+};
+
+/// Bytes that a canvas of `canvas_length` tokens and `requests` live requests need.
+struct MemoryEstimate {
+  std::uint64_t weights = 0, kv = 0, buffers = 0;
+  std::uint64_t total() const { return weights + kv + buffers; }
+};
+
+/// A loaded model with its tokenizer. Not thread-safe: one thread calls generate() at a time (it
+/// uses all of the engine's threads itself).
+class Engine {
+ public:
+  /// Loads a checkpoint folder. Throws Error.
+  static Engine load(const std::filesystem::path& model, const EngineOptions& options = {});
+  /// What load() would load, without packing any weight.
+  static ModelInfo inspect(const std::filesystem::path& model, const EngineOptions& options = {});
+  static MemoryEstimate estimate(const std::filesystem::path& model, const EngineOptions& options,
+                                 std::int64_t canvas_length, std::int64_t requests);
+
+  Engine(Engine&&) noexcept;
+  Engine& operator=(Engine&&) noexcept;
+  ~Engine();
+
+  const ModelInfo& info() const;
+
+  /// Called after every forward of every request; return false to cancel that request.
+  using StepCallback = std::function<bool(const StepEvent&)>;
+  /// Called as soon as a request has ended (requests end in any order).
+  using ResultCallback = std::function<void(std::size_t request, const GenerateResult&)>;
+
+  /// Throws what generate() would find wrong with a request's options or prompt.
+  void validate(const GenerateRequest& request) const;
+
+  /// Generates all requests in one step loop, batching their forwards; results in the order of
+  /// `requests`. A request's result never depends on the others. A request that fails ends only
+  /// itself (finish_reason kError); invalid ones are reported the same way.
+  std::vector<GenerateResult> generate(std::span<const GenerateRequest> requests,
+                                       const StepCallback& on_step = {},
+                                       const ResultCallback& on_result = {});
+
+  /// Token ids of a text; texts of special tokens become those tokens.
+  std::vector<std::int32_t> tokenize(std::string_view text) const;
+  /// Text of token ids. Bytes that are no valid UTF-8 become U+FFFD.
+  std::string detokenize(std::span<const std::int32_t> ids, bool skip_special = true) const;
+  /// The bytes of one token, which may be part of a character.
+  std::string token_bytes(std::int32_t id) const;
+  bool is_special(std::int32_t id) const;
+  /// The prompt text of a conversation by the model's chat template, ready to be tokenized.
+  std::string apply_chat_template(std::span<const ChatMessage> messages,
+                                  bool add_generation_prompt = true) const;
+  bool has_chat_template() const;
+
+  /// Logits [query rows, vocab] of one forward in the model's own (unshifted) order: for checks
+  /// only. First runs the whole of `canvas`, then, where `window` is not empty, `window_canvas`'s
+  /// rows [window.first, window.second) on top of the K/V rows [0, attend_end) of the first run.
+  std::vector<float> logits(std::span<const std::int32_t> canvas);
+  std::vector<float> window_logits(std::span<const std::int32_t> canvas,
+                                   std::span<const std::int32_t> window_canvas,
+                                   std::pair<std::int32_t, std::int32_t> window,
+                                   std::int32_t attend_end);
+
+ private:
+  struct Impl;
+  explicit Engine(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace fdllm

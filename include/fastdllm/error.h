@@ -1,0 +1,30 @@
+#pragma once
+#include <stdexcept>
+#include <string>
+
+namespace fdllm {
+
+/// What kind of thing went wrong; the command line maps it to an exit code, a server to a status.
+enum class ErrorCode {
+  kInvalidArgument,  ///< an option, request or prompt that contradicts itself or the model
+  kNotFound,         ///< a file or tensor that isn't there
+  kCorruptFile,      ///< a checkpoint, tokenizer or trace whose content is damaged or hostile
+  kUnsupported,      ///< well-formed, but something this engine does not do
+  kOutOfMemory,      ///< the estimate (or the allocation) exceeds what the machine has
+  kNumeric,          ///< NaN or infinity where a number was expected
+  kCancelled,        ///< the caller asked for it
+  kInternal,         ///< a broken invariant: a bug in this engine
+};
+
+/// The only exception type that leaves this library. The message says where (file or option), which
+/// field, what was expected, what was found and, where possible, what to do.
+class Error : public std::runtime_error {
+ public:
+  Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+  ErrorCode code() const noexcept { return code_; }
+
+ private:
+  ErrorCode code_;
+};
+
+}  // namespace fdllm

@@ -1,0 +1,48 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace fdllm {
+
+struct TokenEvent {
+  std::int32_t position = 0;  ///< canvas position, counted from the prompt's first token
+  std::int32_t token = -1;
+  double confidence = 0;
+};
+
+/// One forward of one request and what it committed.
+struct StepEvent {
+  std::size_t request = 0;  ///< index into the batch
+  std::int32_t step = 0;    ///< 0-based number of this forward within the request
+  std::int32_t block = 0;
+  std::int32_t query_begin = 0;  ///< rows fed to the model: [query_begin, query_end)
+  std::int32_t query_end = 0;
+  std::vector<TokenEvent> committed;    ///< in order of commitment
+  std::vector<TokenEvent> provisional;  ///< scored, but left masked
+  std::int32_t masked = 0;              ///< masked positions left on the whole canvas
+};
+
+enum class FinishReason : std::uint8_t {
+  kStop,       ///< an end token or a stop string
+  kLength,     ///< the canvas is full
+  kCancelled,  ///< the step callback said so
+  kError,      ///< see GenerateResult::error
+};
+
+struct GenerateResult {
+  std::vector<std::int32_t> prompt_ids;
+  /// The canvas after the prompt; positions that were never committed (after an early stop) hold
+  /// the mask token.
+  std::vector<std::int32_t> output_ids;
+  std::vector<std::int32_t> ids;  ///< output_ids cut before the first end token or stop string
+  std::string text;               ///< text of ids without special tokens
+  FinishReason finish_reason = FinishReason::kLength;
+  std::string error;                  ///< empty unless kError
+  std::int64_t refresh_forwards = 0;  ///< forwards over the whole canvas
+  std::int64_t window_forwards = 0;   ///< all others
+  double seconds = 0;  ///< from generate() (arrival) to this request's last token
+};
+
+}  // namespace fdllm

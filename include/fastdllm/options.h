@@ -1,0 +1,88 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fdllm {
+
+/// Which K/V are reused between the steps of a block (paper section 3.2).
+enum class CacheKind : std::uint8_t {
+  kNone,    ///< every step is a forward of the whole canvas
+  kPrefix,  ///< K/V of everything before the block are kept; block and suffix are recomputed
+  kDual,    ///< K/V of prefix and suffix are kept; only the block is recomputed (DualCache)
+};
+
+/// Where LLaDA's confidence comes from.
+enum class Remasking : std::uint8_t {
+  kLowConfidence,  ///< the softmax probability of the chosen token
+  kRandom,         ///< a uniform random number
+};
+
+enum class WeightType : std::uint8_t { kBF16, kF32 };
+
+/// How an Engine is made.
+struct EngineOptions {
+  std::string device = "cpu";
+  std::string isa = "auto";  ///< auto | scalar | avx2 | avx512vnni | avx512bf16
+  WeightType weights = WeightType::kBF16;
+  int threads = 0;  ///< 0: one per physical core
+  /// Rows that one forward may hold: the plans of the live requests are batched, oldest first, up
+  /// to this many (a plan that is larger runs alone).
+  std::int64_t row_budget = 2048;
+  /// Bytes that weights, K/V and buffers may take; 0: what the machine has available.
+  std::uint64_t memory_limit = 0;
+};
+
+/// How one request is decoded. The defaults are the paper's (LLaDA: dual cache, threshold 0.9;
+/// Dream: dual cache, confidence_threshold 0.9).
+struct GenerateOptions {
+  std::int32_t gen_length = 128;            ///< masked positions after the prompt
+  std::optional<std::int32_t> block_length; ///< default 32 (uncached Dream: the whole canvas)
+  CacheKind cache = CacheKind::kDual;
+
+  // LLaDA: at most one of the three; none given means threshold 0.9.
+  std::optional<std::int32_t> steps;  ///< fixed quota: steps in all, shared equally by the blocks
+  std::optional<double> threshold;    ///< commit every token whose confidence reaches it
+  std::optional<double> factor;       ///< commit by the paper's factor rule
+
+  /// Dream: origin | maskgit_plus | topk_margin | entropy | confidence_threshold.
+  std::optional<std::string> alg;
+  double alg_temp = 0;  ///< Dream: > 0 draws the positions from softmax(confidence / alg_temp)
+
+  Remasking remasking = Remasking::kLowConfidence;
+  double temperature = 0;
+  double top_p = 1;
+  std::int32_t top_k = 0;
+  double cfg_scale = 0;  ///< LLaDA: classifier-free guidance, cache none only
+  std::uint64_t seed = 0;
+
+  /// Stop when no mask precedes the first committed end token of the answer: exact for the text
+  /// before it. false: fill the whole canvas, as the reference does.
+  bool eos_stop = true;
+  std::vector<std::string> stop;  ///< stop strings; the text is cut before the first of them
+  /// true: without the reference's quirks (Dream's unconditional first token of a block, the
+  /// factor walk's failing last token). See docs/decoding.md.
+  bool correct = false;
+};
+
+/// An option of GenerateOptions as data, so that the command line, JSONL files and a server offer
+/// the same options under the same names.
+struct GenerateOption {
+  enum class Kind : std::uint8_t { kInteger, kNumber, kFlag, kText, kTexts };
+  std::string_view name;     ///< long name, with dashes: "gen-length"
+  Kind kind;
+  std::string_view value_name;  ///< for help: "N", "none|prefix|dual"
+  std::string_view help;
+  /// Parses and stores; throws kInvalidArgument naming the option and what it takes. kFlag takes
+  /// "true" or "false". kTexts appends.
+  void (*set)(GenerateOptions&, std::string_view value);
+};
+
+/// All of them, in the order of the help.
+const std::vector<GenerateOption>& generate_options();
+/// The option called `name` (dashes or underscores), or nullptr.
+const GenerateOption* find_generate_option(std::string_view name);
+
+}  // namespace fdllm

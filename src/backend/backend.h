@@ -1,0 +1,156 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "backend/score.h"
+#include "base/dtype.h"
+#include "base/range.h"
+
+namespace fdllm {
+
+/// Arithmetic of a model (docs/design.md). kF32: everything f32, K/V too. kBF16: GEMM inputs
+/// (weights and activations), K, V and attention weights rounded to bf16 on every instruction set;
+/// residual stream, norms, accumulators, softmax statistics and scores in f32.
+enum class ComputeType : std::uint8_t { kF32, kBF16 };
+
+/// f32 values in device memory. Only a back end looks inside.
+class Buffer {
+ public:
+  virtual ~Buffer() = default;
+  virtual std::int64_t size() const = 0;  ///< elements
+};
+
+/// A weight matrix W [out, in] with an optional bias [out], packed for the back end's kernels.
+class Matrix {
+ public:
+  virtual ~Matrix() = default;
+  virtual std::int64_t out_features() const = 0;
+  virtual std::int64_t in_features() const = 0;
+  virtual std::size_t bytes() const = 0;
+};
+
+/// Token embeddings, read where they are stored.
+class EmbeddingTable {
+ public:
+  virtual ~EmbeddingTable() = default;
+};
+
+/// K (after RoPE) and V of one request: `length` rows in each of `layers` layers. The length is
+/// known when a request starts, so it is one contiguous slab.
+class KvSlab {
+ public:
+  virtual ~KvSlab() = default;
+  virtual std::int64_t length() const = 0;
+  virtual std::size_t bytes() const = 0;
+};
+
+struct KvShape {
+  std::int64_t layers, kv_heads, head_dim, length;
+};
+
+/// A stored matrix [rows, columns], row-major; `bias` is empty or has `rows` elements.
+struct StoredMatrix {
+  std::span<const std::byte> data;
+  DType dtype = DType::kF32;
+  std::int64_t rows = 0;
+  std::int64_t columns = 0;
+  std::span<const std::byte> bias = {};
+  DType bias_dtype = DType::kF32;
+};
+
+/// The rows of a ragged batch that belong to one request (sequence); never padded.
+struct SequenceRows {
+  KvSlab* kv = nullptr;
+  Range rows;                              ///< rows of the batch
+  std::span<const std::int32_t> positions; ///< [rows] canvas position = K/V row of each, ascending
+  std::span<const Range> attend;           ///< K/V rows that each of them attends
+};
+
+/// Attention geometry; also the layout of a projection row: [q: heads * head_dim | k: kv_heads *
+/// head_dim | v: kv_heads * head_dim].
+struct AttentionShape {
+  std::int64_t heads, kv_heads, head_dim;
+  std::int64_t row() const { return (heads + 2 * kv_heads) * head_dim; }
+};
+
+/// A row for the head: hidden row `row` of x, `unconditional_row` too where cfg_scale > 0.
+struct HeadRow {
+  std::int32_t row = 0;
+  std::int32_t unconditional_row = -1;
+  ScoreRequest request;
+};
+
+/// The coarse operations that a transformer needs. T = rows in this forward, D = hidden, F = FFN,
+/// V = vocabulary. All activations are f32 row-major buffers. Every result depends only on its own
+/// row's inputs: never on the other rows, their number, or the thread count (bit for bit).
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  virtual std::string description() const = 0;  ///< e.g. "cpu avx512bf16, 2 threads"
+  virtual ComputeType compute_type() const = 0;
+
+  virtual std::unique_ptr<Buffer> allocate(std::int64_t elements) = 0;
+  /// Copies host values (norm weights, RoPE tables) to the device.
+  virtual std::unique_ptr<Buffer> upload(std::span<const float> values) = 0;
+  /// Packs `parts` stacked along the output axis: [sum of rows, columns]. All have equal columns.
+  virtual std::unique_ptr<Matrix> pack(std::span<const StoredMatrix> parts) = 0;
+  /// Bytes that pack() will take: for estimates before loading.
+  virtual std::size_t packed_bytes(std::int64_t rows, std::int64_t columns) const = 0;
+  /// `table.data` must stay valid as long as the result.
+  virtual std::unique_ptr<EmbeddingTable> embedding(const StoredMatrix& table) = 0;
+  virtual std::unique_ptr<KvSlab> allocate_kv(const KvShape& shape) = 0;
+  virtual std::size_t kv_bytes(const KvShape& shape) const = 0;
+
+  /// x[t] = table[tokens[t]]; x [T, D].
+  virtual void embed(const EmbeddingTable& table, std::span<const std::int32_t> tokens,
+                     Buffer& x) = 0;
+  /// out[t] = x[t] * rsqrt(mean(x[t]^2) + eps) * weight; x, out [rows, D], weight [D].
+  virtual void rms_norm(const Buffer& x, const Buffer& weight, float eps, std::int64_t rows,
+                        Buffer& out) = 0;
+  /// y = x W^T (+ bias); x [rows, in], y [rows, out].
+  virtual void linear(const Matrix& weight, const Buffer& x, std::int64_t rows, Buffer& y) = 0;
+  /// y += x W^T (+ bias): the projections that end in the residual stream.
+  virtual void linear_add(const Matrix& weight, const Buffer& x, std::int64_t rows, Buffer& y) = 0;
+  /// RoPE in the half-split form (dims i and i + head_dim/2 are paired) on q and k of every row of
+  /// qkv [T, shape.row()], at the rows' positions; q is rotated in place, k and v are stored into
+  /// the sequences' slabs at `layer`. cos, sin [max position + 1, head_dim / 2].
+  virtual void rope_store(Buffer& qkv, const AttentionShape& shape, const Buffer& cos,
+                          const Buffer& sin, std::span<const SequenceRows> sequences,
+                          std::int64_t layer) = 0;
+  /// out[t, h] = softmax(q[t, h] . K^T / sqrt(head_dim)) V over the K/V rows that t's sequence
+  /// attends; kv head = h / (heads / kv_heads). qkv as rope_store left it; out [T, heads * head_dim].
+  virtual void attention(const Buffer& qkv, const AttentionShape& shape,
+                         std::span<const SequenceRows> sequences, std::int64_t layer,
+                         Buffer& out) = 0;
+  /// out[t] = silu(gate_up[t, :F]) * gate_up[t, F:]; gate_up [rows, 2 F], out [rows, F].
+  virtual void swiglu(const Buffer& gate_up, std::int64_t rows, std::int64_t ffn, Buffer& out) = 0;
+  /// out[i] = x[rows[i]]; columns = D.
+  virtual void gather(const Buffer& x, std::span<const std::int32_t> rows, std::int64_t columns,
+                      Buffer& out) = 0;
+  /// The fused head: logits l = x W^T of the named rows (after the final norm) reduced to a Score
+  /// each; a [rows, V] buffer never exists, except that rows with top_p or top_k use bounded
+  /// scratch of at most 16 rows at a time.
+  virtual void head_scores(const Matrix& head, const Buffer& x, std::span<const HeadRow> rows,
+                           std::span<Score> scores) = 0;
+  /// The logits themselves [rows, V], for `verify --logits` only: rows 0 .. rows - 1 of x.
+  virtual void head_logits(const Matrix& head, const Buffer& x, std::int64_t rows,
+                           std::span<float> logits) = 0;
+};
+
+struct BackendOptions {
+  std::string device = "cpu";  ///< a name of the registry
+  ComputeType compute_type = ComputeType::kBF16;
+  std::string isa = "auto";  ///< auto | scalar | avx2 | avx512vnni | avx512bf16
+  int threads = 0;           ///< 0: one per physical core
+};
+
+/// Makes the back end `options.device`; kInvalidArgument or kUnsupported naming the known ones, the
+/// instruction set that is missing, and so on. Adding one is a line in registry.cpp.
+std::unique_ptr<Backend> make_backend(const BackendOptions& options);
+
+}  // namespace fdllm

@@ -1,0 +1,74 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "formats/checkpoint.h"
+
+namespace fdllm {
+
+/// The shape and traits of a model, read from a checkpoint by its family.
+struct ModelConfig {
+  std::string family;  ///< "llada", "dream"
+  std::int64_t hidden = 0;
+  std::int64_t layers = 0;
+  std::int64_t heads = 0;
+  std::int64_t kv_heads = 0;
+  std::int64_t head_dim = 0;  ///< even
+  std::int64_t ffn = 0;
+  std::int64_t vocab = 0;  ///< rows of the embedding and of the head that are used
+  std::int64_t max_positions = 0;
+  float rms_eps = 1e-5f;
+  double rope_theta = 10000.0;
+  bool tied_embeddings = false;  ///< the head is the embedding
+  bool qkv_bias = false;
+  /// Token j is predicted by the hidden state of j - logit_shift (Dream: 1), row 0 by itself.
+  std::int32_t logit_shift = 0;
+
+  std::int32_t mask_token = -1;
+  /// Tokens that end an answer (end of text, end of turn), from generation_config / config.
+  std::vector<std::int32_t> end_tokens;
+
+  /// The unmask rules that the family's reference has (names of decode/unmask/registry.h); the
+  /// first is the default.
+  std::vector<std::string> rules;
+};
+
+/// The names of a layer's tensors, "{}" standing for the layer's number.
+struct TensorNames {
+  std::string_view embedding, final_norm, head;
+  std::string_view attention_norm, q, k, v, attention_out;
+  std::string_view ffn_norm, gate, up, down;
+  std::string_view q_bias, k_bias, v_bias;
+};
+
+/// A model family is data: how to recognise it, read its configuration and name its tensors.
+struct Family {
+  std::string_view name;
+  bool (*matches)(const Checkpoint&);
+  ModelConfig (*read_config)(const Checkpoint&);
+  TensorNames safetensors_names;
+};
+
+/// All families; a new one is a file in families/ and a line in families.cpp.
+std::span<const Family> families();
+/// The family that recognises the checkpoint; kUnsupported naming what was found and what is known.
+const Family& family_of(const Checkpoint& checkpoint);
+
+/// Views of all the tensors of a model, with dtypes and shapes checked against the configuration.
+struct LayerTensors {
+  const TensorView *attention_norm, *q, *k, *v, *attention_out, *ffn_norm, *gate, *up, *down;
+  const TensorView *q_bias = nullptr, *k_bias = nullptr, *v_bias = nullptr;
+};
+struct ModelTensors {
+  const TensorView* embedding;  ///< [>= vocab, hidden]
+  const TensorView* final_norm;
+  const TensorView* head;  ///< = embedding where tied
+  std::vector<LayerTensors> layers;
+  std::int64_t parameters = 0;
+};
+ModelTensors resolve_tensors(const Checkpoint& checkpoint, const Family& family,
+                             const ModelConfig& config);
+
+}  // namespace fdllm
