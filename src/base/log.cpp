@@ -1,0 +1,31 @@
+#include "base/log.h"
+
+#include <mutex>
+
+namespace fdllm {
+namespace {
+
+struct SinkHolder {
+  std::mutex mutex;
+  LogSink sink;
+};
+
+// A function-local static, so that a sink can be set from static initialisers of other files.
+SinkHolder& holder() {
+  static SinkHolder instance;
+  return instance;
+}
+
+}  // namespace
+
+void set_log_sink(LogSink sink) {
+  const std::lock_guard lock(holder().mutex);
+  holder().sink = std::move(sink);
+}
+
+void log_message(LogLevel level, std::string_view message) {
+  const std::lock_guard lock(holder().mutex);
+  if (holder().sink) holder().sink(level, message);
+}
+
+}  // namespace fdllm

@@ -1,0 +1,33 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace fdllm {
+
+enum class LogLevel : std::uint8_t { kInfo, kWarning };
+
+/// Receives every message of the library, from any thread, one call at a time. It must not log.
+using LogSink = std::function<void(LogLevel, std::string_view message)>;
+
+/// Replaces the process-wide sink. The library never prints: without a sink (the default, or an
+/// empty function) messages are discarded.
+void set_log_sink(LogSink sink);
+
+void log_message(LogLevel level, std::string_view message);
+
+template <typename... Args>
+void log_info(fmt::format_string<Args...> format, Args&&... args) {
+  log_message(LogLevel::kInfo, fmt::format(format, std::forward<Args>(args)...));
+}
+
+template <typename... Args>
+void log_warning(fmt::format_string<Args...> format, Args&&... args) {
+  log_message(LogLevel::kWarning, fmt::format(format, std::forward<Args>(args)...));
+}
+
+}  // namespace fdllm

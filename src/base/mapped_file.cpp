@@ -1,0 +1,83 @@
+#include "base/mapped_file.h"
+
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/check.h"
+
+namespace fdllm {
+namespace {
+
+class Descriptor {
+ public:
+  explicit Descriptor(int value) : value_(value) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
+    if (value_ >= 0) ::close(value_);
+  }
+  int value() const { return value_; }
+
+ private:
+  int value_;
+};
+
+std::string system_text(int error) {
+  return std::generic_category().message(error);
+}
+
+}  // namespace
+
+MappedFile MappedFile::open(const std::filesystem::path& path) {
+  // O_NONBLOCK: opening a pipe must not wait for a writer.
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (file.value() < 0) {
+    const int error = errno;
+    if (error == ENOENT || error == ENOTDIR) {
+      fail(ErrorCode::kNotFound, "{}: no such file", path.string());
+    }
+    fail(ErrorCode::kNotFound, "{}: can't be opened: {}", path.string(), system_text(error));
+  }
+  struct stat status {};
+  if (::fstat(file.value(), &status) != 0) {
+    fail(ErrorCode::kNotFound, "{}: can't be read: {}", path.string(), system_text(errno));
+  }
+  if (!S_ISREG(status.st_mode)) {
+    fail(ErrorCode::kInvalidArgument, "{}: expected a file, found {}", path.string(),
+         S_ISDIR(status.st_mode) ? "a directory" : "something else (a pipe or a device)");
+  }
+  if (status.st_size == 0) {
+    fail(ErrorCode::kCorruptFile, "{}: the file is empty; was its download cut off?",
+         path.string());
+  }
+  const auto size = static_cast<std::size_t>(status.st_size);
+  void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.value(), 0);
+  if (address == MAP_FAILED) {
+    fail(ErrorCode::kOutOfMemory, "{}: can't map {} bytes: {}", path.string(), size,
+         system_text(errno));
+  }
+  return MappedFile({static_cast<const std::byte*>(address), size});
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(bytes_, other.bytes_);
+  return *this;
+}
+
+MappedFile::~MappedFile() {
+  if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+}
+
+std::string_view MappedFile::text() const {
+  return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()};
+}
+
+}  // namespace fdllm
