@@ -31,6 +31,8 @@ struct EngineOptions {
   /// Rows that one forward may hold: the plans of the live requests are batched, oldest first, up
   /// to this many (a plan that is larger runs alone).
   std::int64_t row_budget = 2048;
+  /// Requests that hold K/V at once; the others wait.
+  std::int32_t max_live_requests = 64;
   /// Bytes that weights, K/V and buffers may take; 0: what the machine has available.
   std::uint64_t memory_limit = 0;
 };

@@ -1,0 +1,318 @@
+#include "fastdllm/engine.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+
+#include "backend/backend.h"
+#include "base/check.h"
+#include "base/system_memory.h"
+#include "decode/decoder.h"
+#include "engine/answer.h"
+#include "engine/step_loop.h"
+#include "formats/checkpoint.h"
+#include "model/config.h"
+#include "model/transformer.h"
+#include "text/chat_template.h"
+#include "text/tokenizer.h"
+
+namespace fdllm {
+namespace {
+
+/// All of a checkpoint but its packed weights.
+struct OpenModel {
+  std::unique_ptr<Checkpoint> checkpoint;
+  const Family* family = nullptr;
+  ModelConfig config;
+  ModelTensors tensors;
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::optional<ChatTemplate> chat_template;
+  std::unique_ptr<Backend> backend;
+  ModelInfo info;
+};
+
+void add_end_tokens_of_family(OpenModel& model) {
+  for (const std::string_view text : model.family->end_token_texts) {
+    const std::optional<std::int32_t> id = model.tokenizer->find(text);
+    if (!id || *id >= model.config.vocab) continue;
+    auto& end_tokens = model.config.end_tokens;
+    if (std::find(end_tokens.begin(), end_tokens.end(), *id) == end_tokens.end()) {
+      end_tokens.push_back(*id);
+    }
+  }
+}
+
+ModelInfo describe(const OpenModel& model) {
+  const ModelConfig& config = model.config;
+  ModelInfo info;
+  info.path = model.checkpoint->path().string();
+  info.family = config.family;
+  info.format = std::string(model.checkpoint->format());
+  info.backend = model.backend->description();
+  if (model.chat_template) info.chat_template = model.chat_template->source();
+  info.hidden = config.hidden;
+  info.layers = config.layers;
+  info.heads = config.heads;
+  info.kv_heads = config.kv_heads;
+  info.head_dim = config.head_dim;
+  info.ffn = config.ffn;
+  info.vocab = config.vocab;
+  info.tokenizer_vocab = model.tokenizer->vocab_size();
+  info.max_positions = config.max_positions;
+  info.parameters = model.tensors.parameters;
+  info.tied_embeddings = config.tied_embeddings;
+  info.qkv_bias = config.qkv_bias;
+  info.logit_shift = config.logit_shift;
+  info.mask_token = config.mask_token;
+  info.end_tokens = config.end_tokens;
+  info.rules = config.rules;
+  info.weight_bytes = Transformer::packed_bytes(*model.backend, config);
+  std::map<std::string, std::int64_t> dtypes;
+  for (const std::string& name : model.checkpoint->names()) {
+    if (const TensorView* tensor = model.checkpoint->find(name)) ++dtypes[name_of(tensor->dtype)];
+  }
+  info.stored_dtypes.assign(dtypes.begin(), dtypes.end());
+  return info;
+}
+
+OpenModel open_model(const std::filesystem::path& path, const EngineOptions& options) {
+  OpenModel model;
+  model.backend = make_backend(
+      {options.device,
+       options.weights == WeightType::kF32 ? ComputeType::kF32 : ComputeType::kBF16, options.isa,
+       options.threads});
+  model.checkpoint = open_checkpoint(path);
+  model.family = &family_of(*model.checkpoint);
+  model.config = model.family->read_config(*model.checkpoint);
+  model.tensors = resolve_tensors(*model.checkpoint, *model.family, model.config);
+  model.tokenizer = read_tokenizer_json(path / "tokenizer.json");
+  if (model.tokenizer->vocab_size() > model.config.vocab) {
+    fail(ErrorCode::kCorruptFile,
+         "{}: its largest token id is {}, but the model's vocabulary has {} tokens; does this "
+         "tokenizer belong to this checkpoint?",
+         (path / "tokenizer.json").string(), model.tokenizer->vocab_size() - 1, model.config.vocab);
+  }
+  model.chat_template = read_chat_template(path);
+  add_end_tokens_of_family(model);
+  model.info = describe(model);
+  return model;
+}
+
+MemoryEstimate estimate_of(const OpenModel& model, std::int64_t canvas_length,
+                           std::int64_t requests, std::int64_t row_budget) {
+  const ModelConfig& config = model.config;
+  MemoryEstimate estimate;
+  estimate.weights = model.info.weight_bytes;
+  estimate.kv = static_cast<std::uint64_t>(requests) *
+                model.backend->kv_bytes(
+                    {config.layers, config.kv_heads, config.head_dim, canvas_length});
+  const std::int64_t rows =
+      std::min(requests * canvas_length, std::max(canvas_length, row_budget));
+  estimate.buffers = Transformer::buffer_bytes(config, rows);
+  return estimate;
+}
+
+void validate_engine_options(const EngineOptions& options) {
+  if (options.row_budget < 1) {
+    fail(ErrorCode::kInvalidArgument, "row_budget: expected at least 1, found {}",
+         options.row_budget);
+  }
+  if (options.max_live_requests < 1) {
+    fail(ErrorCode::kInvalidArgument, "max_live_requests: expected at least 1, found {}",
+         options.max_live_requests);
+  }
+  if (options.threads < 0) {
+    fail(ErrorCode::kInvalidArgument, "threads: expected 0 (automatic) or more, found {}",
+         options.threads);
+  }
+}
+
+void require_memory(const OpenModel& model, const EngineOptions& options) {
+  const std::uint64_t available =
+      options.memory_limit != 0 ? options.memory_limit : available_memory();
+  const std::uint64_t needed = model.info.weight_bytes;
+  if (available != 0 && needed > available) {
+    fail(ErrorCode::kOutOfMemory, "{}: the weights need {}, {} is available{}", model.info.path,
+         bytes_text(needed), bytes_text(available),
+         options.weights == WeightType::kF32 ? "; --weights bf16 halves that" : "");
+  }
+}
+
+}  // namespace
+
+struct Engine::Impl {
+  Impl(OpenModel opened, const EngineOptions& engine_options)
+      : model(std::move(opened)),
+        options(engine_options),
+        transformer(*model.backend, model.config, model.tensors),
+        traits{model.config.mask_token, model.config.end_tokens, model.config.rules} {}
+
+  LoopLimits limits() const {
+    std::uint64_t memory = 0;
+    if (options.memory_limit != 0) {
+      memory = options.memory_limit - std::min<std::uint64_t>(options.memory_limit,
+                                                              model.info.weight_bytes);
+    }
+    return {options.row_budget, options.max_live_requests, memory};
+  }
+  std::vector<float> run_logits(KvSlab& kv, std::span<const std::int32_t> tokens,
+                                ForwardPlan plan);
+
+  OpenModel model;
+  EngineOptions options;
+  Transformer transformer;
+  DecodeTraits traits;
+};
+
+Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Engine::Engine(Engine&&) noexcept = default;
+Engine& Engine::operator=(Engine&&) noexcept = default;
+Engine::~Engine() = default;
+
+Engine Engine::load(const std::filesystem::path& model, const EngineOptions& options) {
+  validate_engine_options(options);
+  OpenModel opened = open_model(model, options);
+  require_memory(opened, options);
+  return Engine(std::make_unique<Impl>(std::move(opened), options));
+}
+
+ModelInfo Engine::inspect(const std::filesystem::path& model, const EngineOptions& options) {
+  validate_engine_options(options);
+  return open_model(model, options).info;
+}
+
+MemoryEstimate Engine::estimate(const std::filesystem::path& model, const EngineOptions& options,
+                                std::int64_t canvas_length, std::int64_t requests) {
+  validate_engine_options(options);
+  if (canvas_length < 1 || requests < 1) {
+    fail(ErrorCode::kInvalidArgument, "canvas length and requests: expected at least 1, found {} and {}",
+         canvas_length, requests);
+  }
+  return estimate_of(open_model(model, options), canvas_length, requests, options.row_budget);
+}
+
+const ModelInfo& Engine::info() const { return impl_->model.info; }
+
+void Engine::validate(const GenerateRequest& request) const {
+  const ModelConfig& config = impl_->model.config;
+  for (std::size_t i = 0; i < request.prompt_ids.size(); ++i) {
+    if (request.prompt_ids[i] < 0 || request.prompt_ids[i] >= config.vocab) {
+      fail(ErrorCode::kInvalidArgument, "prompt token {}: expected an id from 0 to {}, found {}", i,
+           config.vocab - 1, request.prompt_ids[i]);
+    }
+  }
+  const auto prompt_length = static_cast<std::int64_t>(request.prompt_ids.size());
+  const std::int64_t gen_length = request.options.gen_length;
+  if (prompt_length + gen_length > config.max_positions) {
+    fail(ErrorCode::kInvalidArgument,
+         "the prompt has {} tokens; with --gen-length {} that is more than the {} positions that "
+         "the model allows",
+         prompt_length, gen_length, config.max_positions);
+  }
+  validate_options(request.options, impl_->traits, static_cast<std::int32_t>(prompt_length));
+}
+
+std::vector<GenerateResult> Engine::generate(std::span<const GenerateRequest> requests,
+                                             const StepCallback& on_step,
+                                             const ResultCallback& on_result) {
+  std::vector<GenerateResult> results(requests.size());
+  const auto keep = [&](std::size_t number, GenerateResult result) {
+    results[number] = std::move(result);
+    if (on_result) on_result(number, results[number]);
+  };
+  StepLoop loop(impl_->transformer, *impl_->model.backend, *impl_->model.tokenizer, impl_->traits,
+                impl_->limits());
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    try {
+      validate(requests[i]);
+      loop.submit(i, requests[i]);
+    } catch (const Error& error) {
+      GenerateResult result;
+      result.prompt_ids = requests[i].prompt_ids;
+      result.finish_reason = FinishReason::kError;
+      result.error = error.what();
+      keep(i, std::move(result));
+    }
+  }
+  while (loop.step(on_step, keep)) {
+  }
+  return results;
+}
+
+std::vector<std::int32_t> Engine::tokenize(std::string_view text) const {
+  return impl_->model.tokenizer->encode(text);
+}
+
+std::string Engine::detokenize(std::span<const std::int32_t> ids, bool skip_special) const {
+  return to_valid_utf8(impl_->model.tokenizer->decode_bytes(ids, skip_special));
+}
+
+std::string Engine::token_bytes(std::int32_t id) const {
+  return answer_bytes(std::span(&id, 1), *impl_->model.tokenizer, false);
+}
+
+bool Engine::is_special(std::int32_t id) const { return impl_->model.tokenizer->is_special(id); }
+
+bool Engine::has_chat_template() const { return impl_->model.chat_template.has_value(); }
+
+std::string Engine::apply_chat_template(std::span<const ChatMessage> messages,
+                                        bool add_generation_prompt) const {
+  if (!has_chat_template()) {
+    fail(ErrorCode::kUnsupported,
+         "{}: no chat_template in tokenizer_config.json; give the prompt as it is (--raw)",
+         impl_->model.info.path);
+  }
+  std::vector<TemplateMessage> turns;
+  turns.reserve(messages.size());
+  for (const ChatMessage& message : messages) turns.push_back({message.role, message.content});
+  return impl_->model.chat_template->apply(turns, add_generation_prompt);
+}
+
+std::vector<float> Engine::Impl::run_logits(KvSlab& kv, std::span<const std::int32_t> tokens,
+                                            ForwardPlan plan) {
+  // Scoring position j + logit_shift reads row j: every query row's own, unshifted logits.
+  for (const std::int32_t position : plan.query) {
+    plan.score.push_back(position + model.config.logit_shift);
+  }
+  const std::vector<ScoreRequest> scores(plan.score.size());
+  const SequenceInput input{&kv, tokens, &plan, scores};
+  ForwardPass pass;
+  transformer.start(pass, std::span(&input, 1));
+  transformer.run_layers(pass, {0, static_cast<std::int32_t>(model.config.layers)});
+  return transformer.logits(pass);
+}
+
+std::vector<float> Engine::logits(std::span<const std::int32_t> canvas) {
+  return window_logits(canvas, {}, {0, 0}, 0);
+}
+
+std::vector<float> Engine::window_logits(std::span<const std::int32_t> canvas,
+                                         std::span<const std::int32_t> window_canvas,
+                                         std::pair<std::int32_t, std::int32_t> window,
+                                         std::int32_t attend_end) {
+  const auto length = static_cast<std::int32_t>(canvas.size());
+  const auto in_vocabulary = [&](std::span<const std::int32_t> tokens) {
+    return std::all_of(tokens.begin(), tokens.end(),
+                       [&](std::int32_t id) { return id >= 0 && id < info().vocab; });
+  };
+  const bool has_window = window.first != window.second;
+  const bool window_fits = !has_window || (window.first >= 0 && window.first < window.second &&
+                                           window.second <= length && attend_end <= length &&
+                                           window_canvas.size() == canvas.size());
+  if (length == 0 || length > info().max_positions || !window_fits || !in_vocabulary(canvas) ||
+      !in_vocabulary(window_canvas)) {
+    fail(ErrorCode::kInvalidArgument,
+         "logits: expected a canvas of 1 to {} tokens of the vocabulary and a window inside it",
+         info().max_positions);
+  }
+  const auto kv =
+      impl_->model.backend->allocate_kv(impl_->transformer.kv_shape(length));
+  std::vector<float> values =
+      impl_->run_logits(*kv, canvas, {positions_of({0, length}), {{0, length}}, {}});
+  if (!has_window) return values;
+  const std::int32_t attend = std::max(attend_end, window.second);
+  return impl_->run_logits(*kv, window_canvas,
+                           {positions_of({window.first, window.second}), {{0, attend}}, {}});
+}
+
+}  // namespace fdllm

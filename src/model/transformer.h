@@ -1,0 +1,103 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "backend/backend.h"
+#include "model/config.h"
+#include "model/forward_plan.h"
+
+namespace fdllm {
+
+/// `plan` with the rows that a logit shift needs added to `query`: the plan that really runs.
+ForwardPlan with_shifted_rows(ForwardPlan plan, std::int32_t logit_shift);
+
+/// One request's part of a forward.
+struct SequenceInput {
+  KvSlab* kv = nullptr;
+  /// The whole canvas [L]; the plan's query positions index it.
+  std::span<const std::int32_t> tokens;
+  /// As with_shifted_rows() made it. Must outlive the pass.
+  const ForwardPlan* plan = nullptr;
+  /// One for each of plan->score; empty for the unconditional half of guidance.
+  std::span<const ScoreRequest> scores;
+  /// Index of the sequence that is this one's unconditional half, or -1 (see ScoreRequest).
+  std::int32_t unconditional = -1;
+};
+
+/// A forward in progress: the residual stream [T, D] between two layers. A pass may pause between
+/// layers, never between rows, since every row of a layer needs all K/V of that layer.
+class ForwardPass {
+ public:
+  std::int64_t rows() const { return rows_; }
+
+ private:
+  friend class Transformer;
+  std::vector<SequenceInput> inputs_;
+  std::vector<SequenceRows> sequences_;
+  std::vector<HeadRow> head_rows_;           ///< row: an index into scored_rows_
+  std::vector<std::int32_t> scored_rows_;    ///< batch rows whose last hidden state is wanted
+  std::vector<SequenceRows> scored_sequences_;
+  std::vector<std::vector<std::int32_t>> scored_positions_;
+  std::unique_ptr<Buffer> hidden_;  ///< x [T, D]; after the last layer [scored rows, D]
+  std::int64_t rows_ = 0;
+  std::int64_t next_layer_ = 0;
+};
+
+/// The one forward of all families, cache policies and back ends: a pre-norm transformer with
+/// bidirectional attention, RoPE, SwiGLU and grouped queries (reference.md 1.1, 1.2).
+class Transformer {
+ public:
+  /// Packs the weights into `backend`, which must outlive this. `tensors` may be released after,
+  /// except that the embedding is read in place.
+  Transformer(Backend& backend, ModelConfig config, const ModelTensors& tensors);
+  ~Transformer();
+
+  const ModelConfig& config() const { return config_; }
+  /// Packed weights, in bytes.
+  std::size_t weight_bytes() const { return weight_bytes_; }
+  /// What the constructor will pack, without doing so.
+  static std::size_t packed_bytes(const Backend& backend, const ModelConfig& config);
+  /// Activation buffers of a forward of `rows` rows.
+  static std::size_t buffer_bytes(const ModelConfig& config, std::int64_t rows);
+
+  KvShape kv_shape(std::int64_t length) const;
+
+  /// Embeds the rows of all sequences: one ragged batch, no padding.
+  void start(ForwardPass& pass, std::span<const SequenceInput> sequences);
+  /// Runs the layers of `layers`, which must continue where the pass stands. In the last layer only
+  /// the rows that are scored go beyond the K/V store: nothing else reads the others.
+  void run_layers(ForwardPass& pass, Range layers);
+  /// After the last layer: final norm and head of the scored rows; scores in the order of the
+  /// sequences and, within one, of its plan's score list.
+  void score(ForwardPass& pass, std::span<Score> scores);
+  /// The logits [scored rows, V] instead: for checks only.
+  std::vector<float> logits(ForwardPass& pass);
+
+  /// start, all layers, score.
+  void forward(ForwardPass& pass, std::span<const SequenceInput> sequences,
+               std::span<Score> scores);
+
+ private:
+  struct Layer;
+  void ensure_rope(std::int64_t positions);
+  Buffer& workspace(std::unique_ptr<Buffer>& buffer, std::int64_t elements);
+  void select_scored_rows(ForwardPass& pass) const;
+  std::span<const SequenceRows> keep_scored_rows(ForwardPass& pass);
+
+  Backend& backend_;
+  ModelConfig config_;
+  AttentionShape shape_;
+  std::vector<Layer> layers_;
+  std::unique_ptr<EmbeddingTable> embedding_;
+  std::unique_ptr<Buffer> final_norm_;
+  std::unique_ptr<Matrix> head_;
+  std::unique_ptr<Buffer> cos_, sin_;
+  std::int64_t rope_positions_ = 0;
+  std::size_t weight_bytes_ = 0;
+  std::unique_ptr<Buffer> normed_, qkv_, scored_qkv_, attended_, gate_up_, ffn_, gathered_;
+};
+
+}  // namespace fdllm
