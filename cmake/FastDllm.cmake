@@ -60,8 +60,13 @@ function(fdllm_test name)
 endfunction()
 
 # fdllm_fuzz(NAME SOURCES a_fuzz.cpp ... [DEPS ...]) makes the libFuzzer program fuzz_NAME, whose
-# corpus is tests/fuzz/corpus/NAME. Only with FASTDLLM_FUZZ.
+# corpus is tests/fuzz/corpus/NAME. Built only with FASTDLLM_FUZZ, by the target fuzz_targets; run
+# by a build with tests when FASTDLLM_FUZZ_SECONDS is set.
+if(FASTDLLM_FUZZ)
+  add_custom_target(fuzz_targets)
+endif()
 function(fdllm_fuzz name)
+  set_property(GLOBAL APPEND PROPERTY FASTDLLM_FUZZ_TARGETS ${name})
   if(NOT FASTDLLM_FUZZ)
     return()
   endif()
@@ -69,6 +74,7 @@ function(fdllm_fuzz name)
   add_executable(fuzz_${name} ${arg_SOURCES})
   target_compile_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
   target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+  add_dependencies(fuzz_targets fuzz_${name})
   target_link_libraries(fuzz_${name} PRIVATE fdllm_settings fmt::fmt ${arg_LIBS})
   foreach(dep ${arg_DEPS})
     target_link_libraries(fuzz_${name} PRIVATE fdllm_${dep})
