@@ -1,0 +1,96 @@
+#include "base/mapped_file.h"
+
+#include <fstream>
+#include <string>
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fastdllm/error.h"
+
+namespace fdllm {
+namespace {
+
+namespace fs = std::filesystem;
+
+class MappedFileTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (fs::temp_directory_path() / "fdllm-mapped-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    folder_ = name;
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  fs::path write(const std::string& name, const std::string& content) {
+    std::ofstream(folder_ / name, std::ios::binary) << content;
+    return folder_ / name;
+  }
+
+  static void expect_error(const fs::path& path, ErrorCode code, const std::string& part) {
+    try {
+      MappedFile::open(path);
+      FAIL() << "expected an error with: " << part;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), code);
+      EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
+      EXPECT_NE(std::string(error.what()).find(path.filename().string()), std::string::npos);
+    }
+  }
+
+  fs::path folder_;
+};
+
+TEST_F(MappedFileTest, MapsTheBytes) {
+  const std::string content("a\0b\xff", 4);
+  const MappedFile file = MappedFile::open(write("data", content));
+  EXPECT_EQ(file.text(), content);
+  EXPECT_EQ(file.bytes().size(), 4u);
+  EXPECT_EQ(file.bytes()[3], std::byte{0xff});
+}
+
+TEST_F(MappedFileTest, SurvivesMoves) {
+  MappedFile first = MappedFile::open(write("first", "one"));
+  MappedFile second = std::move(first);
+  EXPECT_EQ(second.text(), "one");
+  MappedFile third = MappedFile::open(write("third", "three"));
+  third = std::move(second);
+  EXPECT_EQ(third.text(), "one");
+}
+
+TEST_F(MappedFileTest, OutlivesTheDeletedFile) {
+  const fs::path path = write("gone", "still here");
+  const MappedFile file = MappedFile::open(path);
+  fs::remove(path);
+  EXPECT_EQ(file.text(), "still here");
+}
+
+TEST_F(MappedFileTest, ClearErrors) {
+  expect_error(folder_ / "missing", ErrorCode::kNotFound, "no such file");
+  expect_error(write("file", "x") / "below", ErrorCode::kNotFound, "no such file");
+  expect_error(folder_, ErrorCode::kInvalidArgument, "found a directory");
+  expect_error(write("empty", ""), ErrorCode::kCorruptFile, "the file is empty");
+}
+
+TEST_F(MappedFileTest, APipeDoesNotBlock) {
+  const fs::path path = folder_ / "pipe";
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  expect_error(path, ErrorCode::kInvalidArgument, "expected a file");
+}
+
+TEST_F(MappedFileTest, ALoopOfLinks) {
+  const fs::path path = folder_ / "loop";
+  fs::create_symlink(path, path);
+  expect_error(path, ErrorCode::kNotFound, "can't be opened");
+}
+
+TEST_F(MappedFileTest, NoPermission) {
+  if (::geteuid() == 0) GTEST_SKIP() << "root may read everything";
+  const fs::path path = write("secret", "x");
+  fs::permissions(path, fs::perms::none);
+  expect_error(path, ErrorCode::kNotFound, "Permission denied");
+}
+
+}  // namespace
+}  // namespace fdllm

@@ -1,0 +1,105 @@
+#include <array>
+#include <system_error>
+
+#include "base/check.h"
+#include "base/mapped_file.h"
+#include "formats/checkpoint.h"
+#include "formats/hf_config.h"
+#include "formats/safetensors.h"
+
+namespace fdllm {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_there(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
+}
+
+bool is_folder(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_directory(path, ignored);
+}
+
+Metadata read_config(const fs::path& path) {
+  return parse_hf_config(MappedFile::open(path).text(), path.filename().string());
+}
+
+class HuggingFaceFolder final : public Checkpoint {
+ public:
+  explicit HuggingFaceFolder(const fs::path& path)
+      : path_(path),
+        config_(read_config(path / "config.json")),
+        generation_(read_generation(path / "generation_config.json")),
+        store_(path) {}
+
+  const fs::path& path() const override { return path_; }
+  std::string_view format() const override { return "safetensors"; }
+  const Metadata& config() const override { return config_; }
+  const Metadata& generation() const override { return generation_; }
+  const TensorView* find(std::string_view name) const override { return store_.find(name); }
+  std::vector<std::string> names() const override { return store_.names(); }
+
+ private:
+  static Metadata read_generation(const fs::path& path) {
+    return is_there(path) ? read_config(path) : Metadata(path.filename().string(), {});
+  }
+
+  fs::path path_;
+  Metadata config_;
+  Metadata generation_;
+  SafetensorsStore store_;
+};
+
+/// A checkpoint format: how to recognise it and how to open it.
+struct Format {
+  bool (*recognises)(const fs::path&);
+  std::unique_ptr<Checkpoint> (*open)(const fs::path&);
+};
+
+bool is_hugging_face_folder(const fs::path& path) {
+  return is_folder(path) && is_there(path / "config.json");
+}
+
+std::unique_ptr<Checkpoint> open_hugging_face_folder(const fs::path& path) {
+  return std::make_unique<HuggingFaceFolder>(path);
+}
+
+bool is_gguf(const fs::path& path) {
+  return !is_folder(path) && MappedFile::open(path).text().starts_with("GGUF");
+}
+
+std::unique_ptr<Checkpoint> refuse_gguf(const fs::path& path) {
+  fail(ErrorCode::kUnsupported,
+       "{}: GGUF is not read yet; expected a Hugging Face folder with config.json and safetensors",
+       path.string());
+}
+
+constexpr std::array kFormats = {
+    Format{is_hugging_face_folder, open_hugging_face_folder},
+    Format{is_gguf, refuse_gguf},
+};
+
+}  // namespace
+
+std::unique_ptr<Checkpoint> open_checkpoint(const fs::path& path) {
+  if (!is_there(path)) {
+    fail(ErrorCode::kNotFound, "{}: expected a checkpoint folder, found nothing", path.string());
+  }
+  try {
+    for (const Format& format : kFormats) {
+      if (format.recognises(path)) return format.open(path);
+    }
+  } catch (const fs::filesystem_error& error) {
+    fail(ErrorCode::kNotFound, "{}: can't be read: {}", path.string(), error.code().message());
+  }
+  if (is_folder(path)) {
+    fail(ErrorCode::kNotFound, "{}: expected config.json in the folder, found none", path.string());
+  }
+  fail(ErrorCode::kInvalidArgument,
+       "{}: expected a checkpoint folder, found a file; give the folder that holds config.json",
+       path.string());
+}
+
+}  // namespace fdllm

@@ -1,0 +1,31 @@
+#include "model/families/families.h"
+
+#include <array>
+
+#include "base/check.h"
+#include "base/quote.h"
+
+namespace fdllm {
+
+std::span<const Family> families() {
+  static const std::array kFamilies = {kLlada, kDream};
+  return kFamilies;
+}
+
+const Family& family_of(const Checkpoint& checkpoint) {
+  std::string known;
+  for (const Family& family : families()) {
+    if (family.matches(checkpoint)) return family;
+    known += known.empty() ? "" : ", ";
+    known += family.name;
+  }
+  const Metadata& config = checkpoint.config();
+  const auto names = config.texts("architectures").value_or(std::vector<std::string>{});
+  fail(
+      ErrorCode::kUnsupported,
+      "{}: 'model_type': expected a family that this engine knows ({}), found {} (architecture {})",
+      config.source(), known, quote(config.text("model_type").value_or("nothing")),
+      quote(names.empty() ? "none" : names.front()));
+}
+
+}  // namespace fdllm

@@ -1,0 +1,47 @@
+#pragma once
+#include <cstdint>
+#include <string_view>
+
+#include "formats/checkpoint.h"
+#include "model/config.h"
+
+namespace fdllm {
+
+// What the families' read_config functions share. The limits are far above any published model;
+// they keep every product of sizes inside 64 bits.
+inline constexpr std::int64_t kMaxWidth = 1 << 20;   ///< hidden, ffn
+inline constexpr std::int64_t kMaxHeads = 1 << 14;   ///< heads, head_dim
+inline constexpr std::int64_t kMaxLayers = 1 << 12;  ///< layers
+inline constexpr std::int64_t kMaxVocab = 1 << 24;
+inline constexpr std::int64_t kMaxPositions = 1 << 24;
+
+/// config.json says `model_type`, or has none and names `architecture`.
+bool is_model(const Checkpoint& checkpoint, std::string_view model_type,
+              std::string_view architecture);
+
+/// The integer at `key`, `fallback` where it is absent or null; kCorruptFile outside [low, high].
+std::int64_t integer_or(const Metadata& config, std::string_view key, std::int64_t fallback,
+                        std::int64_t low, std::int64_t high);
+
+/// The same for a number.
+double number_or(const Metadata& config, std::string_view key, double fallback, double low,
+                 double high);
+
+/// kUnsupported unless the flag at `key`, which is `fallback` where absent, is `expected`.
+void expect_flag(const Metadata& config, std::string_view key, bool expected, bool fallback);
+
+/// kUnsupported unless the text at `key`, which is `fallback` where absent, is `expected`.
+void expect_text(const Metadata& config, std::string_view key, std::string_view expected,
+                 std::string_view fallback);
+
+/// kUnsupported where `key` is present and not null.
+void expect_absent(const Metadata& config, std::string_view key);
+
+/// Checks heads, kv_heads and head_dim against each other.
+void check_heads(const Metadata& config, const ModelConfig& model);
+
+/// Reads mask_token (from config, else from the generation settings) and end_tokens (from the
+/// generation settings, else from config) and checks them against vocab.
+void read_tokens(const Checkpoint& checkpoint, ModelConfig& model);
+
+}  // namespace fdllm
