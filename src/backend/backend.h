@@ -65,9 +65,9 @@ struct StoredMatrix {
 /// The rows of a ragged batch that belong to one request (sequence); never padded.
 struct SequenceRows {
   KvSlab* kv = nullptr;
-  Range rows;                              ///< rows of the batch
-  std::span<const std::int32_t> positions; ///< [rows] canvas position = K/V row of each, ascending
-  std::span<const Range> attend;           ///< K/V rows that each of them attends
+  Range rows;                               ///< rows of the batch
+  std::span<const std::int32_t> positions;  ///< [rows] canvas position = K/V row of each, ascending
+  std::span<const Range> attend;            ///< K/V rows that each of them attends
 };
 
 /// Attention geometry; also the layout of a projection row: [q: heads * head_dim | k: kv_heads *
@@ -123,7 +123,8 @@ class Backend {
                           const Buffer& sin, std::span<const SequenceRows> sequences,
                           std::int64_t layer) = 0;
   /// out[t, h] = softmax(q[t, h] . K^T / sqrt(head_dim)) V over the K/V rows that t's sequence
-  /// attends; kv head = h / (heads / kv_heads). qkv as rope_store left it; out [T, heads * head_dim].
+  /// attends; kv head = h / (heads / kv_heads). qkv as rope_store left it; out [T, heads *
+  /// head_dim].
   virtual void attention(const Buffer& qkv, const AttentionShape& shape,
                          std::span<const SequenceRows> sequences, std::int64_t layer,
                          Buffer& out) = 0;
@@ -133,8 +134,8 @@ class Backend {
   virtual void gather(const Buffer& x, std::span<const std::int32_t> rows, std::int64_t columns,
                       Buffer& out) = 0;
   /// The fused head: logits l = x W^T of the named rows (after the final norm) reduced to a Score
-  /// each; a [rows, V] buffer never exists, except that rows with top_p or top_k use bounded
-  /// scratch of at most 16 rows at a time.
+  /// each; a [rows, V] buffer never exists, except that rows with top_p, top_k or
+  /// needs_distribution use bounded scratch of at most 16 rows at a time.
   virtual void head_scores(const Matrix& head, const Buffer& x, std::span<const HeadRow> rows,
                            std::span<Score> scores) = 0;
   /// The logits themselves [rows, V], for `verify --logits` only: rows 0 .. rows - 1 of x.

@@ -5,8 +5,8 @@ namespace fdllm {
 
 /// How the head picks the token of a row from its logits l [V].
 enum class Sampling : std::uint8_t {
-  kGreedy,       ///< argmax l
-  kGumbel,       ///< LLaDA: argmax exp(l) / (-ln u)^temperature, computed as l - temperature ln(-ln u)
+  kGreedy,  ///< argmax l
+  kGumbel,  ///< LLaDA: argmax exp(l) / (-ln u)^temperature, computed as l - temperature ln(-ln u)
   kCategorical,  ///< Dream: a draw from softmax(filtered l / temperature), by Gumbel-max
 };
 
@@ -19,16 +19,17 @@ struct ScoreRequest {
   float top_p = 1.0f;        ///< < 1: keep the smallest set whose cumulative probability exceeds it
   std::int32_t top_k = 0;    ///< > 0: keep the k largest (after top_p, as Dream's reference does)
   std::uint64_t seed = 0;
-  std::int32_t step = 0;              ///< the request's own step, keys the noise
-  std::int32_t excluded_token = -1;   ///< -1: none
-  bool needs_distribution = false;    ///< margin and entropy are wanted
-  float cfg_scale = 0.0f;             ///< > 0: l = uncond + (cfg_scale + 1) (cond - uncond)
+  std::int32_t step = 0;             ///< the request's own step, keys the noise
+  std::int32_t excluded_token = -1;  ///< -1: none
+  bool needs_distribution = false;   ///< margin and entropy are wanted
+  float cfg_scale = 0.0f;            ///< > 0: l = uncond + (cfg_scale + 1) (cond - uncond)
 };
 
 /// What the head returns for one row; never logits.
 struct Score {
   std::int32_t token = -1;
-  double confidence = 0;  ///< softmax(raw l)[token]: LLaDA's low_confidence (no temperature, no noise)
+  double confidence =
+      0;  ///< softmax(raw l)[token]: LLaDA's low_confidence (no temperature, no noise)
   /// softmax(l / temperature, after top_p, then top_k)[token]: Dream's confidence. Equal to
   /// `confidence` where temperature is 0 or 1 and nothing is filtered.
   double filtered_confidence = 0;

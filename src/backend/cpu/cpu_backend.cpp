@@ -1,0 +1,243 @@
+#include "backend/cpu/cpu_backend.h"
+
+#include <algorithm>
+#include <atomic>
+
+#include <fmt/format.h>
+
+#include "backend/cpu/attention.h"
+#include "backend/cpu/gemm.h"
+#include "backend/cpu/head.h"
+#include "backend/cpu/isa.h"
+#include "backend/cpu/kernels.h"
+#include "backend/cpu/packed_matrix.h"
+#include "base/check.h"
+#include "base/cpu_features.h"
+#include "base/thread_pool.h"
+
+namespace fdllm::cpu {
+namespace {
+
+constexpr int kMaxThreads = 1024;
+constexpr std::int64_t kMaxHeadDim = 1024;
+
+float* data_of(Buffer& buffer) {
+  return static_cast<HostBuffer&>(buffer).data();
+}
+const float* data_of(const Buffer& buffer) {
+  return static_cast<const HostBuffer&>(buffer).data();
+}
+
+/// `buffer` holds at least rows x columns values.
+void check_size(const Buffer& buffer, std::int64_t rows, std::int64_t columns) {
+  check(rows >= 0 && columns > 0 && rows <= buffer.size() / columns, "a buffer too small");
+}
+
+int thread_count(int requested) {
+  if (requested < 0 || requested > kMaxThreads) {
+    fail(ErrorCode::kInvalidArgument,
+         "threads: expected 1 to {}, or 0 for one per physical core, found {}", kMaxThreads,
+         requested);
+  }
+  return requested == 0 ? std::min(physical_cores(), kMaxThreads) : requested;
+}
+
+class CpuBackend final : public Backend {
+ public:
+  explicit CpuBackend(const BackendOptions& options)
+      : type_(options.compute_type),
+        kernels_(select_kernels(options.isa)),
+        gemm_(type_ == ComputeType::kF32 ? kernels_.f32 : kernels_.bf16),
+        pool_(thread_count(options.threads)) {}
+
+  std::string description() const override {
+    return fmt::format("cpu {}, {} thread{}", kernels_.name, pool_.size(),
+                       pool_.size() == 1 ? "" : "s");
+  }
+  ComputeType compute_type() const override { return type_; }
+
+  std::unique_ptr<Buffer> allocate(std::int64_t elements) override {
+    return std::make_unique<HostBuffer>(elements);
+  }
+
+  std::unique_ptr<Buffer> upload(std::span<const float> values) override {
+    auto buffer = std::make_unique<HostBuffer>(std::ssize(values));
+    std::copy(values.begin(), values.end(), buffer->data());
+    return buffer;
+  }
+
+  std::unique_ptr<Matrix> pack(std::span<const StoredMatrix> parts) override {
+    return std::make_unique<PackedMatrix>(parts, gemm_, pool_);
+  }
+
+  std::size_t packed_bytes(std::int64_t rows, std::int64_t columns) const override {
+    return PackedMatrix::panel_bytes(rows, columns, gemm_);
+  }
+
+  std::unique_ptr<EmbeddingTable> embedding(const StoredMatrix& table) override {
+    return std::make_unique<StoredEmbedding>(table);
+  }
+
+  std::unique_ptr<KvSlab> allocate_kv(const KvShape& shape) override {
+    if (shape.head_dim > kMaxHeadDim) {
+      fail(ErrorCode::kUnsupported, "head_dim: expected at most {}, found {}", kMaxHeadDim,
+           shape.head_dim);
+    }
+    return std::make_unique<HostKvSlab>(shape, gemm_.weight_bytes);
+  }
+
+  std::size_t kv_bytes(const KvShape& shape) const override {
+    return HostKvSlab::bytes_for(shape, gemm_.weight_bytes);
+  }
+
+  void embed(const EmbeddingTable& table, std::span<const std::int32_t> tokens,
+             Buffer& x) override {
+    const auto& stored = static_cast<const StoredEmbedding&>(table);
+    check_size(x, std::ssize(tokens), stored.columns());
+    for (const std::int32_t token : tokens) {
+      check(token >= 0 && token < stored.rows(), "a token outside the embedding table");
+    }
+    for_rows(std::ssize(tokens), stored.columns(), [&](std::int64_t row) {
+      stored.read(tokens[row], data_of(x) + row * stored.columns());
+    });
+  }
+
+  void rms_norm(const Buffer& x, const Buffer& weight, float eps, std::int64_t rows,
+                Buffer& out) override {
+    const std::int64_t columns = weight.size();
+    check_size(x, rows, columns);
+    check_size(out, rows, columns);
+    for_rows(rows, columns, [&](std::int64_t row) {
+      kernels_.rms_norm(data_of(x) + row * columns, data_of(weight), eps, columns,
+                        data_of(out) + row * columns);
+    });
+  }
+
+  void linear(const Matrix& weight, const Buffer& x, std::int64_t rows, Buffer& y) override {
+    multiply(weight, x, rows, y, false);
+  }
+
+  void linear_add(const Matrix& weight, const Buffer& x, std::int64_t rows, Buffer& y) override {
+    multiply(weight, x, rows, y, true);
+  }
+
+  void rope_store(Buffer& qkv, const AttentionShape& shape, const Buffer& cos, const Buffer& sin,
+                  std::span<const SequenceRows> sequences, std::int64_t layer) override {
+    check_attention(qkv, shape, sequences);
+    for (const SequenceRows& sequence : sequences) {
+      if (sequence.positions.empty()) continue;
+      const std::int64_t last =
+          *std::max_element(sequence.positions.begin(), sequence.positions.end());
+      check_size(cos, last + 1, shape.head_dim / 2);
+      check_size(sin, last + 1, shape.head_dim / 2);
+    }
+    run_rope_store(pool_, kernels_, type_, data_of(qkv), shape, data_of(cos), data_of(sin),
+                   sequences, layer);
+  }
+
+  void attention(const Buffer& qkv, const AttentionShape& shape,
+                 std::span<const SequenceRows> sequences, std::int64_t layer,
+                 Buffer& out) override {
+    check_attention(qkv, shape, sequences);
+    for (const SequenceRows& sequence : sequences) {
+      check_size(out, sequence.rows.end, shape.heads * shape.head_dim);
+    }
+    attention_.run(pool_, kernels_, type_, data_of(qkv), shape, sequences, layer, data_of(out));
+  }
+
+  void swiglu(const Buffer& gate_up, std::int64_t rows, std::int64_t ffn, Buffer& out) override {
+    check_size(gate_up, rows, 2 * ffn);
+    check_size(out, rows, ffn);
+    for_rows(rows, 8 * ffn, [&](std::int64_t row) {
+      const float* gate = data_of(gate_up) + row * 2 * ffn;
+      kernels_.swiglu(gate, gate + ffn, ffn, data_of(out) + row * ffn);
+    });
+  }
+
+  void gather(const Buffer& x, std::span<const std::int32_t> rows, std::int64_t columns,
+              Buffer& out) override {
+    check_size(out, std::ssize(rows), columns);
+    for (const std::int32_t row : rows) {
+      check(row >= 0, "a negative row");
+      check_size(x, std::int64_t{row} + 1, columns);
+    }
+    for_rows(std::ssize(rows), columns, [&](std::int64_t row) {
+      std::copy_n(data_of(x) + rows[row] * columns, columns, data_of(out) + row * columns);
+    });
+  }
+
+  void head_scores(const Matrix& head, const Buffer& x, std::span<const HeadRow> rows,
+                   std::span<Score> scores) override {
+    check(rows.size() == scores.size(), "as many scores as rows");
+    for (const HeadRow& row : rows) {
+      check(row.row >= 0, "a negative row");
+      check_size(x, std::int64_t{row.row} + 1, head.in_features());
+      if (row.request.cfg_scale > 0) {
+        check(row.unconditional_row >= 0, "a guided row without its unconditional one");
+        check_size(x, std::int64_t{row.unconditional_row} + 1, head.in_features());
+      }
+    }
+    head_.scores(pool_, kernels_, gemm_, static_cast<const PackedMatrix&>(head), data_of(x), rows,
+                 scores);
+  }
+
+  void head_logits(const Matrix& head, const Buffer& x, std::int64_t rows,
+                   std::span<float> logits) override {
+    check_size(x, rows, head.in_features());
+    check(std::ssize(logits) == rows * head.out_features(), "size of the logits");
+    run_gemm(pool_, gemm_, packed_rows_, static_cast<const PackedMatrix&>(head), data_of(x), rows,
+             logits.data(), false);
+  }
+
+ private:
+  /// function(row) for each row, shared among the threads where `columns` values of work each are
+  /// worth it.
+  template <typename Function>
+  void for_rows(std::int64_t rows, std::int64_t columns, Function&& function) {
+    const int parts = static_cast<int>(std::min<std::int64_t>(
+        std::max<std::int64_t>(rows, 1), parts_for(pool_, 4.0 * double(rows) * double(columns))));
+    pool_.run(parts, [&](int part) noexcept {
+      for (std::int64_t row = rows * part / parts; row < rows * (part + 1) / parts; ++row) {
+        function(row);
+      }
+    });
+  }
+
+  void multiply(const Matrix& weight, const Buffer& x, std::int64_t rows, Buffer& y, bool add) {
+    check_size(x, rows, weight.in_features());
+    check_size(y, rows, weight.out_features());
+    run_gemm(pool_, gemm_, packed_rows_, static_cast<const PackedMatrix&>(weight), data_of(x), rows,
+             data_of(y), add);
+  }
+
+  static void check_attention(const Buffer& qkv, const AttentionShape& shape,
+                              std::span<const SequenceRows> sequences) {
+    check(shape.kv_heads > 0 && shape.heads > 0 && shape.heads % shape.kv_heads == 0 &&
+              shape.head_dim > 0 && shape.head_dim % 2 == 0 && shape.head_dim <= kMaxHeadDim,
+          "attention geometry");
+    for (const SequenceRows& sequence : sequences) {
+      check(sequence.rows.begin >= 0 && sequence.rows.begin <= sequence.rows.end,
+            "rows of a sequence");
+      check_size(qkv, sequence.rows.end, shape.row());
+    }
+  }
+
+  ComputeType type_;
+  const KernelTable& kernels_;
+  const GemmKernels& gemm_;
+  ThreadPool pool_;
+  PackedRows packed_rows_;
+  Attention attention_;
+  Head head_;
+};
+
+}  // namespace
+}  // namespace fdllm::cpu
+
+namespace fdllm {
+
+std::unique_ptr<Backend> make_cpu_backend(const BackendOptions& options) {
+  return std::make_unique<cpu::CpuBackend>(options);
+}
+
+}  // namespace fdllm

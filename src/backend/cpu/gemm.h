@@ -1,0 +1,68 @@
+#pragma once
+#include <cstdint>
+#include <span>
+
+#include "backend/cpu/host_memory.h"
+#include "backend/cpu/packed_matrix.h"
+#include "base/thread_pool.h"
+
+namespace fdllm::cpu {
+
+/// Rows that are packed together: weights are read once from memory for each such block, and one
+/// block of K of all its activations stays in the level 2 cache.
+inline constexpr std::int64_t kBlockRows = 192;
+
+/// At most kBlockRows rows of activations, packed for the tile kernels of one compute type: row
+/// tiles of nearly equal height one after another, each [K][rows of the tile].
+class PackedRows {
+ public:
+  /// Allocates for `rows` rows (<= kBlockRows) of `columns` values.
+  void resize(const GemmKernels& kernels, std::int64_t rows, std::int64_t columns);
+  /// Packs one part of `parts`; the parts together pack everything and may run in parallel.
+  /// row_of(i) gives the i-th row's values.
+  template <typename RowOf>
+  void pack(int part, int parts, RowOf&& row_of) noexcept {
+    const std::int64_t slices = (columns_ + kSlice - 1) / kSlice;
+    for (std::int64_t item = part; item < tiles_ * slices; item += parts) {
+      const std::int64_t tile = item / slices;
+      const std::int64_t k = item % slices * kSlice;
+      const float* rows[kMaxTileRows];
+      const int count = tile_rows(tile);
+      for (int i = 0; i < count; ++i) rows[i] = row_of(first_row(tile) + i) + k;
+      kernels_->pack_rows(rows, count, columns_ - k < kSlice ? columns_ - k : kSlice,
+                          tile_data(tile, k));
+    }
+  }
+
+  std::int64_t rows() const { return rows_; }
+  /// out (+)= A W^T for the panels [first_panel, last_panel) of W; out is row 0's first column of
+  /// the first panel.
+  void multiply(const PackedMatrix& weight, std::int64_t first_panel, std::int64_t last_panel,
+                float* out, std::ptrdiff_t out_stride, bool add) const noexcept;
+
+ private:
+  /// Values of K that one packing task takes (even).
+  static constexpr std::int64_t kSlice = 1024;
+
+  std::int64_t first_row(std::int64_t tile) const { return tile * rows_ / tiles_; }
+  int tile_rows(std::int64_t tile) const {
+    return static_cast<int>(first_row(tile + 1) - first_row(tile));
+  }
+  std::byte* tile_data(std::int64_t tile, std::int64_t k) const {
+    return memory_.data() + (first_row(tile) * steps_ + k * tile_rows(tile)) *
+                                static_cast<std::int64_t>(kernels_->activation_bytes);
+  }
+
+  const GemmKernels* kernels_ = nullptr;
+  std::int64_t rows_ = 0, columns_ = 0, steps_ = 0, tiles_ = 0;
+  HostMemory memory_;
+};
+
+/// Threads that a task of so many multiply-adds is worth sharing among.
+int parts_for(const ThreadPool& pool, double multiply_adds);
+
+/// y (+)= x W^T + bias for `rows` rows of x [rows, in], y [rows, out].
+void run_gemm(ThreadPool& pool, const GemmKernels& kernels, PackedRows& scratch,
+              const PackedMatrix& weight, const float* x, std::int64_t rows, float* y, bool add);
+
+}  // namespace fdllm::cpu

@@ -1,0 +1,206 @@
+#include "backend/cpu/head.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <new>
+
+#include "base/check.h"
+
+namespace fdllm::cpu {
+namespace {
+
+/// Panels of a chunk of the vocabulary: 256 logits a row.
+constexpr std::int64_t kChunkPanels = 16;
+constexpr std::int64_t kChunk = kChunkPanels * kPanelColumns;
+/// Hidden rows whose logits one streamed pass holds at a time.
+constexpr std::int64_t kStreamedRows = 96;
+/// Rows whose logits may exist whole at a time.
+constexpr std::int64_t kWholeRows = 16;
+
+bool is_guided(const HeadRow& row) {
+  return row.request.cfg_scale > 0;
+}
+
+/// l = unconditional + (scale + 1) (conditional - unconditional), in place of the conditional ones.
+void guide(float scale, std::int64_t n, const float* unconditional, float* logits) {
+  const float factor = scale + 1.0f;
+  for (std::int64_t i = 0; i < n; ++i) {
+    logits[i] = unconditional[i] + factor * (logits[i] - unconditional[i]);
+  }
+}
+
+}  // namespace
+
+void Head::gather(const GemmKernels& gemm, const PackedMatrix& head, const float* x,
+                  std::span<const HeadRow> rows) {
+  hidden_.clear();
+  sources_.clear();
+  const auto add = [&](std::int32_t row) {
+    hidden_.push_back(x + row * head.in_features());
+    return static_cast<std::int32_t>(hidden_.size() - 1);
+  };
+  for (const HeadRow& row : rows) {
+    const std::int32_t conditional = add(row.row);
+    sources_.push_back({conditional, is_guided(row) ? add(row.unconditional_row) : -1});
+  }
+  packed_.resize(gemm, std::ssize(hidden_), head.in_features());
+}
+
+void Head::score_streamed(ThreadPool& pool, const KernelTable& kernels, const PackedMatrix& head,
+                          std::span<const HeadRow> rows, std::span<Score*> scores) {
+  const std::int64_t vocab = head.out_features();
+  const std::int64_t chunks = (vocab + kChunk - 1) / kChunk;
+  const std::int64_t hidden_rows = packed_.rows();
+  const int parts = static_cast<int>(std::min<std::int64_t>(
+      chunks, parts_for(pool, double(hidden_rows) * double(head.in_features()) * double(vocab))));
+  partials_.assign(static_cast<std::size_t>(std::ssize(rows) * chunks), Partial{});
+  if (std::ssize(thread_logits_) < parts) thread_logits_.resize(static_cast<std::size_t>(parts));
+  for (HostMemory& memory : thread_logits_) {
+    memory.reserve(static_cast<std::size_t>(hidden_rows * kChunk) * sizeof(float), "head logits");
+  }
+
+  std::atomic<std::int64_t> next{0};
+  pool.run(parts, [&](int part) noexcept {
+    packed_.pack(part, parts, [&](std::int64_t row) { return hidden_[row]; });
+    if (parts > 1) pool.barrier();
+    auto* logits = thread_logits_[part].as<float>();
+    for (std::int64_t chunk = next++; chunk < chunks; chunk = next++) {
+      const std::int64_t first = chunk * kChunk;
+      const std::int64_t count = std::min(kChunk, vocab - first);
+      packed_.multiply(head, chunk * kChunkPanels,
+                       std::min((chunk + 1) * kChunkPanels, head.panels()), logits, kChunk, false);
+      for (std::int64_t i = 0; i < std::ssize(rows); ++i) {
+        const ScoreRequest& request = rows[i].request;
+        const Source source = sources_[i];
+        float* row = logits + source.row * kChunk;
+        if (source.unconditional >= 0) {
+          guide(request.cfg_scale, count, logits + source.unconditional * kChunk, row);
+        }
+        Partial& partial = partials_[i * chunks + chunk];
+        LogitStatistics statistics = kernels.logit_statistics(row, count);
+        partial.finite = statistics.finite;
+        if (!statistics.finite) continue;
+        partial.maximum = statistics.maximum;
+        partial.sum = kernels.exp_sum(row, count, partial.maximum, 1.0f);
+        const double temperature = distribution_temperature(request);
+        partial.filtered_sum = temperature == 1.0
+                                   ? partial.sum
+                                   : kernels.exp_sum(row, count, partial.maximum,
+                                                     static_cast<float>(1.0 / temperature));
+        if (is_sampled(request)) {
+          offer_sampled(request, {row, static_cast<std::size_t>(count)}, first, partial.pick);
+          continue;
+        }
+        const std::int64_t excluded = request.excluded_token - first;
+        if (excluded == statistics.index) {
+          // Look again on both sides of it.
+          for (const Range side :
+               {Range{0, static_cast<std::int32_t>(excluded)},
+                Range{static_cast<std::int32_t>(excluded) + 1, static_cast<std::int32_t>(count)}}) {
+            if (side.size() == 0) continue;
+            statistics = kernels.logit_statistics(row + side.begin, side.size());
+            partial.pick.offer(statistics.maximum, first + side.begin + statistics.index,
+                               statistics.maximum);
+          }
+        } else {
+          partial.pick.offer(statistics.maximum, first + statistics.index, statistics.maximum);
+        }
+      }
+    }
+  });
+
+  for (std::int64_t i = 0; i < std::ssize(rows); ++i) {
+    const std::span<const Partial> row(partials_.data() + i * chunks,
+                                       static_cast<std::size_t>(chunks));
+    Score& score = *scores[i];
+    score = Score{};
+    score.finite = std::all_of(row.begin(), row.end(), [](const Partial& p) { return p.finite; });
+    if (!score.finite) continue;
+    const double temperature = distribution_temperature(rows[i].request);
+    double maximum = row[0].maximum;
+    for (const Partial& p : row) maximum = std::max(maximum, static_cast<double>(p.maximum));
+    double sum = 0;
+    double filtered_sum = 0;
+    Pick pick;
+    for (const Partial& p : row) {
+      const double distance = static_cast<double>(p.maximum) - maximum;
+      sum += p.sum * std::exp(distance);
+      filtered_sum += p.filtered_sum * std::exp(distance / temperature);
+      if (p.pick.token >= 0) pick.offer(p.pick.value, p.pick.token, p.pick.logit);
+    }
+    if (pick.token < 0) continue;  // a vocabulary of the excluded token alone
+    const double distance = static_cast<double>(pick.logit) - maximum;
+    score.token = static_cast<std::int32_t>(pick.token);
+    score.confidence = std::exp(distance) / sum;
+    score.filtered_confidence = std::exp(distance / temperature) / filtered_sum;
+  }
+}
+
+void Head::score_whole(ThreadPool& pool, const KernelTable& kernels, const PackedMatrix& head,
+                       std::span<const HeadRow> rows, std::span<Score*> scores) {
+  const std::int64_t vocab = head.out_features();
+  const std::int64_t chunks = (head.panels() + kChunkPanels - 1) / kChunkPanels;
+  whole_logits_.reserve(static_cast<std::size_t>(packed_.rows() * vocab) * sizeof(float),
+                        "head logits");
+  auto* logits = whole_logits_.as<float>();
+  const int parts = pool.size();
+  if (std::ssize(candidates_) < parts) candidates_.resize(static_cast<std::size_t>(parts));
+  try {
+    for (Candidates& candidates : candidates_) candidates.reserve(static_cast<std::size_t>(vocab));
+  } catch (const std::bad_alloc&) {
+    fail(ErrorCode::kOutOfMemory, "head: could not allocate the candidates of top_p and top_k");
+  }
+  std::atomic<std::int64_t> next_chunk{0};
+  std::atomic<std::int64_t> next_row{0};
+  pool.run(parts, [&](int part) noexcept {
+    packed_.pack(part, parts, [&](std::int64_t row) { return hidden_[row]; });
+    if (parts > 1) pool.barrier();
+    for (std::int64_t chunk = next_chunk++; chunk < chunks; chunk = next_chunk++) {
+      packed_.multiply(head, chunk * kChunkPanels,
+                       std::min((chunk + 1) * kChunkPanels, head.panels()), logits + chunk * kChunk,
+                       vocab, false);
+    }
+    if (parts > 1) pool.barrier();
+    for (std::int64_t i = next_row++; i < std::ssize(rows); i = next_row++) {
+      const Source source = sources_[i];
+      float* row = logits + source.row * vocab;
+      if (source.unconditional >= 0) {
+        guide(rows[i].request.cfg_scale, vocab, logits + source.unconditional * vocab, row);
+      }
+      *scores[i] = score_whole_row(kernels, rows[i].request, {row, static_cast<std::size_t>(vocab)},
+                                   candidates_[part]);
+    }
+  });
+}
+
+void Head::scores(ThreadPool& pool, const KernelTable& kernels, const GemmKernels& gemm,
+                  const PackedMatrix& head, const float* x, std::span<const HeadRow> rows,
+                  std::span<Score> scores) {
+  std::vector<HeadRow> batch;
+  std::vector<Score*> batch_scores;
+  for (const bool whole : {false, true}) {
+    const std::int64_t limit = whole ? kWholeRows : kStreamedRows;
+    std::int64_t hidden_rows = 0;
+    const auto flush = [&] {
+      if (batch.empty()) return;
+      gather(gemm, head, x, batch);
+      whole ? score_whole(pool, kernels, head, batch, batch_scores)
+            : score_streamed(pool, kernels, head, batch, batch_scores);
+      batch.clear();
+      batch_scores.clear();
+      hidden_rows = 0;
+    };
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      if (needs_whole_row(rows[i].request) != whole) continue;
+      const std::int64_t needed = is_guided(rows[i]) ? 2 : 1;
+      if (hidden_rows + needed > limit) flush();
+      batch.push_back(rows[i]);
+      batch_scores.push_back(&scores[i]);
+      hidden_rows += needed;
+    }
+    flush();
+  }
+}
+
+}  // namespace fdllm::cpu

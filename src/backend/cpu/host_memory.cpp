@@ -1,0 +1,76 @@
+#include "backend/cpu/host_memory.h"
+
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+
+#include "base/check.h"
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+namespace fdllm::cpu {
+namespace {
+
+constexpr std::size_t kAlignment = 64;
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+
+std::size_t round_up(std::size_t value, std::size_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
+}  // namespace
+
+HostMemory::HostMemory(std::size_t bytes, std::string_view what) {
+  if (bytes == 0) return;
+  if (bytes < std::numeric_limits<std::size_t>::max() / 2) {
+#if defined(__linux__)
+    if (bytes >= kHugePage) {
+      const std::size_t length = round_up(bytes, kHugePage) + kHugePage;
+      void* mapping =
+          mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      if (mapping != MAP_FAILED) {
+        mapping_ = mapping;
+        mapped_ = length;
+        const auto address = reinterpret_cast<std::uintptr_t>(mapping);
+        data_ = static_cast<std::byte*>(mapping) + (round_up(address, kHugePage) - address);
+        size_ = bytes;
+        madvise(data_, length - kHugePage, MADV_HUGEPAGE);  // a wish: small pages work as well
+        return;
+      }
+    } else
+#endif
+    {
+      const std::size_t length = round_up(bytes, kAlignment);
+      data_ = static_cast<std::byte*>(std::aligned_alloc(kAlignment, length));
+      if (data_ != nullptr) {
+        size_ = bytes;
+        std::memset(data_, 0, length);
+        return;
+      }
+    }
+  }
+  fail(ErrorCode::kOutOfMemory, "{}: could not allocate {:.1f} MiB", what,
+       static_cast<double>(bytes) / (1 << 20));
+}
+
+void HostMemory::reserve(std::size_t bytes, std::string_view what) {
+  if (bytes <= size_) return;
+  release();
+  *this = HostMemory(bytes, what);
+}
+
+void HostMemory::release() noexcept {
+#if defined(__linux__)
+  if (mapping_ != nullptr) munmap(mapping_, mapped_);
+#endif
+  if (mapping_ == nullptr) std::free(data_);
+  data_ = nullptr;
+  mapping_ = nullptr;
+  size_ = 0;
+  mapped_ = 0;
+}
+
+}  // namespace fdllm::cpu
