@@ -19,6 +19,10 @@ target_include_directories(fdllm_settings INTERFACE ${PROJECT_SOURCE_DIR}/src
                                                     ${PROJECT_SOURCE_DIR}/include)
 target_compile_options(fdllm_settings INTERFACE -Wall -Wextra -Wshadow -Wconversion
                                                 -Wno-sign-conversion -ffp-contract=off)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  # GCC 12 warns wrongly about std::string's operator+ (GCC bug 105651).
+  target_compile_options(fdllm_settings INTERFACE -Wno-restrict)
+endif()
 if(FASTDLLM_WERROR)
   target_compile_options(fdllm_settings INTERFACE -Werror)
 endif()

@@ -1,0 +1,65 @@
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "fastdllm/error.h"
+#include "fastdllm/options.h"
+
+namespace fdllm {
+namespace {
+
+TEST(OptionTable, NamesAreUniqueAndFoundWithDashesOrUnderscores) {
+  std::set<std::string_view> names;
+  for (const GenerateOption& option : generate_options()) {
+    EXPECT_TRUE(names.insert(option.name).second) << option.name;
+    EXPECT_FALSE(option.help.empty());
+    EXPECT_EQ(find_generate_option(option.name), &option);
+  }
+  EXPECT_NE(find_generate_option("gen_length"), nullptr);
+  EXPECT_EQ(find_generate_option("gen length"), nullptr);
+  EXPECT_EQ(find_generate_option(""), nullptr);
+}
+
+TEST(OptionTable, SetsWhatItSays) {
+  GenerateOptions options;
+  const auto set = [&](std::string_view name, std::string_view value) {
+    find_generate_option(name)->set(options, value);
+  };
+  set("gen-length", "256");
+  set("block_length", "16");
+  set("cache", "prefix");
+  set("factor", "1.5");
+  set("remasking", "random");
+  set("seed", "18446744073709551615");
+  set("stop", "a");
+  set("stop", "b");
+  set("eos-stop", "false");
+  EXPECT_EQ(options.gen_length, 256);
+  EXPECT_EQ(options.block_length, 16);
+  EXPECT_EQ(options.cache, CacheKind::kPrefix);
+  EXPECT_EQ(options.factor, 1.5);
+  EXPECT_EQ(options.remasking, Remasking::kRandom);
+  EXPECT_EQ(options.seed, ~0ull);
+  EXPECT_EQ(options.stop, (std::vector<std::string>{"a", "b"}));
+  EXPECT_FALSE(options.eos_stop);
+}
+
+TEST(OptionTable, BadValuesNameTheOptionAndWhatItTakes) {
+  for (const auto& [name, value] :
+       {std::pair<const char*, const char*>{"gen-length", "many"}, {"gen-length", "12x"},
+        {"gen-length", "99999999999"}, {"cache", "full"}, {"threshold", "nan"},
+        {"threshold", ""}, {"temperature", "inf"}, {"remasking", "high"}, {"seed", "-1"},
+        {"correct", "yes"}, {"stop", ""}}) {
+    GenerateOptions options;
+    try {
+      find_generate_option(name)->set(options, value);
+      FAIL() << name << " took " << value;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+      EXPECT_NE(std::string(error.what()).find(std::string("--") + name), std::string::npos);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fdllm
