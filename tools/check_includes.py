@@ -42,7 +42,7 @@ PLACES = [
     (r"CLI/", r"src/cli/"),
     (r"(imm|x86|avx|amx)\w*intrin\.h$", r"src/backend/cpu/"),
     (r"pcre2\.h$|utf8proc\.h$", r"src/text/"),
-    (r"gtest/|gmock/", r".*_test\.cpp$|tests/"),
+    (r"gtest/|gmock/", r".*_test\.cpp$|.*_testing\.h$|tests/"),
     (r"benchmark/", r".*_bench\.cpp$"),
     (r"cuda", r"src/backend/cuda/"),
 ]
