@@ -6,10 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "backend/score.h"
-#include "decode/canvas.h"
 #include "fastdllm/events.h"
 #include "fastdllm/options.h"
+
+#include "backend/score.h"
+#include "decode/canvas.h"
 #include "model/forward_plan.h"
 
 namespace fdllm {
@@ -33,6 +34,7 @@ struct DecodeStep {
 };
 
 /// Throws kInvalidArgument naming the option(s) and the conflict. `prompt_length` in tokens.
+/// (decode/settings.h gives what the options come to: rule, block length, steps.)
 void validate_options(const GenerateOptions& options, const DecodeTraits& traits,
                       std::int32_t prompt_length);
 
@@ -55,7 +57,8 @@ class Decoder {
   StepEvent advance(std::span<const Score> scores);
 
   const Canvas& canvas() const;
-  /// Ends the request (a stop string was found, or it was cancelled).
+  /// Ends the request (a stop string was found, or it was cancelled). The reason given last stands,
+  /// also where the canvas was already full.
   void finish(FinishReason reason);
   bool finished() const;
   FinishReason finish_reason() const;

@@ -1,0 +1,367 @@
+// What holds for every cache policy, rule and option, shown on seeded random scores.
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "decode/decode_testing.h"
+#include "decode/settings.h"
+#include "decode/unmask/rules.h"
+
+namespace fdllm {
+namespace {
+
+using testing::dream_traits;
+using testing::Forward;
+using testing::kMask;
+using testing::llada_traits;
+using testing::make_decoder;
+
+constexpr CacheKind kCaches[] = {CacheKind::kNone, CacheKind::kPrefix, CacheKind::kDual};
+
+struct Case {
+  GenerateOptions options;
+  DecodeTraits traits;
+  std::int32_t prompt_length = 0;
+  std::string text;
+};
+
+class Generator {
+ public:
+  explicit Generator(std::uint64_t seed) : random_(seed) {}
+
+  std::int32_t integer(std::int32_t least, std::int32_t greatest) {
+    return std::uniform_int_distribution<std::int32_t>(least, greatest)(random_);
+  }
+  double unit() { return std::uniform_real_distribution<double>(0, 1)(random_); }
+  bool coin() { return integer(0, 1) == 1; }
+
+  /// A request that validation accepts, over all rules, caches and options.
+  Case valid_case() {
+    Case result;
+    GenerateOptions& options = result.options;
+    const std::int32_t block_length = integer(1, 12);
+    const std::int32_t blocks = integer(1, 4);
+    options.gen_length = block_length * blocks;
+    options.block_length = block_length;
+    options.cache = kCaches[integer(0, 2)];
+    options.seed = random_();
+    options.eos_stop = coin();
+    options.correct = coin();
+    if (coin()) options.temperature = 0.1 + unit();
+    result.prompt_length = integer(0, 9);
+    if (coin()) {
+      result.traits = llada_traits();
+      llada(options, blocks);
+    } else {
+      result.traits = dream_traits();
+      dream(options, block_length, blocks);
+    }
+    result.text =
+        "gen " + std::to_string(options.gen_length) + " block " + std::to_string(block_length) +
+        " cache " + std::to_string(static_cast<int>(options.cache)) + " alg " +
+        options.alg.value_or("-") + " steps " + std::to_string(options.steps.value_or(0)) +
+        " correct " + std::to_string(options.correct);
+    return result;
+  }
+
+ private:
+  void llada(GenerateOptions& options, std::int32_t blocks) {
+    switch (integer(0, 3)) {
+      case 0:
+        options.steps = blocks * integer(1, 20);
+        break;
+      case 1:
+        options.threshold = unit();
+        break;
+      case 2:
+        options.factor = 0.05 + 2 * unit();
+        break;
+      default:
+        break;
+    }
+    if (integer(0, 3) == 0) options.remasking = Remasking::kRandom;
+    if (options.cache == CacheKind::kNone && coin()) options.cfg_scale = unit();
+  }
+
+  void dream(GenerateOptions& options, std::int32_t block_length, std::int32_t blocks) {
+    const std::vector<std::string> algs = dream_traits().rules;
+    options.alg = algs[integer(0, static_cast<std::int32_t>(algs.size()) - 1)];
+    const bool uncached = options.cache == CacheKind::kNone;
+    if (uncached) options.block_length.reset();
+    if (options.alg == "confidence_threshold") {
+      if (coin()) options.threshold = unit();
+      if (uncached && coin()) options.steps = coin() ? blocks : block_length;
+    } else if (uncached) {
+      if (coin()) options.steps = integer(1, 60);
+    } else if (block_length == 1 || options.correct) {
+      options.steps = blocks * integer(1, 20);
+    } else {
+      // One step a block is refused, also as the default that gen_length is.
+      options.steps = blocks * integer(2, 20);
+    }
+    if (options.alg != "origin" && options.alg != "confidence_threshold" && coin()) {
+      options.alg_temp = 0.05 + unit();
+    }
+    if (coin()) options.top_p = 0.5 + unit() / 2;
+    if (coin()) options.top_k = integer(1, 40);
+  }
+
+  std::mt19937_64 random_;
+};
+
+/// Every invariant of one forward and of the canvas around it.
+void check_forward(const Case& c, const Canvas& before, const Forward& forward) {
+  const DecodeSettings settings = resolve_settings(c.options, c.traits, c.prompt_length);
+  const Range block = settings.block_range(forward.step.block, c.prompt_length);
+  const StepEvent& event = forward.event;
+  EXPECT_EQ(forward.step.refresh,
+            static_cast<std::int32_t>(forward.step.plan.query.size()) == before.length());
+  EXPECT_EQ(forward.step.plan.attend, (std::vector<Range>{{0, before.length()}}));
+  EXPECT_TRUE(std::is_sorted(forward.step.plan.score.begin(), forward.step.plan.score.end()));
+  EXPECT_EQ(event.committed.size() + event.provisional.size(), forward.step.plan.score.size());
+  EXPECT_GE(event.committed.size(), 1u);
+  std::set<std::int32_t> seen;
+  for (const TokenEvent& token : event.committed) {
+    EXPECT_TRUE(before.masked(token.position));
+    EXPECT_TRUE(block.contains(token.position));
+    EXPECT_NE(token.token, kMask);
+    EXPECT_TRUE(seen.insert(token.position).second);
+  }
+  EXPECT_EQ(event.masked,
+            before.masked_count() - static_cast<std::int32_t>(event.committed.size()));
+}
+
+TEST(DecodeProperties, EveryRequestEndsAndEveryForwardCommitsInTheLiveBlock) {
+  Generator generator(20);
+  std::set<std::string> rules;
+  for (int i = 0; i < 6000; ++i) {
+    const Case c = generator.valid_case();
+    SCOPED_TRACE(c.text);
+    rules.emplace(resolve_settings(c.options, c.traits, c.prompt_length).rule->name);
+    Decoder decoder = make_decoder(c.options, c.traits, c.prompt_length);
+    const auto scorer = testing::random_scorer(static_cast<std::uint64_t>(i));
+    std::int32_t forwards = 0;
+    std::int32_t block = 0;
+    bool refreshed = false;
+    while (const auto step = decoder.next()) {
+      const Canvas before = decoder.canvas();
+      if (step->block != block) refreshed = false;
+      EXPECT_TRUE(step->block == block || step->block == block + 1);
+      EXPECT_TRUE(refreshed || step->refresh) << "a block begins with a refresh";
+      block = step->block;
+      refreshed = true;
+      std::vector<Score> scores;
+      for (const ScoreRequest& request : step->scores) scores.push_back(scorer(request));
+      const Forward forward = {*step, decoder.advance(scores)};
+      check_forward(c, before, forward);
+      EXPECT_EQ(forward.event.step, forwards);
+      ASSERT_LE(++forwards, c.options.gen_length);
+    }
+    EXPECT_TRUE(decoder.finished());
+    if (!c.options.eos_stop || decoder.finish_reason() == FinishReason::kLength) {
+      EXPECT_EQ(decoder.canvas().masked_count(), 0);
+    }
+    for (std::int32_t p = 0; p < c.prompt_length; ++p) EXPECT_EQ(decoder.canvas().tokens()[p], 1);
+    if (HasFailure()) return;
+  }
+  EXPECT_EQ(rules.size(), 8u);
+}
+
+TEST(DecodeProperties, ARequestIsAFunctionOfItsOptionsAndScores) {
+  Generator generator(21);
+  for (int i = 0; i < 500; ++i) {
+    const Case c = generator.valid_case();
+    const auto run = [&] {
+      Decoder decoder = make_decoder(c.options, c.traits, c.prompt_length);
+      testing::run(decoder, testing::random_scorer(static_cast<std::uint64_t>(i)));
+      const auto tokens = decoder.canvas().tokens();
+      return std::vector<std::int32_t>(tokens.begin(), tokens.end());
+    };
+    ASSERT_EQ(run(), run()) << c.text;
+  }
+}
+
+TEST(DecodeProperties, QuotaRunsMinOfStepsAndMaskedForwardsABlock) {
+  for (const CacheKind cache : kCaches) {
+    for (std::int32_t block_length = 1; block_length <= 12; ++block_length) {
+      for (std::int32_t steps = 1; steps <= 20; ++steps) {
+        GenerateOptions options;
+        options.gen_length = 3 * block_length;
+        options.block_length = block_length;
+        options.steps = 3 * steps;
+        options.cache = cache;
+        options.eos_stop = false;
+        Decoder decoder = make_decoder(options, llada_traits(), 4);
+        EXPECT_EQ(testing::run(decoder, testing::random_scorer(7)).size(),
+                  static_cast<std::size_t>(3 * std::min(block_length, steps)));
+      }
+    }
+  }
+}
+
+TEST(DecodeProperties, AThresholdThatNothingReachesCommitsOneAForward) {
+  for (const CacheKind cache : kCaches) {
+    for (const DecodeTraits& traits : {llada_traits(), dream_traits()}) {
+      GenerateOptions options;
+      options.gen_length = 24;
+      if (cache != CacheKind::kNone) options.block_length = 8;
+      options.threshold = 1.0;
+      options.cache = cache;
+      options.eos_stop = false;
+      if (cache == CacheKind::kNone && traits.rules.front() == "threshold") {
+        options.block_length = 8;
+      }
+      Decoder decoder = make_decoder(options, traits, 4);
+      const auto forwards = testing::run(decoder, testing::random_scorer(8));
+      EXPECT_EQ(forwards.size(), 24u);
+      for (const Forward& forward : forwards) EXPECT_EQ(forward.event.committed.size(), 1u);
+    }
+  }
+}
+
+TEST(DecodeProperties, UncachedDreamsThresholdNeedsAtLeastItsSteps) {
+  for (const std::int32_t steps : {1, 2, 4, 8, 16}) {
+    for (const double confidence : {0.0, 0.5, 0.95}) {
+      GenerateOptions options;
+      options.gen_length = 16;
+      options.cache = CacheKind::kNone;
+      options.steps = steps;
+      Decoder decoder = make_decoder(options, dream_traits(), 4);
+      const auto scorer = [&](const ScoreRequest&) { return testing::score_of(1, confidence); };
+      // All reach the threshold: the budget binds. None does: one a forward.
+      EXPECT_EQ(testing::run(decoder, scorer).size(),
+                static_cast<std::size_t>(confidence >= 0.9 ? steps : 16));
+    }
+  }
+}
+
+TEST(DecodeProperties, PrefixAndDualAgreeOnTheLastBlockAndOnASingleOne) {
+  for (int i = 0; i < 200; ++i) {
+    GenerateOptions options;
+    options.gen_length = 16;
+    options.block_length = 16;
+    options.eos_stop = false;
+    const auto run = [&](CacheKind cache) {
+      options.cache = cache;
+      Decoder decoder = make_decoder(options, llada_traits(), 5);
+      return testing::run(decoder, testing::random_scorer(static_cast<std::uint64_t>(i)));
+    };
+    const auto prefix = run(CacheKind::kPrefix);
+    const auto dual = run(CacheKind::kDual);
+    ASSERT_EQ(prefix.size(), dual.size());
+    for (std::size_t k = 0; k < prefix.size(); ++k) {
+      EXPECT_EQ(prefix[k].step.plan.query, dual[k].step.plan.query);
+      EXPECT_EQ(prefix[k].step.plan.score, dual[k].step.plan.score);
+    }
+    EXPECT_EQ(prefix[0].step.plan.query, run(CacheKind::kNone)[0].step.plan.query);
+  }
+}
+
+/// Random candidates of a rule, position ascending.
+std::vector<Candidate> random_candidates(Generator& generator) {
+  std::vector<double> confidences(static_cast<std::size_t>(generator.integer(1, 40)));
+  // Coarse values make ties common.
+  for (double& c : confidences)
+    c = generator.coin() ? generator.unit() : std::round(generator.unit() * 8) / 8;
+  return testing::candidates_of(confidences);
+}
+
+std::set<std::int32_t> position_set(std::span<const Candidate> candidates) {
+  std::set<std::int32_t> result;
+  for (const Candidate& candidate : candidates) result.insert(candidate.position);
+  return result;
+}
+
+TEST(RuleProperties, ALowerThresholdCommitsASuperset) {
+  Generator generator(22);
+  for (int i = 0; i < 5000; ++i) {
+    const auto candidates = random_candidates(generator);
+    const auto masked = testing::positions_of(candidates);
+    double low = generator.unit();
+    double high = generator.unit();
+    if (low > high) std::swap(low, high);
+    for (const UnmaskRule* rule : {&kThresholdRule, &kConfidenceThresholdRule}) {
+      const auto of = [&](double threshold) {
+        return position_set(rule->select({.masked = masked, .threshold = threshold}, candidates));
+      };
+      const auto more = of(low);
+      const auto fewer = of(high);
+      ASSERT_TRUE(std::includes(more.begin(), more.end(), fewer.begin(), fewer.end()));
+    }
+  }
+}
+
+TEST(RuleProperties, ALargerFactorCommitsASuperset) {
+  Generator generator(23);
+  for (int i = 0; i < 5000; ++i) {
+    const auto candidates = random_candidates(generator);
+    const auto masked = testing::positions_of(candidates);
+    const double factor = 2 * generator.unit() + 0.01;
+    for (const bool correct : {false, true}) {
+      const auto of = [&](double f) {
+        return position_set(
+            kFactorRule.select({.masked = masked, .factor = f, .correct = correct}, candidates));
+      };
+      const auto fewer = of(factor);
+      const auto more = of(factor * (1 + generator.unit()));
+      ASSERT_TRUE(std::includes(more.begin(), more.end(), fewer.begin(), fewer.end()));
+    }
+  }
+}
+
+TEST(RuleProperties, TheCorrectFactorRuleKeepsThePapersBound) {
+  Generator generator(24);
+  for (int i = 0; i < 5000; ++i) {
+    const auto candidates = random_candidates(generator);
+    const auto masked = testing::positions_of(candidates);
+    const double factor = 2 * generator.unit() + 0.01;
+    const auto chosen =
+        kFactorRule.select({.masked = masked, .factor = factor, .correct = true}, candidates);
+    ASSERT_GE(chosen.size(), 1u);
+    const auto n = static_cast<double>(chosen.size());
+    if (chosen.size() > 1) {
+      ASSERT_LE((n + 1) * (1 - chosen.back().confidence), factor + 1e-12);
+    }
+    // The faithful walk commits the same, or all where just one would have been left.
+    const auto faithful = kFactorRule.select({.masked = masked, .factor = factor}, candidates);
+    ASSERT_EQ(faithful.size(),
+              chosen.size() + 1 == candidates.size() ? candidates.size() : chosen.size());
+  }
+}
+
+TEST(RuleProperties, CommitOrderIsByConfidenceThenPosition) {
+  Generator generator(25);
+  for (int i = 0; i < 3000; ++i) {
+    const auto candidates = random_candidates(generator);
+    const auto masked = testing::positions_of(candidates);
+    const auto count = static_cast<std::int32_t>(masked.size());
+    const UnmaskContext context = {.masked = masked,
+                                   .initial_masked = count,
+                                   .index = generator.integer(0, 3),
+                                   .steps = 4,
+                                   .threshold = generator.unit(),
+                                   .factor = 1};
+    for (const UnmaskRule* rule : {&kThresholdRule, &kQuotaRule, &kFactorRule, &kMaskgitPlusRule}) {
+      const auto chosen = rule->select(context, candidates);
+      const auto positions = position_set(chosen);
+      ASSERT_EQ(positions.size(), chosen.size());
+      for (std::size_t k = 1; k < chosen.size(); ++k) {
+        ASSERT_TRUE(chosen[k - 1].confidence > chosen[k].confidence ||
+                    (chosen[k - 1].confidence == chosen[k].confidence &&
+                     chosen[k - 1].position < chosen[k].position));
+      }
+      // None that is left out is more confident than one that is committed.
+      for (const Candidate& candidate : candidates) {
+        if (!positions.contains(candidate.position) && !chosen.empty()) {
+          ASSERT_LE(candidate.confidence, chosen.back().confidence);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fdllm

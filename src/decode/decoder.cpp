@@ -1,0 +1,216 @@
+#include "decode/decoder.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "base/check.h"
+#include "base/rng.h"
+#include "decode/settings.h"
+#include "decode/stop.h"
+
+namespace fdllm {
+
+struct Decoder::State {
+  Canvas canvas;
+  GenerateOptions options;
+  DecodeTraits traits;
+  DecodeSettings settings;
+
+  std::int32_t block = 0;
+  std::int32_t initial_masked = 0;  // of the live block when it began
+  std::int32_t index = 0;           // step within the block
+  bool refreshed = false;           // the block has had its first forward
+  std::int32_t step = 0;            // the request's own step, keys random numbers
+  std::int32_t forwards = 0;
+  std::optional<DecodeStep> pending;
+  bool finished = false;
+  FinishReason reason = FinishReason::kLength;
+
+  Range range() const { return settings.block_range(block, canvas.prompt_length()); }
+
+  UnmaskContext context(std::span<const std::int32_t> masked) const {
+    return {.masked = masked,
+            .initial_masked = initial_masked,
+            .index = index,
+            .steps = settings.steps_per_block,
+            .threshold = settings.threshold,
+            .factor = settings.factor,
+            .alg_temp = options.alg_temp,
+            .seed = options.seed,
+            .step = step,
+            .correct = options.correct};
+  }
+
+  bool commits_first_row() const { return settings.first_row && !refreshed; }
+
+  void begin_block() {
+    index = 0;
+    refreshed = false;
+    initial_masked = canvas.masked_count(range());
+  }
+
+  void pass_step() {
+    ++index;
+    ++step;
+  }
+
+  /// Moves to the next block, or ends the request, when the live one is full.
+  void leave_full_blocks() {
+    while (!finished && canvas.masked_count(range()) == 0) {
+      if (block + 1 == settings.blocks) {
+        finished = true;
+        reason =
+            settled_end(canvas, traits.end_tokens) ? FinishReason::kStop : FinishReason::kLength;
+        return;
+      }
+      ++block;
+      begin_block();
+    }
+  }
+
+  DecodeStep make_step() const {
+    DecodeStep result;
+    const StepKind kind = refreshed ? StepKind::kWindow : StepKind::kRefresh;
+    result.plan = settings.cache->plan(canvas, range(), kind);
+    if (commits_first_row()) result.plan.score = {range().begin};
+    result.refresh = static_cast<std::int32_t>(result.plan.query.size()) == canvas.length();
+    result.block = block;
+    result.scores.reserve(result.plan.score.size());
+    for (const std::int32_t position : result.plan.score) {
+      result.scores.push_back(request_for(position));
+    }
+    if (options.cfg_scale > 0) {
+      std::vector<std::int32_t> tokens(canvas.tokens().begin(), canvas.tokens().end());
+      std::fill_n(tokens.begin(), canvas.prompt_length(), canvas.mask_token());
+      result.unconditional_tokens = std::move(tokens);
+    }
+    return result;
+  }
+
+  ScoreRequest request_for(std::int32_t position) const {
+    return {.position = position,
+            .sampling = options.temperature > 0 ? settings.rule->noise : Sampling::kGreedy,
+            .temperature = static_cast<float>(options.temperature),
+            .top_p = static_cast<float>(options.top_p),
+            .top_k = options.top_k,
+            .seed = options.seed,
+            .step = step,
+            .excluded_token = canvas.mask_token(),
+            .needs_distribution = settings.rule->needs_distribution,
+            .cfg_scale = static_cast<float>(options.cfg_scale)};
+  }
+
+  double confidence_of(std::int32_t position, const Score& score) const {
+    if (options.remasking == Remasking::kRandom) {
+      return uniform(options.seed, RandomStream::kConfidence, position, step, 0);
+    }
+    return settings.rule->confidence(score);
+  }
+
+  std::vector<Candidate> candidates_of(std::span<const Score> scores) const {
+    const std::vector<std::int32_t>& positions = pending->plan.score;
+    std::vector<Candidate> candidates;
+    candidates.reserve(positions.size());
+    for (std::size_t i = 0; i < positions.size(); ++i) {
+      const double confidence = confidence_of(positions[i], scores[i]);
+      if (!scores[i].finite || !std::isfinite(confidence)) {
+        fail(ErrorCode::kNumeric,
+             "forward {}, position {}: expected finite logits, found NaN or infinity; are the "
+             "weights damaged?",
+             forwards, positions[i]);
+      }
+      candidates.push_back({positions[i], scores[i].token, confidence});
+    }
+    return candidates;
+  }
+};
+
+Decoder::Decoder(Canvas canvas, const GenerateOptions& options, const DecodeTraits& traits) {
+  DecodeSettings settings = resolve_settings(options, traits, canvas.prompt_length());
+  check(canvas.gen_length() == options.gen_length, "a canvas of another gen_length");
+  check(canvas.mask_token() == traits.mask_token, "a canvas of another mask token");
+  state_ = std::make_unique<State>(State{.canvas = std::move(canvas),
+                                         .options = options,
+                                         .traits = traits,
+                                         .settings = settings,
+                                         .pending = std::nullopt});
+  state_->begin_block();
+}
+
+Decoder::~Decoder() = default;
+Decoder::Decoder(Decoder&&) noexcept = default;
+Decoder& Decoder::operator=(Decoder&&) noexcept = default;
+
+std::optional<DecodeStep> Decoder::next() {
+  State& state = *state_;
+  if (state.pending) return state.pending;
+  state.leave_full_blocks();
+  if (state.finished) return std::nullopt;
+  if (!state.commits_first_row()) {
+    const std::vector<std::int32_t> masked = state.canvas.masked_positions(state.range());
+    while (state.settings.rule->quota(state.context(masked)) == 0) state.pass_step();
+  }
+  state.pending = state.make_step();
+  return state.pending;
+}
+
+StepEvent Decoder::advance(std::span<const Score> scores) {
+  State& state = *state_;
+  check(state.pending.has_value(), "scores without a forward that asked for them");
+  const ForwardPlan& plan = state.pending->plan;
+  check(scores.size() == plan.score.size(), "not one score for each asked position");
+
+  const std::vector<Candidate> candidates = state.candidates_of(scores);
+  const std::vector<std::int32_t> masked = state.canvas.masked_positions(state.range());
+  const std::vector<Candidate> chosen =
+      state.commits_first_row() ? candidates
+                                : state.settings.rule->select(state.context(masked), candidates);
+  check(!chosen.empty(), "a forward that commits nothing");
+
+  StepEvent event;
+  event.step = state.forwards;
+  event.block = state.block;
+  event.query_begin = plan.query.front();
+  event.query_end = plan.query.back() + 1;
+  for (const Candidate& candidate : chosen) {
+    state.canvas.commit(candidate.position, candidate.token);
+    event.committed.push_back({candidate.position, candidate.token, candidate.confidence});
+  }
+  for (const Candidate& candidate : candidates) {
+    if (state.canvas.masked(candidate.position)) {
+      event.provisional.push_back({candidate.position, candidate.token, candidate.confidence});
+    }
+  }
+  event.masked = state.canvas.masked_count();
+
+  state.pending.reset();
+  state.refreshed = true;
+  ++state.forwards;
+  state.pass_step();
+  if (state.options.eos_stop && settled_end(state.canvas, state.traits.end_tokens)) {
+    finish(FinishReason::kStop);
+  } else {
+    state.leave_full_blocks();
+  }
+  return event;
+}
+
+const Canvas& Decoder::canvas() const {
+  return state_->canvas;
+}
+
+void Decoder::finish(FinishReason reason) {
+  state_->pending.reset();
+  state_->finished = true;
+  state_->reason = reason;
+}
+
+bool Decoder::finished() const {
+  return state_->finished;
+}
+FinishReason Decoder::finish_reason() const {
+  return state_->reason;
+}
+
+}  // namespace fdllm

@@ -1,0 +1,281 @@
+#include "decode/settings.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/check.h"
+#include "decode/unmask/registry.h"
+
+namespace fdllm {
+namespace {
+
+constexpr std::int32_t kDefaultBlockLength = 32;
+constexpr double kDefaultThreshold = 0.9;
+// More steps than positions only lengthen the schedule; without a limit they would be walked over.
+constexpr std::int32_t kMaxIdleSteps = 65536;
+// Below, logits / temperature could leave the range of float; above, a softmax is uniform anyway.
+constexpr double kLeastTemperature = 1e-4;
+constexpr double kGreatestTemperature = 100;
+
+/// One of the options that only some rules take: its name, and whether a request gives it.
+struct OptionUse {
+  RuleOption option;
+  std::string_view name;
+  bool (*given)(const GenerateOptions&);
+};
+using Options = GenerateOptions;
+constexpr std::array<OptionUse, 9> kOptionUses = {{
+    {RuleOption::kSteps, "steps", [](const Options& o) { return o.steps.has_value(); }},
+    {RuleOption::kThreshold, "threshold", [](const Options& o) { return o.threshold.has_value(); }},
+    {RuleOption::kFactor, "factor", [](const Options& o) { return o.factor.has_value(); }},
+    {RuleOption::kAlg, "alg", [](const Options& o) { return o.alg.has_value(); }},
+    {RuleOption::kAlgTemp, "alg_temp", [](const Options& o) { return o.alg_temp != 0; }},
+    {RuleOption::kRemasking, "remasking",
+     [](const Options& o) { return o.remasking != Remasking::kLowConfidence; }},
+    {RuleOption::kTopP, "top_p", [](const Options& o) { return o.top_p != 1; }},
+    {RuleOption::kTopK, "top_k", [](const Options& o) { return o.top_k != 0; }},
+    {RuleOption::kCfgScale, "cfg_scale", [](const Options& o) { return o.cfg_scale != 0; }},
+}};
+
+std::string_view name_of(RuleOption option) {
+  for (const OptionUse& use : kOptionUses) {
+    if (use.option == option) return use.name;
+  }
+  return "";
+}
+
+std::string joined(const std::vector<std::string_view>& words) {
+  std::string text;
+  for (const std::string_view word : words) text += (text.empty() ? "" : ", ") + std::string(word);
+  return text;
+}
+
+using Rules = std::vector<const UnmaskRule*>;
+
+Rules rules_of(const DecodeTraits& traits) {
+  Rules rules;
+  for (const std::string& name : traits.rules) {
+    const UnmaskRule* rule = find_unmask_rule(name);
+    check(rule != nullptr, "a family names an unmask rule that does not exist");
+    rules.push_back(rule);
+  }
+  check(!rules.empty(), "a family without unmask rules");
+  return rules;
+}
+
+std::string names_of(const Rules& rules) {
+  std::vector<std::string_view> names;
+  for (const UnmaskRule* rule : rules) names.push_back(rule->name);
+  return joined(names);
+}
+
+const UnmaskRule& named_rule(const std::string& alg, const Rules& family) {
+  Rules by_name;
+  for (const UnmaskRule* rule : family) {
+    if (rule->chosen_by != RuleOption::kAlg) continue;
+    if (rule->name == alg) return *rule;
+    by_name.push_back(rule);
+  }
+  if (by_name.empty()) {
+    fail(ErrorCode::kInvalidArgument,
+         "'alg': this model's family takes none, found '{}'; its rules ({}) are chosen by the "
+         "options of the same names, quota by 'steps'",
+         alg, names_of(family));
+  }
+  fail(ErrorCode::kInvalidArgument, "'alg': expected one of {}, found '{}'", names_of(by_name),
+       alg);
+}
+
+const UnmaskRule& choose_rule(const GenerateOptions& options, const Rules& family) {
+  if (options.alg) return named_rule(*options.alg, family);
+  const UnmaskRule* chosen = nullptr;
+  for (const UnmaskRule* rule : family) {
+    if (rule->chosen_by == RuleOption::kAlg) continue;
+    const auto use = std::find_if(kOptionUses.begin(), kOptionUses.end(),
+                                  [&](const OptionUse& u) { return u.option == rule->chosen_by; });
+    if (!use->given(options)) continue;
+    if (chosen != nullptr) {
+      fail(ErrorCode::kInvalidArgument, "'{}' contradicts '{}'; give only one of them",
+           name_of(chosen->chosen_by), use->name);
+    }
+    chosen = rule;
+  }
+  return chosen != nullptr ? *chosen : *family.front();
+}
+
+/// Every given option must be one that the rule takes with this cache.
+void check_taken(const GenerateOptions& options, const UnmaskRule& rule, const CachePolicy& cache,
+                 const Rules& family) {
+  const OptionSet& takes = cache.keeps_rows ? rule.cached : rule.uncached;
+  const OptionSet& otherwise = cache.keeps_rows ? rule.uncached : rule.cached;
+  for (const OptionUse& use : kOptionUses) {
+    if (!use.given(options) || takes.has(use.option)) continue;
+    if (otherwise.has(use.option)) {
+      fail(ErrorCode::kInvalidArgument, "'{}' contradicts 'cache' {}: the rule {} takes it only {}",
+           use.name, cache.name, rule.name,
+           cache.keeps_rows ? "with cache none" : "with cache prefix or dual");
+    }
+    Rules takers;
+    for (const UnmaskRule* other : family) {
+      if ((cache.keeps_rows ? other->cached : other->uncached).has(use.option)) {
+        takers.push_back(other);
+      }
+    }
+    if (takers.empty()) {
+      fail(ErrorCode::kInvalidArgument,
+           "'{}': no rule of this model's family takes it with cache {} (its rules: {}); leave it "
+           "out",
+           use.name, cache.name, names_of(family));
+    }
+    fail(ErrorCode::kInvalidArgument,
+         "'{}': the rule {} does not take it with cache {}; those that do: {}{}", use.name,
+         rule.name, cache.name, names_of(takers),
+         rule.chosen_by == RuleOption::kAlg ? " (see 'alg')" : "");
+  }
+}
+
+void check_number(std::string_view name, double value, double least, double greatest) {
+  if (!(value >= least && value <= greatest)) {
+    fail(ErrorCode::kInvalidArgument, "'{}': expected a number from {} to {}, found {}", name,
+         least, greatest, value);
+  }
+}
+
+/// 0, or large enough to divide by.
+void check_temperature(std::string_view name, double value) {
+  if (value != 0 && !(value >= kLeastTemperature && value <= kGreatestTemperature)) {
+    fail(ErrorCode::kInvalidArgument, "'{}': expected 0 or a number from {} to {}, found {}", name,
+         kLeastTemperature, kGreatestTemperature, value);
+  }
+}
+
+/// What can be said of each option alone.
+void check_ranges(const GenerateOptions& options, std::int32_t prompt_length) {
+  constexpr double kLargest = std::numeric_limits<float>::max();
+  check(prompt_length >= 0, "a prompt of negative length");
+  if (options.gen_length <= 0) {
+    fail(ErrorCode::kInvalidArgument, "'gen_length': expected a positive number, found {}",
+         options.gen_length);
+  }
+  if (options.gen_length > std::numeric_limits<std::int32_t>::max() - prompt_length) {
+    fail(ErrorCode::kInvalidArgument,
+         "'gen_length': {} tokens after a prompt of {} are more than a canvas can hold",
+         options.gen_length, prompt_length);
+  }
+  if (options.block_length && *options.block_length <= 0) {
+    fail(ErrorCode::kInvalidArgument, "'block_length': expected a positive number, found {}",
+         *options.block_length);
+  }
+  const std::int32_t most_steps = std::max(options.gen_length, kMaxIdleSteps);
+  if (options.steps && (*options.steps <= 0 || *options.steps > most_steps)) {
+    fail(ErrorCode::kInvalidArgument, "'steps': expected a number from 1 to {}, found {}",
+         most_steps, *options.steps);
+  }
+  if (options.threshold) check_number("threshold", *options.threshold, 0, 1);
+  if (options.factor && !(*options.factor > 0 && *options.factor <= kLargest)) {
+    fail(ErrorCode::kInvalidArgument, "'factor': expected a positive number, found {}",
+         *options.factor);
+  }
+  check_temperature("temperature", options.temperature);
+  check_temperature("alg_temp", options.alg_temp);
+  if (!(options.top_p > 0 && options.top_p <= 1)) {
+    fail(ErrorCode::kInvalidArgument, "'top_p': expected a number above 0, up to 1, found {}",
+         options.top_p);
+  }
+  if (options.top_k < 0) {
+    fail(ErrorCode::kInvalidArgument,
+         "'top_k': expected 0 (all tokens) or a positive number, found {}", options.top_k);
+  }
+  check_number("cfg_scale", options.cfg_scale, 0, kGreatestTemperature);
+  for (const std::string& stop : options.stop) {
+    if (stop.empty()) {
+      fail(ErrorCode::kInvalidArgument, "'stop': expected a non-empty string, found an empty one");
+    }
+  }
+}
+
+std::int32_t block_length_of(const GenerateOptions& options, const DecodeSettings& settings) {
+  if (settings.rule->whole_canvas && !settings.cache->keeps_rows) {
+    if (options.block_length.value_or(options.gen_length) != options.gen_length) {
+      fail(ErrorCode::kInvalidArgument,
+           "'block_length' contradicts 'cache' {}: the rule {} then chooses from the whole canvas; "
+           "leave block_length out (or equal to gen_length, {}), found {}; for blocks use cache "
+           "prefix or dual",
+           settings.cache->name, settings.rule->name, options.gen_length, *options.block_length);
+    }
+    return options.gen_length;
+  }
+  const std::int32_t block_length =
+      options.block_length.value_or(std::min(kDefaultBlockLength, options.gen_length));
+  if (options.gen_length % block_length != 0) {
+    fail(ErrorCode::kInvalidArgument,
+         "'gen_length': expected a multiple of block_length ({}{}), found {}", block_length,
+         options.block_length ? "" : ", its default", options.gen_length);
+  }
+  return block_length;
+}
+
+std::int32_t steps_per_block_of(const GenerateOptions& options, const DecodeSettings& settings) {
+  const UnmaskRule& rule = *settings.rule;
+  if (!(settings.cache->keeps_rows ? rule.cached : rule.uncached).has(RuleOption::kSteps)) return 0;
+  const std::int32_t steps = options.steps.value_or(options.gen_length);
+  if (steps % settings.blocks != 0) {
+    fail(ErrorCode::kInvalidArgument,
+         "'steps': expected a multiple of the number of blocks ({} = gen_length {} / block_length "
+         "{}), found {}",
+         settings.blocks, options.gen_length, settings.block_length, steps);
+  }
+  if (rule.equal_steps && options.gen_length % steps != 0) {
+    fail(ErrorCode::kInvalidArgument,
+         "'steps': the rule {} expects a divisor of gen_length ({}), found {}", rule.name,
+         options.gen_length, steps);
+  }
+  if (settings.first_row && steps == settings.blocks && settings.block_length > 1) {
+    fail(ErrorCode::kInvalidArgument,
+         "'steps': {} is one step a block, of which the rule {} with cache {} would commit only "
+         "the first position and leave the others masked; give at least {} steps, or 'correct'",
+         steps, rule.name, settings.cache->name, 2 * std::int64_t{settings.blocks});
+  }
+  return steps / settings.blocks;
+}
+
+}  // namespace
+
+DecodeSettings resolve_settings(const GenerateOptions& options, const DecodeTraits& traits,
+                                std::int32_t prompt_length) {
+  check_ranges(options, prompt_length);
+  DecodeSettings settings;
+  settings.cache = &cache_policy(options.cache);
+  if (options.cfg_scale > 0 && settings.cache->keeps_rows) {
+    fail(ErrorCode::kInvalidArgument,
+         "'cfg_scale' contradicts 'cache' {}: guidance is for cache none only",
+         settings.cache->name);
+  }
+  const Rules family = rules_of(traits);
+  settings.rule = &choose_rule(options, family);
+  check_taken(options, *settings.rule, *settings.cache, family);
+
+  settings.block_length = block_length_of(options, settings);
+  settings.blocks = options.gen_length / settings.block_length;
+  settings.first_row = settings.rule->first_row && settings.cache->keeps_rows && !options.correct;
+  settings.steps_per_block = steps_per_block_of(options, settings);
+  const OptionSet& takes =
+      settings.cache->keeps_rows ? settings.rule->cached : settings.rule->uncached;
+  if (takes.has(RuleOption::kThreshold)) {
+    settings.threshold = options.threshold.value_or(kDefaultThreshold);
+  }
+  if (takes.has(RuleOption::kFactor)) settings.factor = options.factor.value_or(1.0);
+  return settings;
+}
+
+void validate_options(const GenerateOptions& options, const DecodeTraits& traits,
+                      std::int32_t prompt_length) {
+  resolve_settings(options, traits, prompt_length);
+}
+
+}  // namespace fdllm

@@ -1,0 +1,33 @@
+#pragma once
+#include <cstdint>
+
+#include "decode/cache/policy.h"
+#include "decode/decoder.h"
+#include "decode/unmask/rule.h"
+
+namespace fdllm {
+
+/// What a request's options come to for its model: defaults filled in, contradictions excluded.
+struct DecodeSettings {
+  const UnmaskRule* rule = nullptr;
+  const CachePolicy* cache = nullptr;
+  std::int32_t block_length = 0;
+  std::int32_t blocks = 0;
+  std::int32_t steps_per_block = 0;  ///< 0: the rule has no schedule
+  double threshold = 0;              ///< 0 unless the rule takes it; so factor
+  double factor = 0;
+  /// The first forward of a block commits its first position only (UnmaskRule::first_row).
+  bool first_row = false;
+
+  /// Positions of a block of a canvas whose prompt has `prompt_length` tokens.
+  Range block_range(std::int32_t block, std::int32_t prompt_length) const {
+    const std::int32_t begin = prompt_length + block * block_length;
+    return {begin, begin + block_length};
+  }
+};
+
+/// Throws as validate_options does.
+DecodeSettings resolve_settings(const GenerateOptions& options, const DecodeTraits& traits,
+                                std::int32_t prompt_length);
+
+}  // namespace fdllm

@@ -1,0 +1,214 @@
+#include "decode/settings.h"
+
+#include <cmath>
+#include <limits>
+
+#include <gtest/gtest.h>
+
+#include "decode/decode_testing.h"
+
+namespace fdllm {
+namespace {
+
+using testing::dream_traits;
+using testing::expect_refused;
+using testing::llada_traits;
+
+using Change = std::function<void(GenerateOptions&)>;
+
+DecodeSettings llada(const Change& change) {
+  GenerateOptions options;
+  change(options);
+  return resolve_settings(options, llada_traits(), 10);
+}
+
+DecodeSettings dream(const Change& change) {
+  GenerateOptions options;
+  change(options);
+  return resolve_settings(options, dream_traits(), 10);
+}
+
+void expect_llada_refuses(const Change& change, const std::vector<std::string>& words) {
+  expect_refused([&] { llada(change); }, words);
+}
+void expect_dream_refuses(const Change& change, const std::vector<std::string>& words) {
+  expect_refused([&] { dream(change); }, words);
+}
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+TEST(Settings, DefaultsOfLlada) {
+  const DecodeSettings settings = llada([](auto&) {});
+  EXPECT_EQ(settings.rule->name, "threshold");
+  EXPECT_EQ(settings.cache->name, "dual");
+  EXPECT_EQ(settings.threshold, 0.9);
+  EXPECT_EQ(settings.block_length, 32);
+  EXPECT_EQ(settings.blocks, 4);
+  EXPECT_EQ(settings.steps_per_block, 0);
+  EXPECT_FALSE(settings.first_row);
+  EXPECT_EQ(settings.block_range(1, 10), (Range{42, 74}));
+}
+
+TEST(Settings, DefaultsOfDream) {
+  DecodeSettings settings = dream([](auto&) {});
+  EXPECT_EQ(settings.rule->name, "confidence_threshold");
+  EXPECT_EQ(settings.threshold, 0.9);
+  EXPECT_EQ(settings.block_length, 32);
+  EXPECT_EQ(settings.steps_per_block, 0);
+  EXPECT_TRUE(settings.first_row);
+  EXPECT_FALSE(dream([](auto& o) { o.correct = true; }).first_row);
+  settings = dream([](auto& o) { o.cache = CacheKind::kNone; });
+  EXPECT_EQ(settings.block_length, 128);
+  EXPECT_EQ(settings.blocks, 1);
+  EXPECT_EQ(settings.steps_per_block, 128);
+  EXPECT_FALSE(settings.first_row);
+  settings = dream([](auto& o) { o.alg = "entropy"; });
+  EXPECT_EQ(settings.steps_per_block, 32);
+  EXPECT_EQ(settings.threshold, 0);
+}
+
+TEST(Settings, AShortAnswerIsOneBlockByDefault) {
+  EXPECT_EQ(llada([](auto& o) { o.gen_length = 20; }).block_length, 20);
+}
+
+TEST(Settings, TheGivenOptionChoosesLladasRule) {
+  EXPECT_EQ(llada([](auto& o) { o.steps = 64; }).rule->name, "quota");
+  EXPECT_EQ(llada([](auto& o) { o.steps = 64; }).steps_per_block, 16);
+  EXPECT_EQ(llada([](auto& o) { o.threshold = 0.5; }).threshold, 0.5);
+  EXPECT_EQ(llada([](auto& o) { o.factor = 1.5; }).rule->name, "factor");
+  EXPECT_EQ(llada([](auto& o) { o.factor = 1.5; }).factor, 1.5);
+}
+
+TEST(Settings, RefusesTwoRulesOfLlada) {
+  const auto steps_threshold = [](auto& o) { o.steps = 64, o.threshold = 0.9; };
+  expect_llada_refuses(steps_threshold, {"'steps'", "'threshold'", "contradicts"});
+  const auto steps_factor = [](auto& o) { o.steps = 64, o.factor = 1.0; };
+  expect_llada_refuses(steps_factor, {"'steps'", "'factor'", "contradicts"});
+  const auto threshold_factor = [](auto& o) { o.threshold = 0.9, o.factor = 1.0; };
+  expect_llada_refuses(threshold_factor, {"'threshold'", "'factor'", "contradicts"});
+}
+
+TEST(Settings, RefusesDreamsOptionsWithLlada) {
+  expect_llada_refuses([](auto& o) { o.alg = "entropy"; }, {"'alg'", "entropy"});
+  expect_llada_refuses([](auto& o) { o.alg_temp = 0.5; }, {"'alg_temp'", "no rule"});
+  expect_llada_refuses([](auto& o) { o.top_p = 0.5; }, {"'top_p'", "no rule"});
+  expect_llada_refuses([](auto& o) { o.top_k = 5; }, {"'top_k'", "no rule"});
+}
+
+TEST(Settings, RefusesLladasOptionsWithDream) {
+  expect_dream_refuses([](auto& o) { o.factor = 1.0; }, {"'factor'", "no rule"});
+  expect_dream_refuses([](auto& o) { o.remasking = Remasking::kRandom; }, {"'remasking'"});
+  const auto guided = [](auto& o) { o.cfg_scale = 1, o.cache = CacheKind::kNone; };
+  expect_dream_refuses(guided, {"'cfg_scale'", "no rule"});
+}
+
+TEST(Settings, RefusesUnknownAlg) {
+  expect_dream_refuses([](auto& o) { o.alg = "quota"; }, {"'alg'", "entropy", "'quota'"});
+  expect_dream_refuses([](auto& o) { o.alg = ""; }, {"'alg'", "origin"});
+}
+
+TEST(Settings, RefusesThresholdWithOtherAlgs) {
+  for (const char* alg : {"origin", "maskgit_plus", "topk_margin", "entropy"}) {
+    const auto change = [&](auto& o) { o.alg = alg, o.threshold = 0.9; };
+    expect_dream_refuses(change, {"'threshold'", alg, "confidence_threshold"});
+  }
+  EXPECT_EQ(dream([](auto& o) { o.threshold = 0.5; }).threshold, 0.5);
+}
+
+TEST(Settings, AlgTempIsForScheduledRankings) {
+  for (const char* alg : {"maskgit_plus", "topk_margin", "entropy"}) {
+    EXPECT_NO_THROW(dream([&](auto& o) { o.alg = alg, o.alg_temp = 0.1; }));
+  }
+  for (const char* alg : {"origin", "confidence_threshold"}) {
+    const auto change = [&](auto& o) { o.alg = alg, o.alg_temp = 0.1; };
+    expect_dream_refuses(change, {"'alg_temp'", alg});
+  }
+}
+
+TEST(Settings, RefusesBlocksThatDoNotFit) {
+  expect_llada_refuses([](auto& o) { o.gen_length = 100; }, {"'gen_length'", "32", "100"});
+  expect_llada_refuses([](auto& o) { o.block_length = 256; }, {"'gen_length'", "256"});
+  expect_llada_refuses([](auto& o) { o.block_length = 0; }, {"'block_length'"});
+  expect_llada_refuses([](auto& o) { o.block_length = -32; }, {"'block_length'"});
+  expect_llada_refuses([](auto& o) { o.gen_length = 0; }, {"'gen_length'"});
+  expect_llada_refuses([](auto& o) { o.gen_length = -5; }, {"'gen_length'"});
+  expect_llada_refuses([](auto& o) { o.gen_length = std::numeric_limits<std::int32_t>::max(); },
+                       {"'gen_length'", "canvas"});
+}
+
+TEST(Settings, RefusesStepsThatDoNotDivide) {
+  expect_llada_refuses([](auto& o) { o.steps = 30; }, {"'steps'", "blocks", "30"});
+  expect_llada_refuses([](auto& o) { o.steps = 0; }, {"'steps'", "0"});
+  expect_llada_refuses([](auto& o) { o.steps = -4; }, {"'steps'"});
+  expect_llada_refuses([](auto& o) { o.steps = std::numeric_limits<std::int32_t>::max(); },
+                       {"'steps'", "65536"});
+  EXPECT_EQ(llada([](auto& o) { o.steps = 256; }).steps_per_block, 64);
+  const auto budget = [](auto& o) { o.cache = CacheKind::kNone, o.steps = 48; };
+  expect_dream_refuses(budget, {"'steps'", "divisor", "128", "48"});
+}
+
+TEST(Settings, UncachedDreamHasNoBlocks) {
+  const auto blocks = [](auto& o) { o.cache = CacheKind::kNone, o.block_length = 32; };
+  expect_dream_refuses(blocks, {"'block_length'", "'cache'", "128"});
+  EXPECT_NO_THROW(dream([](auto& o) { o.cache = CacheKind::kNone, o.block_length = 128; }));
+  EXPECT_NO_THROW(llada([](auto& o) { o.cache = CacheKind::kNone, o.block_length = 16; }));
+}
+
+TEST(Settings, StepsAreCachedConfidenceThresholdsNoMatter) {
+  expect_dream_refuses([](auto& o) { o.steps = 64; }, {"'steps'", "'cache'", "dual"});
+  EXPECT_EQ(dream([](auto& o) { o.steps = 64, o.cache = CacheKind::kNone; }).steps_per_block, 64);
+}
+
+TEST(Settings, RefusesOneStepABlockWhereItWouldLeaveMasks) {
+  for (const CacheKind cache : {CacheKind::kPrefix, CacheKind::kDual}) {
+    const auto one = [&](auto& o) { o.alg = "entropy", o.steps = 4, o.cache = cache; };
+    expect_dream_refuses(one, {"'steps'", "masked", "8"});
+    EXPECT_NO_THROW(dream([&](auto& o) { one(o), o.correct = true; }));
+    EXPECT_NO_THROW(dream([&](auto& o) { one(o), o.steps = 8; }));
+    EXPECT_NO_THROW(dream([&](auto& o) { one(o), o.gen_length = 4, o.block_length = 1; }));
+  }
+  const auto uncached = [](auto& o) { o.alg = "entropy", o.steps = 1, o.cache = CacheKind::kNone; };
+  EXPECT_NO_THROW(dream(uncached));
+}
+
+TEST(Settings, GuidanceIsForCacheNone) {
+  for (const CacheKind cache : {CacheKind::kPrefix, CacheKind::kDual}) {
+    const auto guided = [&](auto& o) { o.cfg_scale = 1, o.cache = cache; };
+    expect_llada_refuses(guided, {"'cfg_scale'", "'cache'", "none"});
+  }
+  EXPECT_NO_THROW(llada([](auto& o) { o.cfg_scale = 1, o.cache = CacheKind::kNone; }));
+}
+
+TEST(Settings, RefusesNumbersOutOfRange) {
+  for (const double bad : {-0.1, 1.1, 90.0, kNaN, kInfinity, -kInfinity}) {
+    expect_llada_refuses([&](auto& o) { o.threshold = bad; }, {"'threshold'", "from 0 to 1"});
+  }
+  for (const double bad : {0.0, -1.0, kNaN, kInfinity}) {
+    expect_llada_refuses([&](auto& o) { o.factor = bad; }, {"'factor'"});
+  }
+  for (const double bad : {-0.5, 1e-300, 1e-5, 1000.0, kNaN, kInfinity}) {
+    expect_llada_refuses([&](auto& o) { o.temperature = bad; }, {"'temperature'"});
+    expect_dream_refuses([&](auto& o) { o.alg = "entropy", o.alg_temp = bad; }, {"'alg_temp'"});
+  }
+  for (const double bad : {0.0, -0.5, 1.5, kNaN, kInfinity}) {
+    expect_dream_refuses([&](auto& o) { o.top_p = bad; }, {"'top_p'"});
+  }
+  expect_dream_refuses([](auto& o) { o.top_k = -1; }, {"'top_k'"});
+  for (const double bad : {-1.0, 1e9, kNaN, kInfinity}) {
+    const auto guided = [&](auto& o) { o.cfg_scale = bad, o.cache = CacheKind::kNone; };
+    expect_llada_refuses(guided, {"'cfg_scale'"});
+  }
+  expect_llada_refuses([](auto& o) { o.stop = {"a", ""}; }, {"'stop'"});
+}
+
+TEST(Settings, AFamilyMustNameRulesThatExist) {
+  DecodeTraits traits = llada_traits();
+  traits.rules = {"no_such_rule"};
+  EXPECT_THROW(validate_options({}, traits, 1), Error);
+  traits.rules.clear();
+  EXPECT_THROW(validate_options({}, traits, 1), Error);
+}
+
+}  // namespace
+}  // namespace fdllm

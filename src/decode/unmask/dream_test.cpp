@@ -1,0 +1,128 @@
+#include <cmath>
+#include <map>
+
+#include <gtest/gtest.h>
+
+#include "decode/decode_testing.h"
+#include "decode/unmask/registry.h"
+#include "decode/unmask/rules.h"
+
+namespace fdllm {
+namespace {
+
+using testing::candidates_of;
+using testing::positions_of;
+using Positions = std::vector<std::int32_t>;
+
+TEST(UnmaskRules, AreFoundByTheirNames) {
+  for (const UnmaskRule* rule : unmask_rules()) {
+    EXPECT_EQ(find_unmask_rule(rule->name), rule);
+    EXPECT_TRUE(rule->confidence != nullptr && rule->quota != nullptr && rule->select != nullptr);
+  }
+  EXPECT_EQ(find_unmask_rule("greedy"), nullptr);
+}
+
+TEST(UnmaskRules, TakeTheirOwnMeasureOfAScore) {
+  Score score;
+  score.confidence = 0.1;
+  score.filtered_confidence = 0.2;
+  score.margin = 0.3;
+  score.entropy = -0.4;
+  EXPECT_EQ(kThresholdRule.confidence(score), 0.1);
+  EXPECT_EQ(kQuotaRule.confidence(score), 0.1);
+  EXPECT_EQ(kFactorRule.confidence(score), 0.1);
+  EXPECT_EQ(kConfidenceThresholdRule.confidence(score), 0.2);
+  EXPECT_EQ(kMaskgitPlusRule.confidence(score), 0.2);
+  EXPECT_EQ(kTopkMarginRule.confidence(score), 0.3);
+  EXPECT_EQ(kEntropyRule.confidence(score), -0.4);
+}
+
+TEST(DreamScheduled, CommitsTheScheduledNumber) {
+  const std::vector<Candidate> candidates = candidates_of({-2.0, -0.5, -1.0, -0.1, -3.0, -0.2});
+  const Positions masked = positions_of(candidates);
+  // 1 - s/t of the first of two steps is 0.4995: 2 of 6.
+  UnmaskContext context = {.masked = masked, .initial_masked = 6, .index = 0, .steps = 2};
+  EXPECT_EQ(kEntropyRule.quota(context), 2);
+  EXPECT_EQ(positions_of(kEntropyRule.select(context, candidates)), (Positions{3, 5}));
+  context.index = 1;
+  EXPECT_EQ(kEntropyRule.select(context, candidates).size(), 6u);
+}
+
+TEST(DreamScheduled, AlgTempDrawsInProportionToTheSoftmax) {
+  const std::vector<double> confidences = {0.2, 0.6, 0.4};
+  const std::vector<Candidate> candidates = candidates_of(confidences);
+  const Positions masked = positions_of(candidates);
+  constexpr double kTemperature = 0.5;
+  double total = 0;
+  for (const double confidence : confidences) total += std::exp(confidence / kTemperature);
+  constexpr int kDraws = 20000;
+  std::map<std::int32_t, int> first;
+  for (int i = 0; i < kDraws; ++i) {
+    const UnmaskContext context = {.masked = masked,
+                                   .initial_masked = 3,
+                                   .index = 0,
+                                   .steps = 2,
+                                   .alg_temp = kTemperature,
+                                   .seed = 5,
+                                   .step = i};
+    const auto chosen = kMaskgitPlusRule.select(context, candidates);
+    ASSERT_EQ(chosen.size(), 1u);
+    EXPECT_EQ(chosen[0].confidence, confidences[chosen[0].position]);
+    EXPECT_EQ(chosen[0].token, chosen[0].position);
+    ++first[chosen[0].position];
+  }
+  for (std::int32_t i = 0; i < 3; ++i) {
+    EXPECT_NEAR(first[i] / double{kDraws}, std::exp(confidences[i] / kTemperature) / total, 0.015);
+  }
+}
+
+TEST(DreamScheduled, ASmallAlgTempIsTheRanking) {
+  const std::vector<Candidate> candidates = candidates_of({0.2, 0.6, 0.4, 0.9});
+  const Positions masked = positions_of(candidates);
+  const UnmaskContext context = {
+      .masked = masked, .initial_masked = 4, .index = 1, .steps = 2, .alg_temp = 1e-4};
+  EXPECT_EQ(positions_of(kMaskgitPlusRule.select(context, candidates)), (Positions{3, 1, 2, 0}));
+}
+
+TEST(DreamOrigin, ChoosesEachWithTheStepsShare) {
+  Positions masked(10000);
+  std::vector<Candidate> candidates;
+  for (std::int32_t i = 0; i < 10000; ++i) {
+    masked[i] = i;
+    candidates.push_back({i, 1, 0.5});
+  }
+  UnmaskContext context = {
+      .masked = masked, .initial_masked = 10000, .index = 0, .steps = 4, .seed = 3};
+  EXPECT_NEAR(kOriginRule.quota(context), 2497.5, 150);
+  EXPECT_EQ(kOriginRule.select(context, candidates).size(),
+            static_cast<std::size_t>(kOriginRule.quota(context)));
+  context.index = 3;
+  EXPECT_EQ(kOriginRule.quota(context), 10000);
+}
+
+TEST(DreamConfidenceThreshold, WithoutAScheduleIsTheThresholdRule) {
+  const std::vector<Candidate> candidates = candidates_of({0.95, 0.1, 0.9, 0.99});
+  const Positions masked = positions_of(candidates);
+  const UnmaskContext context = {.masked = masked, .initial_masked = 4, .threshold = 0.9};
+  EXPECT_EQ(positions_of(kConfidenceThresholdRule.select(context, candidates)),
+            (Positions{3, 0, 2}));
+}
+
+TEST(DreamConfidenceThreshold, StaysWithinTheBudgetAndCarriesWhatIsUnused) {
+  const std::vector<Candidate> sure = candidates_of({0.95, 0.96, 0.97, 0.98, 0.99, 0.94, 0.93});
+  const Positions masked = positions_of(sure);
+  // 8 over 4 steps: 2 a step; one was committed in step 0, so step 1 may commit 3.
+  UnmaskContext context = {
+      .masked = masked, .initial_masked = 8, .index = 1, .steps = 4, .threshold = 0.9};
+  EXPECT_EQ(positions_of(kConfidenceThresholdRule.select(context, sure)), (Positions{4, 3, 2}));
+  const std::vector<Candidate> unsure = candidates_of({0.1, 0.2, 0.3, 0.95, 0.5, 0.6, 0.7});
+  EXPECT_EQ(positions_of(kConfidenceThresholdRule.select(context, unsure)), (Positions{3}));
+  context.index = 7;  // past the schedule: all that reach it, and at least one
+  EXPECT_EQ(kConfidenceThresholdRule.quota(context), 7);
+  EXPECT_EQ(kConfidenceThresholdRule.select(context, sure).size(), 7u);
+  context.threshold = 1.0;
+  EXPECT_EQ(positions_of(kConfidenceThresholdRule.select(context, sure)), (Positions{4}));
+}
+
+}  // namespace
+}  // namespace fdllm

@@ -1,0 +1,45 @@
+#include "decode/unmask/ranking.h"
+#include "decode/unmask/rules.h"
+
+namespace fdllm {
+namespace {
+
+/// How many of the ranked candidates pass before the first that fails: the nth (from 1) passes if
+/// its confidence is at least 1 - factor / (n + 1), and the first always.
+std::size_t passing(const std::vector<Candidate>& order, double factor) {
+  std::size_t count = 1;
+  while (count < order.size() &&
+         order[count].confidence >= 1.0 - factor / static_cast<double>(count + 2)) {
+    ++count;
+  }
+  return count;
+}
+
+std::vector<Candidate> select(const UnmaskContext& context, std::span<const Candidate> candidates) {
+  std::vector<Candidate> order = ranked(candidates);
+  if (order.empty()) return order;
+  std::size_t count = passing(order, context.factor);
+  // The reference's walk can't tell a failure at the last rank from none, and takes it too.
+  if (!context.correct && count + 1 == order.size()) ++count;
+  order.resize(count);
+  return order;
+}
+
+constexpr OptionSet kTakesCached = {RuleOption::kFactor, RuleOption::kRemasking};
+constexpr OptionSet kTakes = {RuleOption::kFactor, RuleOption::kRemasking, RuleOption::kCfgScale};
+
+}  // namespace
+
+const UnmaskRule kFactorRule = {
+    .name = "factor",
+    .summary = "as many of the most confident tokens as their confidences bear together",
+    .chosen_by = RuleOption::kFactor,
+    .uncached = kTakes,
+    .cached = kTakesCached,
+    .noise = Sampling::kGumbel,
+    .confidence = [](const Score& score) { return score.confidence; },
+    .quota = all_masked,
+    .select = select,
+};
+
+}  // namespace fdllm

@@ -1,0 +1,16 @@
+#pragma once
+#include "decode/unmask/rule.h"
+
+namespace fdllm {
+
+/// The rules, each in a file of its own; registry.cpp lists them.
+extern const UnmaskRule kThresholdRule;
+extern const UnmaskRule kQuotaRule;
+extern const UnmaskRule kFactorRule;
+extern const UnmaskRule kConfidenceThresholdRule;
+extern const UnmaskRule kMaskgitPlusRule;
+extern const UnmaskRule kTopkMarginRule;
+extern const UnmaskRule kEntropyRule;
+extern const UnmaskRule kOriginRule;
+
+}  // namespace fdllm
