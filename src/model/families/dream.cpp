@@ -1,3 +1,5 @@
+#include <array>
+
 #include "base/check.h"
 #include "model/families/families.h"
 #include "model/families/read.h"
@@ -47,6 +49,8 @@ ModelConfig read_config(const Checkpoint& checkpoint) {
   return model;
 }
 
+constexpr std::array<std::string_view, 1> kEndTokenTexts = {"<|im_end|>"};
+
 }  // namespace
 
 const Family kDream = {
@@ -71,6 +75,7 @@ const Family kDream = {
             .k_bias = "model.layers.{}.self_attn.k_proj.bias",
             .v_bias = "model.layers.{}.self_attn.v_proj.bias",
         },
+    .end_token_texts = kEndTokenTexts,
 };
 
 }  // namespace fdllm

@@ -1,3 +1,5 @@
+#include <array>
+
 #include "base/check.h"
 #include "model/families/families.h"
 #include "model/families/read.h"
@@ -89,6 +91,8 @@ ModelConfig read_config(const Checkpoint& checkpoint) {
   return model;
 }
 
+constexpr std::array<std::string_view, 1> kEndTokenTexts = {"<|eot_id|>"};
+
 }  // namespace
 
 const Family kLlada = {
@@ -113,6 +117,7 @@ const Family kLlada = {
             .k_bias = "model.transformer.blocks.{}.k_proj.bias",
             .v_bias = "model.transformer.blocks.{}.v_proj.bias",
         },
+    .end_token_texts = kEndTokenTexts,
 };
 
 }  // namespace fdllm
