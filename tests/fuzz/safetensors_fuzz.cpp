@@ -22,7 +22,8 @@ void check_header(std::span<const std::byte> file) {
     fdllm::TensorView view;
     view.name = entry.name;
     view.shape = entry.shape;
-    const auto bytes = static_cast<std::uint64_t>(view.elements()) * size_of(*entry.dtype);
+    const std::uint64_t element_bytes = *entry.dtype == fdllm::DType::kF32 ? 4 : 2;
+    const auto bytes = static_cast<std::uint64_t>(view.elements()) * element_bytes;
     require(bytes == entry.end - entry.begin);
   }
 }
