@@ -52,7 +52,8 @@ struct KvShape {
   std::int64_t layers, kv_heads, head_dim, length;
 };
 
-/// A stored matrix [rows, columns], row-major; `bias` is empty or has `rows` elements.
+/// A stored matrix [rows, columns], row-major; `bias` is empty or has `rows` elements. Rows of a
+/// block type are whole blocks.
 struct StoredMatrix {
   std::span<const std::byte> data;
   DType dtype = DType::kF32;
@@ -60,6 +61,9 @@ struct StoredMatrix {
   std::int64_t columns = 0;
   std::span<const std::byte> bias = {};
   DType bias_dtype = DType::kF32;
+  /// Above 0: in each of so many heads (rows / interleaved_heads rows, and the bias) rows i and
+  /// i + half of the half-split form of RoPE are stored at 2 i and 2 i + 1; pack() puts them back.
+  std::int64_t interleaved_heads = 0;
 };
 
 /// The rows of a ragged batch that belong to one request (sequence); never padded.

@@ -1,5 +1,6 @@
 #include "base/thread_pool.h"
 
+#include <algorithm>
 #include <chrono>
 
 namespace fdllm {
@@ -48,6 +49,7 @@ void Gate::wait_while(std::uint32_t old) {
 }
 
 ThreadPool::ThreadPool(int threads) {
+  phases_.reserve(kMaxPhases);
   for (int part = 1; part < threads; ++part) {
     workers_.push_back(std::make_unique<Worker>());
     Worker& worker = *workers_.back();
@@ -61,41 +63,79 @@ ThreadPool::ThreadPool(int threads) {
 }
 
 ThreadPool::~ThreadPool() {
-  task_ = nullptr;
+  ending_.store(true);
   for (auto& worker : workers_) worker->start.advance();
   for (auto& worker : workers_) worker->thread.join();
 }
 
-void ThreadPool::run_parts(int parts, Task task, void* context) {
-  task_ = task;
-  context_ = context;
+void ThreadPool::run(int parts, std::initializer_list<Phase> phases) {
+  parts = std::clamp(parts, 1, size());
+  if (parts == 1) {
+    for (const Phase& phase : phases) {
+      for (std::int64_t item = 0; item < phase.items; ++item) phase.call(phase.context, item, 0);
+    }
+    return;
+  }
+  phases_.assign(phases.begin(), phases.end());
   parts_ = parts;
-  unfinished_.store(parts - 1, std::memory_order_relaxed);
-  const std::uint32_t done = done_gate_.value();
+  for (std::size_t i = 0; i < phases_.size(); ++i) {
+    counters_[i].next.store(0, std::memory_order_relaxed);
+    counters_[i].done.store(0, std::memory_order_relaxed);
+  }
+  members_.store(kOpen, std::memory_order_release);
   for (int part = 1; part < parts; ++part) workers_[part - 1]->start.advance();
-  task(context, 0);
-  done_gate_.wait_while(done);
+  take_part(0);
+  members_.fetch_and(~kOpen, std::memory_order_acq_rel);
+  for (;;) {
+    const std::uint32_t seen = progress_.value();
+    if (members_.load(std::memory_order_acquire) == 0) return;
+    progress_.wait_while(seen);
+  }
 }
 
 void ThreadPool::work(Worker& worker, int part) {
   std::uint32_t seen = 0;
   for (;;) {
     worker.start.wait_while(seen);
-    ++seen;
-    if (task_ == nullptr) return;
-    task_(context_, part);
-    if (unfinished_.fetch_sub(1, std::memory_order_acq_rel) == 1) done_gate_.advance();
+    seen = worker.start.value();
+    if (ending_.load()) return;
+    std::uint32_t members = members_.load(std::memory_order_relaxed);
+    bool joined = false;
+    while (!joined && (members & kOpen) != 0) {
+      joined = members_.compare_exchange_weak(members, members + 1, std::memory_order_acq_rel,
+                                              std::memory_order_relaxed);
+    }
+    if (!joined) continue;  // that run has ended without this worker
+    // A late worker may have joined a later run than the one it was called for.
+    if (part < parts_) take_part(part);
+    if (members_.fetch_sub(1, std::memory_order_acq_rel) == 1) progress_.advance();
   }
 }
 
-void ThreadPool::barrier() {
-  if (parts_ <= 1) return;
-  const std::uint32_t phase = barrier_gate_.value();
-  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == parts_) {
-    arrived_.store(0, std::memory_order_relaxed);
-    barrier_gate_.advance();
-  } else {
-    barrier_gate_.wait_while(phase);
+void ThreadPool::take_part(int part) {
+  for (int i = 0; i < static_cast<int>(phases_.size()); ++i) {
+    const Phase& phase = phases_[i];
+    std::int64_t ended = 0;
+    for (;;) {
+      const std::int64_t item = counters_[i].next.fetch_add(1, std::memory_order_relaxed);
+      if (item >= phase.items) break;
+      phase.call(phase.context, item, part);
+      ++ended;
+    }
+    if (ended > 0) {
+      const std::int64_t before = counters_[i].done.fetch_add(ended, std::memory_order_acq_rel);
+      if (before + ended == phase.items) progress_.advance();
+    }
+    // The caller sees every phase to its end; a worker need not wait for the end of the last one.
+    if (part == 0 || i + 1 < static_cast<int>(phases_.size())) finish_phase(i);
+  }
+}
+
+void ThreadPool::finish_phase(int phase) {
+  for (;;) {
+    const std::uint32_t seen = progress_.value();
+    if (counters_[phase].done.load(std::memory_order_acquire) >= phases_[phase].items) return;
+    progress_.wait_while(seen);
   }
 }
 

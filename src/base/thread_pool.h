@@ -2,6 +2,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -28,11 +29,33 @@ class alignas(64) Gate {
   std::condition_variable changed_;
 };
 
-/// Threads that live as long as the pool and run one function at a time, together with the caller.
-/// One thread at a time may call run(). Handing over costs about a microsecond while the workers
-/// still spin.
+/// A step of shared work: function(item, part) for every item in [0, items), in any order, on any
+/// of the threads. `part` tells which thread runs it. The function must be noexcept and outlive the
+/// run.
+struct Phase {
+  template <typename Function>
+  Phase(std::int64_t item_count, Function& function)
+      : items(item_count),
+        context(const_cast<void*>(static_cast<const void*>(&function))),
+        call([](void* to, std::int64_t item, int part) noexcept {
+          (*static_cast<Function*>(to))(item, part);
+        }) {
+    static_assert(noexcept(function(std::int64_t{0}, 0)), "nobody would catch it on a worker");
+  }
+
+  std::int64_t items;
+  void* context;
+  void (*call)(void* context, std::int64_t item, int part) noexcept;
+};
+
+/// Threads that live as long as the pool and share out the items of one run at a time with the
+/// caller. One thread at a time may call run(). Handing over costs about a microsecond while the
+/// workers still spin; a worker that the system has not scheduled by then is not waited for: the
+/// others do its share.
 class ThreadPool {
  public:
+  static constexpr int kMaxPhases = 4;
+
   /// `threads` counts the caller, so threads - 1 are started.
   explicit ThreadPool(int threads);
   ~ThreadPool();
@@ -41,43 +64,40 @@ class ThreadPool {
 
   int size() const { return static_cast<int>(workers_.size()) + 1; }
 
-  /// function(part) for part = 0 .. parts - 1, each on a thread of its own (1 <= parts <= size());
-  /// returns when all are done. part 0 is the caller. The function must be noexcept.
+  /// Runs the phases one after another (at most kMaxPhases), each on up to `parts` threads
+  /// (clamped to [1, size()]): every item of a phase has ended before one of the next begins.
+  void run(int parts, std::initializer_list<Phase> phases);
   template <typename Function>
-  void run(int parts, Function&& function) {
-    static_assert(noexcept(function(0)), "a part that throws would leave the others at a barrier");
-    using Pure = std::remove_reference_t<Function>;
-    if (parts <= 1) {
-      parts_ = 1;
-      function(0);
-      return;
-    }
-    run_parts(
-        parts, [](void* context, int part) noexcept { (*static_cast<Pure*>(context))(part); },
-        const_cast<void*>(static_cast<const void*>(&function)));
+  void run(int parts, std::int64_t items, Function&& function) {
+    run(parts, {Phase(items, function)});
   }
 
-  /// Called by every part of a running function: returns when all parts have called it.
-  void barrier();
-
  private:
-  using Task = void (*)(void* context, int part) noexcept;
   struct Worker {
     Gate start;
     std::thread thread;
   };
+  /// Counters of a running phase, each on a cache line of its own.
+  struct Counters {
+    alignas(64) std::atomic<std::int64_t> next{0};  ///< item that is handed out next
+    alignas(64) std::atomic<std::int64_t> done{0};  ///< items that have ended
+  };
 
-  void run_parts(int parts, Task task, void* context);
+  static constexpr std::uint32_t kOpen = 1u << 31;
+
   void work(Worker& worker, int part);
+  void take_part(int part);
+  void finish_phase(int phase);
 
   std::vector<std::unique_ptr<Worker>> workers_;
-  Task task_ = nullptr;  ///< nullptr at a start: the pool ends
-  void* context_ = nullptr;
+  std::atomic<bool> ending_{false};
+  // Written by run() only while no worker is a member; a worker reads them as a member only.
+  std::vector<Phase> phases_;
   int parts_ = 1;
-  alignas(64) std::atomic<int> arrived_{0};
-  Gate barrier_gate_;
-  alignas(64) std::atomic<int> unfinished_{0};
-  Gate done_gate_;
+  Counters counters_[kMaxPhases];
+  /// kOpen while a run may be joined, plus the number of workers that are in it.
+  alignas(64) std::atomic<std::uint32_t> members_{0};
+  Gate progress_;  ///< advances when a phase is complete and when the last member has left
 };
 
 }  // namespace fdllm

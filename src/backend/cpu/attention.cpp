@@ -1,7 +1,6 @@
 #include "backend/cpu/attention.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <limits>
 
@@ -309,9 +308,9 @@ void run_rope_store(ThreadPool& pool, const KernelTable& kernels, ComputeType ty
   const int parts = static_cast<int>(std::min<std::int64_t>(
       shape.kv_heads, parts_for(pool, 8.0 * double(rows) * double(heads) * double(dim))));
   const std::int64_t group = shape.heads / shape.kv_heads;
-  pool.run(parts, [&](int part) noexcept {
-    const std::int64_t first = shape.kv_heads * part / parts;
-    const std::int64_t last = shape.kv_heads * (part + 1) / parts;
+  pool.run(parts, parts, [&](std::int64_t item, int) noexcept {
+    const std::int64_t first = shape.kv_heads * item / parts;
+    const std::int64_t last = shape.kv_heads * (item + 1) / parts;
     for (const SequenceRows& sequence : sequences) {
       const auto& slab = *static_cast<const HostKvSlab*>(sequence.kv);
       for (std::int32_t row = 0; row < sequence.rows.size(); ++row) {
@@ -364,10 +363,8 @@ void Attention::run(ThreadPool& pool, const KernelTable& kernels, ComputeType ty
   for (HostMemory& memory : scratch_) memory.reserve(Scratch::bytes(padded_dim), "attention");
 
   const TaskRunner runner(kernels, gemm, shape, layer, qkv, out);
-  std::atomic<std::int64_t> next{0};
-  pool.run(parts, [&](int part) noexcept {
-    const Scratch scratch(scratch_[part].data(), padded_dim);
-    for (std::int64_t i = next++; i < std::ssize(tasks); i = next++) runner.run(tasks[i], scratch);
+  pool.run(parts, std::ssize(tasks), [&](std::int64_t task, int part) noexcept {
+    runner.run(tasks[task], Scratch(scratch_[part].data(), padded_dim));
   });
 }
 

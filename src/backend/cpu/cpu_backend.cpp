@@ -1,7 +1,6 @@
 #include "backend/cpu/cpu_backend.h"
 
 #include <algorithm>
-#include <atomic>
 
 #include <fmt/format.h>
 
@@ -196,8 +195,8 @@ class CpuBackend final : public Backend {
   void for_rows(std::int64_t rows, std::int64_t columns, Function&& function) {
     const int parts = static_cast<int>(std::min<std::int64_t>(
         std::max<std::int64_t>(rows, 1), parts_for(pool_, 4.0 * double(rows) * double(columns))));
-    pool_.run(parts, [&](int part) noexcept {
-      for (std::int64_t row = rows * part / parts; row < rows * (part + 1) / parts; ++row) {
+    pool_.run(parts, parts, [&](std::int64_t item, int) noexcept {
+      for (std::int64_t row = rows * item / parts; row < rows * (item + 1) / parts; ++row) {
         function(row);
       }
     });

@@ -1,7 +1,6 @@
 #include "backend/cpu/gemm.h"
 
 #include <algorithm>
-#include <atomic>
 
 namespace fdllm::cpu {
 namespace {
@@ -69,16 +68,16 @@ void run_gemm(ThreadPool& pool, const GemmKernels& kernels, PackedRows& scratch,
     const std::int64_t chunk = std::clamp(share / kMaxTilePanels * kMaxTilePanels,
                                           std::int64_t{kMaxTilePanels}, kMaxChunkPanels);
     const float* block = x + begin * in;
-    std::atomic<std::int64_t> next{0};
-    pool.run(parts, [&](int part) noexcept {
-      scratch.pack(part, parts, [&](std::int64_t row) { return block + row * in; });
-      if (parts > 1) pool.barrier();
-      for (std::int64_t panel = next.fetch_add(chunk); panel < weight.panels();
-           panel = next.fetch_add(chunk)) {
-        scratch.multiply(weight, panel, std::min(panel + chunk, weight.panels()),
-                         y + begin * out + panel * kPanelColumns, out, add);
-      }
-    });
+    const auto pack = [&](std::int64_t item, int) noexcept {
+      scratch.pack(item, [&](std::int64_t row) { return block + row * in; });
+    };
+    const auto multiply = [&](std::int64_t item, int) noexcept {
+      const std::int64_t panel = item * chunk;
+      scratch.multiply(weight, panel, std::min(panel + chunk, weight.panels()),
+                       y + begin * out + panel * kPanelColumns, out, add);
+    };
+    pool.run(parts, {Phase(scratch.pack_items(), pack),
+                     Phase((weight.panels() + chunk - 1) / chunk, multiply)});
   }
 }
 

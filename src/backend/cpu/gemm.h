@@ -18,20 +18,18 @@ class PackedRows {
  public:
   /// Allocates for `rows` rows (<= kBlockRows) of `columns` values.
   void resize(const GemmKernels& kernels, std::int64_t rows, std::int64_t columns);
-  /// Packs one part of `parts`; the parts together pack everything and may run in parallel.
+  /// Packing consists of so many independent items.
+  std::int64_t pack_items() const { return tiles_ * slices(); }
   /// row_of(i) gives the i-th row's values.
   template <typename RowOf>
-  void pack(int part, int parts, RowOf&& row_of) noexcept {
-    const std::int64_t slices = (columns_ + kSlice - 1) / kSlice;
-    for (std::int64_t item = part; item < tiles_ * slices; item += parts) {
-      const std::int64_t tile = item / slices;
-      const std::int64_t k = item % slices * kSlice;
-      const float* rows[kMaxTileRows];
-      const int count = tile_rows(tile);
-      for (int i = 0; i < count; ++i) rows[i] = row_of(first_row(tile) + i) + k;
-      kernels_->pack_rows(rows, count, columns_ - k < kSlice ? columns_ - k : kSlice,
-                          tile_data(tile, k));
-    }
+  void pack(std::int64_t item, RowOf&& row_of) noexcept {
+    const std::int64_t tile = item / slices();
+    const std::int64_t k = item % slices() * kSlice;
+    const float* rows[kMaxTileRows];
+    const int count = tile_rows(tile);
+    for (int i = 0; i < count; ++i) rows[i] = row_of(first_row(tile) + i) + k;
+    kernels_->pack_rows(rows, count, columns_ - k < kSlice ? columns_ - k : kSlice,
+                        tile_data(tile, k));
   }
 
   std::int64_t rows() const { return rows_; }
@@ -44,6 +42,7 @@ class PackedRows {
   /// Values of K that one packing task takes (even).
   static constexpr std::int64_t kSlice = 1024;
 
+  std::int64_t slices() const { return (columns_ + kSlice - 1) / kSlice; }
   std::int64_t first_row(std::int64_t tile) const { return tile * rows_ / tiles_; }
   int tile_rows(std::int64_t tile) const {
     return static_cast<int>(first_row(tile + 1) - first_row(tile));

@@ -1,7 +1,6 @@
 #include "backend/cpu/head.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <new>
 
@@ -60,55 +59,54 @@ void Head::score_streamed(ThreadPool& pool, const KernelTable& kernels, const Pa
     memory.reserve(static_cast<std::size_t>(hidden_rows * kChunk) * sizeof(float), "head logits");
   }
 
-  std::atomic<std::int64_t> next{0};
-  pool.run(parts, [&](int part) noexcept {
-    packed_.pack(part, parts, [&](std::int64_t row) { return hidden_[row]; });
-    if (parts > 1) pool.barrier();
+  const auto pack = [&](std::int64_t item, int) noexcept {
+    packed_.pack(item, [&](std::int64_t row) { return hidden_[row]; });
+  };
+  const auto score_chunk = [&](std::int64_t chunk, int part) noexcept {
     auto* logits = thread_logits_[part].as<float>();
-    for (std::int64_t chunk = next++; chunk < chunks; chunk = next++) {
-      const std::int64_t first = chunk * kChunk;
-      const std::int64_t count = std::min(kChunk, vocab - first);
-      packed_.multiply(head, chunk * kChunkPanels,
-                       std::min((chunk + 1) * kChunkPanels, head.panels()), logits, kChunk, false);
-      for (std::int64_t i = 0; i < std::ssize(rows); ++i) {
-        const ScoreRequest& request = rows[i].request;
-        const Source source = sources_[i];
-        float* row = logits + source.row * kChunk;
-        if (source.unconditional >= 0) {
-          guide(request.cfg_scale, count, logits + source.unconditional * kChunk, row);
+    const std::int64_t first = chunk * kChunk;
+    const std::int64_t count = std::min(kChunk, vocab - first);
+    packed_.multiply(head, chunk * kChunkPanels,
+                     std::min((chunk + 1) * kChunkPanels, head.panels()), logits, kChunk, false);
+    for (std::int64_t i = 0; i < std::ssize(rows); ++i) {
+      const ScoreRequest& request = rows[i].request;
+      const Source source = sources_[i];
+      float* row = logits + source.row * kChunk;
+      if (source.unconditional >= 0) {
+        guide(request.cfg_scale, count, logits + source.unconditional * kChunk, row);
+      }
+      Partial& partial = partials_[i * chunks + chunk];
+      LogitStatistics statistics = kernels.logit_statistics(row, count);
+      partial.finite = statistics.finite;
+      if (!statistics.finite) continue;
+      partial.maximum = statistics.maximum;
+      partial.sum = kernels.exp_sum(row, count, partial.maximum, 1.0f);
+      const double temperature = distribution_temperature(request);
+      partial.filtered_sum =
+          temperature == 1.0
+              ? partial.sum
+              : kernels.exp_sum(row, count, partial.maximum, static_cast<float>(1.0 / temperature));
+      if (is_sampled(request)) {
+        offer_sampled(request, {row, static_cast<std::size_t>(count)}, first, partial.pick);
+        continue;
+      }
+      const std::int64_t excluded = request.excluded_token - first;
+      if (excluded == statistics.index) {
+        // Look again on both sides of it.
+        for (const Range side :
+             {Range{0, static_cast<std::int32_t>(excluded)},
+              Range{static_cast<std::int32_t>(excluded) + 1, static_cast<std::int32_t>(count)}}) {
+          if (side.size() == 0) continue;
+          statistics = kernels.logit_statistics(row + side.begin, side.size());
+          partial.pick.offer(statistics.maximum, first + side.begin + statistics.index,
+                             statistics.maximum);
         }
-        Partial& partial = partials_[i * chunks + chunk];
-        LogitStatistics statistics = kernels.logit_statistics(row, count);
-        partial.finite = statistics.finite;
-        if (!statistics.finite) continue;
-        partial.maximum = statistics.maximum;
-        partial.sum = kernels.exp_sum(row, count, partial.maximum, 1.0f);
-        const double temperature = distribution_temperature(request);
-        partial.filtered_sum = temperature == 1.0
-                                   ? partial.sum
-                                   : kernels.exp_sum(row, count, partial.maximum,
-                                                     static_cast<float>(1.0 / temperature));
-        if (is_sampled(request)) {
-          offer_sampled(request, {row, static_cast<std::size_t>(count)}, first, partial.pick);
-          continue;
-        }
-        const std::int64_t excluded = request.excluded_token - first;
-        if (excluded == statistics.index) {
-          // Look again on both sides of it.
-          for (const Range side :
-               {Range{0, static_cast<std::int32_t>(excluded)},
-                Range{static_cast<std::int32_t>(excluded) + 1, static_cast<std::int32_t>(count)}}) {
-            if (side.size() == 0) continue;
-            statistics = kernels.logit_statistics(row + side.begin, side.size());
-            partial.pick.offer(statistics.maximum, first + side.begin + statistics.index,
-                               statistics.maximum);
-          }
-        } else {
-          partial.pick.offer(statistics.maximum, first + statistics.index, statistics.maximum);
-        }
+      } else {
+        partial.pick.offer(statistics.maximum, first + statistics.index, statistics.maximum);
       }
     }
-  });
+  };
+  pool.run(parts, {Phase(packed_.pack_items(), pack), Phase(chunks, score_chunk)});
 
   for (std::int64_t i = 0; i < std::ssize(rows); ++i) {
     const std::span<const Partial> row(partials_.data() + i * chunks,
@@ -151,27 +149,25 @@ void Head::score_whole(ThreadPool& pool, const KernelTable& kernels, const Packe
   } catch (const std::bad_alloc&) {
     fail(ErrorCode::kOutOfMemory, "head: could not allocate the candidates of top_p and top_k");
   }
-  std::atomic<std::int64_t> next_chunk{0};
-  std::atomic<std::int64_t> next_row{0};
-  pool.run(parts, [&](int part) noexcept {
-    packed_.pack(part, parts, [&](std::int64_t row) { return hidden_[row]; });
-    if (parts > 1) pool.barrier();
-    for (std::int64_t chunk = next_chunk++; chunk < chunks; chunk = next_chunk++) {
-      packed_.multiply(head, chunk * kChunkPanels,
-                       std::min((chunk + 1) * kChunkPanels, head.panels()), logits + chunk * kChunk,
-                       vocab, false);
+  const auto pack = [&](std::int64_t item, int) noexcept {
+    packed_.pack(item, [&](std::int64_t row) { return hidden_[row]; });
+  };
+  const auto multiply = [&](std::int64_t chunk, int) noexcept {
+    packed_.multiply(head, chunk * kChunkPanels,
+                     std::min((chunk + 1) * kChunkPanels, head.panels()), logits + chunk * kChunk,
+                     vocab, false);
+  };
+  const auto score_row = [&](std::int64_t i, int part) noexcept {
+    const Source source = sources_[i];
+    float* row = logits + source.row * vocab;
+    if (source.unconditional >= 0) {
+      guide(rows[i].request.cfg_scale, vocab, logits + source.unconditional * vocab, row);
     }
-    if (parts > 1) pool.barrier();
-    for (std::int64_t i = next_row++; i < std::ssize(rows); i = next_row++) {
-      const Source source = sources_[i];
-      float* row = logits + source.row * vocab;
-      if (source.unconditional >= 0) {
-        guide(rows[i].request.cfg_scale, vocab, logits + source.unconditional * vocab, row);
-      }
-      *scores[i] = score_whole_row(kernels, rows[i].request, {row, static_cast<std::size_t>(vocab)},
-                                   candidates_[part]);
-    }
-  });
+    *scores[i] = score_whole_row(kernels, rows[i].request, {row, static_cast<std::size_t>(vocab)},
+                                 candidates_[part]);
+  };
+  pool.run(parts, {Phase(packed_.pack_items(), pack), Phase(chunks, multiply),
+                   Phase(std::ssize(rows), score_row)});
 }
 
 void Head::scores(ThreadPool& pool, const KernelTable& kernels, const GemmKernels& gemm,

@@ -1,10 +1,9 @@
 #include "backend/cpu/packed_matrix.h"
 
 #include <algorithm>
-#include <atomic>
-#include <cstring>
 
 #include "base/check.h"
+#include "quant/row.h"
 
 namespace fdllm::cpu {
 namespace {
@@ -12,24 +11,24 @@ namespace {
 /// Values of K that are converted at a time while packing.
 constexpr std::int64_t kPackSteps = 256;
 
-template <typename T>
-void read_values(const std::byte* data, std::int64_t count, float* out) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    T value;  // the file may have placed it at an odd address
-    std::memcpy(&value, data + i * sizeof(T), sizeof(T));
-    out[i] = to_float(value);
-  }
-}
-
 /// The stored row that becomes output column `column` of the stacked matrix.
 struct StackedRow {
   const StoredMatrix* part;
   std::int64_t row;
 };
 
+/// Where a part keeps row `row` of the matrix that it stands for.
+std::int64_t stored_row(const StoredMatrix& part, std::int64_t row) {
+  if (part.interleaved_heads == 0) return row;
+  const std::int64_t head_dim = part.rows / part.interleaved_heads;
+  const std::int64_t half = head_dim / 2;
+  const std::int64_t dim = row % head_dim;
+  return row - dim + 2 * (dim % half) + dim / half;
+}
+
 StackedRow find_row(std::span<const StoredMatrix> parts, std::int64_t column) {
   for (const StoredMatrix& part : parts) {
-    if (column < part.rows) return {&part, column};
+    if (column < part.rows) return {&part, stored_row(part, column)};
     column -= part.rows;
   }
   return {nullptr, 0};
@@ -37,11 +36,14 @@ StackedRow find_row(std::span<const StoredMatrix> parts, std::int64_t column) {
 
 void check_part(const StoredMatrix& part, std::int64_t columns) {
   check(part.columns == columns && part.rows > 0 && columns > 0, "parts of unequal columns");
-  const std::int64_t elements = checked_mul(part.rows, part.columns, "weight matrix");
-  check(part.data.size() == static_cast<std::size_t>(elements) * size_of(part.dtype),
+  checked_mul(part.rows, part.columns, "weight matrix");
+  check(part.columns % static_cast<std::int64_t>(block_elements(part.dtype)) == 0 &&
+            part.data.size() ==
+                static_cast<std::size_t>(part.rows) * row_bytes(part.dtype, part.columns),
         "size of a weight matrix");
-  check(part.bias.empty() ||
-            part.bias.size() == static_cast<std::size_t>(part.rows) * size_of(part.bias_dtype),
+  check(part.interleaved_heads == 0 || part.rows % (2 * part.interleaved_heads) == 0,
+        "heads of a weight matrix");
+  check(part.bias.empty() || part.bias.size() == row_bytes(part.bias_dtype, part.rows),
         "size of a bias");
 }
 
@@ -49,18 +51,7 @@ void check_part(const StoredMatrix& part, std::int64_t columns) {
 
 void read_stored(std::span<const std::byte> data, DType dtype, std::int64_t first,
                  std::int64_t count, float* out) {
-  const std::byte* values = data.data() + static_cast<std::size_t>(first) * size_of(dtype);
-  switch (dtype) {
-    case DType::kF32:
-      std::memcpy(out, values, static_cast<std::size_t>(count) * sizeof(float));
-      break;
-    case DType::kF16:
-      read_values<f16>(values, count, out);
-      break;
-    case DType::kBF16:
-      read_values<bf16>(values, count, out);
-      break;
-  }
+  decode_part(dtype, data, first, std::span(out, static_cast<std::size_t>(count)));
 }
 
 HostBuffer::HostBuffer(std::int64_t elements) : size_(elements) {
@@ -96,33 +87,34 @@ PackedMatrix::PackedMatrix(std::span<const StoredMatrix> parts, const GemmKernel
     std::int64_t column = 0;
     for (const StoredMatrix& part : parts) {
       if (!part.bias.empty()) {
-        read_stored(part.bias, part.bias_dtype, 0, part.rows, bias_.data() + column);
+        std::vector<float> values(static_cast<std::size_t>(part.rows));
+        read_stored(part.bias, part.bias_dtype, 0, part.rows, values.data());
+        for (std::int64_t row = 0; row < part.rows; ++row) {
+          bias_[column + row] = values[stored_row(part, row)];
+        }
       }
       column += part.rows;
     }
   }
 
-  std::atomic<std::int64_t> next{0};
   const bool paired = kernels.weight_bytes == 2;
-  pool.run(static_cast<int>(std::min<std::int64_t>(pool.size(), panels_)), [&](int) noexcept {
+  pool.run(pool.size(), panels_, [&](std::int64_t panel, int) noexcept {
     float values[kPackSteps];
-    for (std::int64_t panel = next++; panel < panels_; panel = next++) {
-      std::byte* target = memory_.data() + panel * stride_;
-      for (int column = 0; column < kPanelColumns; ++column) {
-        const StackedRow source = find_row(parts, panel * kPanelColumns + column);
-        if (source.part == nullptr) break;
-        for (std::int64_t k = 0; k < in_; k += kPackSteps) {
-          const std::int64_t count = std::min(kPackSteps, in_ - k);
-          read_stored(source.part->data, source.part->dtype, source.row * in_ + k, count, values);
-          if (paired) {
-            auto* out = reinterpret_cast<bf16*>(target) + k * kPanelColumns + 2 * column;
-            for (std::int64_t i = 0; i < count; ++i) {
-              out[i / 2 * 2 * kPanelColumns + i % 2] = to_bf16(values[i]);
-            }
-          } else {
-            float* out = reinterpret_cast<float*>(target) + k * kPanelColumns + column;
-            for (std::int64_t i = 0; i < count; ++i) out[i * kPanelColumns] = values[i];
+    std::byte* target = memory_.data() + panel * stride_;
+    for (int column = 0; column < kPanelColumns; ++column) {
+      const StackedRow source = find_row(parts, panel * kPanelColumns + column);
+      if (source.part == nullptr) break;
+      for (std::int64_t k = 0; k < in_; k += kPackSteps) {
+        const std::int64_t count = std::min(kPackSteps, in_ - k);
+        read_stored(source.part->data, source.part->dtype, source.row * in_ + k, count, values);
+        if (paired) {
+          auto* out = reinterpret_cast<bf16*>(target) + k * kPanelColumns + 2 * column;
+          for (std::int64_t i = 0; i < count; ++i) {
+            out[i / 2 * 2 * kPanelColumns + i % 2] = to_bf16(values[i]);
           }
+        } else {
+          float* out = reinterpret_cast<float*>(target) + k * kPanelColumns + column;
+          for (std::int64_t i = 0; i < count; ++i) out[i * kPanelColumns] = values[i];
         }
       }
     }

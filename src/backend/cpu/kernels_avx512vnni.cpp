@@ -1,0 +1,23 @@
+// Kernels for AVX-512 without bf16 instructions (Cascade Lake, Ice Lake).
+#include "backend/cpu/avx512_tiles.h"
+
+namespace fdllm::cpu {
+namespace {
+
+constexpr GemmKernels kGemmBf16 = {.max_rows = 12,
+                                   .max_panels = 2,
+                                   .weight_bytes = 2,
+                                   .activation_bytes = 4,
+                                   .k_block = 512,
+                                   .pack_rows = pack_rows_bf16,
+                                   .tile = any_tile_bf16};
+
+constexpr KernelTable kTable = vector_table("avx512vnni", kGemmF32, kGemmBf16);
+
+}  // namespace
+
+const KernelTable& avx512vnni_kernels() {
+  return kTable;
+}
+
+}  // namespace fdllm::cpu
