@@ -345,31 +345,35 @@ TEST(ResolveTensors, LladaWithBiases) {
                ErrorCode::kCorruptFile, "expected no bias");
 }
 
-TEST(ResolveTensors, EveryTensorIsNeededInItsShape) {
-  for (const auto& [config, good] :
-       {std::pair(kLladaConfig, llada_tensors()), std::pair(kDreamConfig, dream_tensors())}) {
-    for (std::size_t i = 0; i < good.size(); ++i) {
-      std::vector<TestTensor> tensors = good;
-      tensors.erase(tensors.begin() + static_cast<std::ptrdiff_t>(i));
-      expect_error([&] { with_checkpoint(config, nullptr, tensors, {}); }, ErrorCode::kNotFound,
-                   fmt::format("expected the tensor '{}'", good[i].name));
-      for (std::size_t axis = 0; axis < good[i].shape.size(); ++axis) {
-        tensors = good;
-        tensors[i].shape[axis] -= 1;
-        expect_error([&] { with_checkpoint(config, nullptr, tensors, {}); },
-                     ErrorCode::kCorruptFile, fmt::format("'{}': expected shape ", good[i].name));
-      }
+void expect_every_tensor_is_checked(const json& config, const std::vector<TestTensor>& good) {
+  const auto expect_one = [&](const std::vector<TestTensor>& tensors, ErrorCode code,
+                              const std::string& part) {
+    expect_error([&] { with_checkpoint(config, nullptr, tensors, {}); }, code, part);
+  };
+  for (std::size_t i = 0; i < good.size(); ++i) {
+    std::vector<TestTensor> tensors = good;
+    tensors.erase(tensors.begin() + static_cast<std::ptrdiff_t>(i));
+    expect_one(tensors, ErrorCode::kNotFound,
+               fmt::format("expected the tensor '{}'", good[i].name));
+    const std::string wrong_shape = fmt::format("'{}': expected shape ", good[i].name);
+    for (std::size_t axis = 0; axis < good[i].shape.size(); ++axis) {
       tensors = good;
-      tensors[i].shape.push_back(1);
-      expect_error([&] { with_checkpoint(config, nullptr, tensors, {}); }, ErrorCode::kCorruptFile,
-                   "expected shape");
-      tensors = good;
-      tensors[i].dtype = "I8";
-      tensors[i].element_bytes = 1;
-      expect_error([&] { with_checkpoint(config, nullptr, tensors, {}); }, ErrorCode::kUnsupported,
-                   "expected dtype");
+      tensors[i].shape[axis] -= 1;
+      expect_one(tensors, ErrorCode::kCorruptFile, wrong_shape);
     }
+    tensors = good;
+    tensors[i].shape.push_back(1);
+    expect_one(tensors, ErrorCode::kCorruptFile, wrong_shape);
+    tensors = good;
+    tensors[i].dtype = "I8";
+    tensors[i].element_bytes = 1;
+    expect_one(tensors, ErrorCode::kUnsupported, "expected dtype");
   }
+}
+
+TEST(ResolveTensors, EveryTensorIsNeededInItsShape) {
+  expect_every_tensor_is_checked(kLladaConfig, llada_tensors());
+  expect_every_tensor_is_checked(kDreamConfig, dream_tensors());
 }
 
 TEST(ResolveTensors, MessageSaysEverything) {
