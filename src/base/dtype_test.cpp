@@ -17,12 +17,51 @@ float float_of(std::uint32_t bits) {
 }
 
 TEST(DType, SizesAndNames) {
-  EXPECT_EQ(size_of(DType::kF32), 4u);
-  EXPECT_EQ(size_of(DType::kF16), 2u);
-  EXPECT_EQ(size_of(DType::kBF16), 2u);
+  EXPECT_EQ(row_bytes(DType::kF32, 3), 12u);
+  EXPECT_EQ(row_bytes(DType::kF16, 3), 6u);
+  EXPECT_EQ(row_bytes(DType::kBF16, 3), 6u);
+  EXPECT_EQ(row_bytes(DType::kQ8_0, 96), 102u);
+  EXPECT_EQ(row_bytes(DType::kQ4_K, 512), 288u);
+  EXPECT_FALSE(is_block_type(DType::kBF16));
+  EXPECT_TRUE(is_block_type(DType::kQ4_0));
   EXPECT_STREQ(name_of(DType::kF32), "F32");
   EXPECT_STREQ(name_of(DType::kF16), "F16");
   EXPECT_STREQ(name_of(DType::kBF16), "BF16");
+  EXPECT_STREQ(name_of(DType::kQ8_0), "Q8_0");
+  EXPECT_STREQ(name_of(DType::kIQ4_NL), "IQ4_NL");
+  EXPECT_STREQ(name_of(DType::kQ2_K), "Q2_K");
+  EXPECT_STREQ(name_of(DType::kQ6_K), "Q6_K");
+}
+
+TEST(F16, EveryValueSurvivesARoundTrip) {
+  for (std::uint32_t bits = 0; bits <= 0xffff; ++bits) {
+    const float wide = to_float(f16{static_cast<std::uint16_t>(bits)});
+    if (std::isnan(wide)) {
+      EXPECT_TRUE(std::isnan(to_float(to_f16(wide)))) << bits;
+    } else {
+      EXPECT_EQ(to_f16(wide).bits, bits);
+    }
+  }
+}
+
+TEST(F16, RoundsToNearestTiesToEven) {
+  for (std::uint16_t bits = 0; bits < 0x7bff; ++bits) {
+    const float low = to_float(f16{bits});
+    const float high = to_float(f16{static_cast<std::uint16_t>(bits + 1)});
+    const float middle = low + (high - low) / 2;  // exact: f32 has the bits
+    EXPECT_EQ(to_f16(middle).bits, bits + (bits & 1)) << bits;
+    EXPECT_EQ(to_f16(std::nextafter(middle, 0.0f)).bits, bits) << bits;
+    EXPECT_EQ(to_f16(std::nextafter(middle, 1e9f)).bits, bits + 1) << bits;
+    EXPECT_EQ(to_f16(-middle).bits, 0x8000 + bits + (bits & 1)) << bits;
+  }
+}
+
+TEST(F16, OverflowsToInfinity) {
+  EXPECT_EQ(to_f16(65504.0f).bits, 0x7bff);
+  EXPECT_EQ(to_f16(std::nextafter(65520.0f, 0.0f)).bits, 0x7bff);
+  EXPECT_EQ(to_f16(65520.0f).bits, 0x7c00);
+  EXPECT_EQ(to_f16(-1e30f).bits, 0xfc00);
+  EXPECT_EQ(to_f16(std::numeric_limits<float>::infinity()).bits, 0x7c00);
 }
 
 TEST(F16, EveryValueMatchesTheDefinition) {

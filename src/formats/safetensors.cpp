@@ -283,11 +283,11 @@ void SafetensorsStore::add_file(const std::filesystem::path& path) {
     if (!entry.dtype) {
       stored.problem = fmt::format("{}: {}: expected dtype F32, F16 or BF16, found {}", file_name,
                                    quote(entry.name), quote(entry.dtype_name));
-    } else if (entry.begin % size_of(*entry.dtype) != 0) {
+    } else if (entry.begin % block_bytes(*entry.dtype) != 0) {
       stored.problem = fmt::format(
           "{}: {}: expected {} data aligned to {} bytes, found byte {}; saving the file again with "
           "a current safetensors aligns it",
-          file_name, quote(entry.name), entry.dtype_name, size_of(*entry.dtype), entry.begin);
+          file_name, quote(entry.name), entry.dtype_name, block_bytes(*entry.dtype), entry.begin);
     }
     const auto [place, added] = tensors_.emplace(entry.name, std::move(stored));
     if (!added) {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "quant/row.h"
 
 namespace fdllm {
 namespace {
@@ -13,8 +14,8 @@ StoredMatrix stored(const TensorView& weight, std::int64_t rows, const TensorVie
   matrix.dtype = weight.dtype;
   matrix.rows = rows;
   matrix.columns = weight.shape[1];
-  matrix.data = weight.data.first(static_cast<std::size_t>(matrix.rows * matrix.columns) *
-                                  size_of(weight.dtype));
+  matrix.data = weight.data.first(static_cast<std::size_t>(matrix.rows) *
+                                  row_bytes(weight.dtype, matrix.columns));
   if (bias != nullptr) {
     matrix.bias = bias->data;
     matrix.bias_dtype = bias->dtype;
@@ -24,16 +25,7 @@ StoredMatrix stored(const TensorView& weight, std::int64_t rows, const TensorVie
 
 std::vector<float> to_floats(const TensorView& tensor) {
   std::vector<float> values(static_cast<std::size_t>(tensor.elements()));
-  const std::byte* source = tensor.data.data();
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    if (tensor.dtype == DType::kF32) {
-      __builtin_memcpy(&values[i], source + 4 * i, 4);
-    } else {
-      std::uint16_t bits;
-      __builtin_memcpy(&bits, source + 2 * i, 2);
-      values[i] = tensor.dtype == DType::kBF16 ? to_float(bf16{bits}) : to_float(f16{bits});
-    }
-  }
+  decode_row(tensor.dtype, tensor.data, values);
   return values;
 }
 
