@@ -49,6 +49,8 @@ struct Family {
   bool (*matches)(const Checkpoint&);
   ModelConfig (*read_config)(const Checkpoint&);
   TensorNames safetensors_names;
+  /// Texts of further tokens that end an answer (end of turn), where the tokenizer has them.
+  std::span<const std::string_view> end_token_texts = {};
 };
 
 /// All families; a new one is a file in families/ and a line in families.cpp.
