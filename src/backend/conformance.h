@@ -1,0 +1,86 @@
+// What the conformance tests share: every back end of this machine, random inputs and plain
+// references in double precision.
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <random>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "backend/backend.h"
+#include "backend/cpu/isa.h"
+#include "backend/cpu/packed_matrix.h"
+#include "base/dtype.h"
+
+namespace fdllm {
+
+struct Subject {
+  std::string isa;
+  ComputeType type;
+
+  bool is_bf16() const { return type == ComputeType::kBF16; }
+  std::unique_ptr<Backend> make(int threads) const {
+    return make_backend({.device = "cpu", .compute_type = type, .isa = isa, .threads = threads});
+  }
+  /// A value as a GEMM of this type sees it.
+  double seen(float value) const {
+    return static_cast<double>(is_bf16() ? round_bf16(value) : value);
+  }
+};
+
+inline std::vector<Subject> all_subjects() {
+  std::vector<Subject> subjects;
+  for (const std::string& isa : cpu::available_isas()) {
+    subjects.push_back({isa, ComputeType::kF32});
+    subjects.push_back({isa, ComputeType::kBF16});
+  }
+  return subjects;
+}
+
+inline std::string name_of_subject(const testing::TestParamInfo<Subject>& info) {
+  return info.param.isa + (info.param.is_bf16() ? "_bf16" : "_f32");
+}
+
+/// A test body that runs for every instruction set and compute type of this machine.
+class Conformance : public testing::TestWithParam<Subject> {
+ protected:
+  const Subject& subject() const { return GetParam(); }
+
+  std::vector<float> normal(std::int64_t count, float deviation = 1.0f) {
+    std::normal_distribution<float> distribution(0.0f, deviation);
+    std::vector<float> values(static_cast<std::size_t>(count));
+    for (float& value : values) value = distribution(random_);
+    return values;
+  }
+  std::int64_t integer(std::int64_t low, std::int64_t high) {
+    return std::uniform_int_distribution<std::int64_t>(low, high)(random_);
+  }
+
+  std::mt19937 random_{20251124};
+};
+
+inline StoredMatrix stored(const std::vector<float>& values, std::int64_t rows,
+                           std::int64_t columns) {
+  StoredMatrix matrix;
+  matrix.data = std::as_bytes(std::span(values));
+  matrix.rows = rows;
+  matrix.columns = columns;
+  return matrix;
+}
+
+/// A buffer's values in place.
+inline std::span<float> values_of(Buffer& buffer) {
+  auto& host = static_cast<cpu::HostBuffer&>(buffer);
+  return {host.data(), static_cast<std::size_t>(host.size())};
+}
+
+inline bool same_bits(std::span<const float> a, std::span<const float> b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
+}
+
+}  // namespace fdllm
