@@ -1,0 +1,90 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "fastdllm/events.h"
+#include "fastdllm/options.h"
+
+#include "base/range.h"
+
+namespace fdllm {
+
+/// One forward and what was committed after it, in canvas positions.
+struct TraceForward {
+  Range query;                                                  ///< positions fed to the model
+  std::vector<std::pair<std::int32_t, std::int32_t>> unmasked;  ///< (position, token)
+};
+
+/// One generation, forward by forward: a line of a trace file (tests/golden/README.md).
+struct Trace {
+  std::string model;  ///< folder name of the checkpoint
+  std::optional<std::string> question, expected_answer, prompt_text, output_text;
+  std::vector<std::int32_t> prompt_ids;
+  std::int32_t gen_length = 0;
+  std::int32_t block_length = 0;
+  std::optional<std::int32_t> steps;
+  CacheKind cache = CacheKind::kNone;
+  std::optional<double> threshold, factor;
+  std::optional<std::string> alg;  ///< Dream only
+  std::vector<TraceForward> forwards;
+  std::vector<std::int32_t> output_ids;  ///< [gen_length]
+
+  /// true: the generation may have ended at its end token; positions that were never committed
+  /// hold the mask token in output_ids.
+  bool eos_stop = false;
+  std::vector<std::string> stop;  ///< stop strings: they end a generation early too
+  bool correct = false;           ///< without the reference's quirks
+  double temperature = 0;
+  std::uint64_t seed = 0;
+  std::string remasking = "low_confidence";
+  double cfg_scale = 0;
+  double alg_temp = 0;
+  double top_p = 1;
+  std::int32_t top_k = 0;
+
+  /// Whether positions may be left uncommitted at the end.
+  bool may_end_early() const { return eos_stop || !stop.empty(); }
+};
+
+/// A trace and where it came from.
+struct TraceLine {
+  std::string where;  ///< "file:line", for messages
+  Trace trace;
+};
+
+/// Reads one line. Unknown fields are ignored; every known one is checked, and so is the whole:
+/// ranges lie on the canvas, no position is committed twice, output_ids agrees with the forwards.
+/// Throws kCorruptFile naming `where` and the field.
+Trace parse_trace(std::string_view line, std::string_view where);
+
+/// The line for a trace, without a newline.
+std::string format_trace(const Trace& trace);
+
+/// Called for each non-empty line of a trace file: with the trace, or with the error that makes the
+/// line unusable. `where` is "file:line".
+struct TraceVisitor {
+  std::function<void(TraceLine)> trace;
+  std::function<void(const std::string& where, const std::string& error)> bad_line;
+};
+
+/// Reads a trace file line by line. Throws kNotFound where the file can't be opened.
+void read_traces(const std::filesystem::path& file, const TraceVisitor& visitor);
+
+/// Makes a trace out of a request's events: add() for each of its events, then finish().
+class TraceRecorder {
+ public:
+  void add(const StepEvent& event);
+  /// `settings` carries everything but forwards, prompt_ids and output_ids.
+  Trace finish(Trace settings, const GenerateResult& result) const;
+
+ private:
+  std::vector<TraceForward> forwards_;
+};
+
+}  // namespace fdllm
