@@ -28,7 +28,7 @@ ALLOWED = {
                    *PUBLIC],
     "src/bench": ["engine/", "decode/", "model/", "backend/", "formats/", "text/", "base/",
                   *PUBLIC],
-    "src/cli": ["engine/", "verify/", "bench/", "server/", "eval/", "base/", *PUBLIC],
+    "src/cli": ["engine/", "text/", "verify/", "bench/", "server/", "eval/", "base/", *PUBLIC],
     "src/server": ["engine/", "base/", *PUBLIC],
     "src/eval": ["engine/", "base/", *PUBLIC],
     "tests": ["engine/", "decode/", "model/", "backend/", "quant/", "formats/", "text/", "verify/",

@@ -1,0 +1,94 @@
+#include "cli/engine_flags.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <system_error>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "base/check.h"
+
+namespace fdllm::cli {
+namespace {
+
+constexpr const char* kShippedModel = "llada-nano";
+constexpr int kFoldersAbove = 4;
+
+}  // namespace
+
+void EngineFlags::add_model_option(CLI::App& app) {
+  app.add_option("--model", model,
+                 "checkpoint folder (default: $FDLLM_MODEL, else the small shipped one)")
+      ->type_name("DIR");
+}
+
+void EngineFlags::add_engine_options(CLI::App& app) {
+  const std::map<std::string, WeightType> weight_types{{"bf16", WeightType::kBF16},
+                                                       {"f32", WeightType::kF32}};
+  const char* group = "Engine";
+  app.add_option("--weights", options.weights, "weights and arithmetic (default bf16)")
+      ->transform(CLI::CheckedTransformer(weight_types).description(""))
+      ->type_name("bf16|f32")
+      ->group(group);
+  app.add_option("--threads", options.threads, "threads (default 0: one per physical core)")
+      ->check(CLI::Range(0, 4096).description(""))
+      ->type_name("N")
+      ->group(group);
+  app.add_option("--isa", options.isa,
+                 "CPU instruction set: auto|scalar|avx2|avx512vnni|avx512bf16 (default "
+                 "$FDLLM_ISA, else auto)")
+      ->envname("FDLLM_ISA")
+      ->type_name("ISA")
+      ->group(group);
+  app.add_option("--device", options.device, "device (default cpu)")
+      ->type_name("NAME")
+      ->group(group);
+  app.add_option("--row-budget", options.row_budget,
+                 "rows that one forward may batch (default 2048)")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 24).description(""))
+      ->type_name("N")
+      ->group(group);
+  app.add_option("--memory-limit", options.memory_limit,
+                 "bytes that may be taken, e.g. 8gb (default: what the machine has available)")
+      ->transform(CLI::AsSizeValue(false).description(""))
+      ->type_name("SIZE")
+      ->group(group);
+}
+
+std::filesystem::path EngineFlags::model_path() const {
+  if (!model.empty()) return model;
+  std::filesystem::path path = default_model();
+  fmt::print(stderr, "fast-dllm: no --model given, using {}\n", path.string());
+  return path;
+}
+
+std::filesystem::path default_model() {
+  if (const char* named = std::getenv("FDLLM_MODEL"); named != nullptr && *named != '\0') {
+    return named;
+  }
+  namespace fs = std::filesystem;
+  std::error_code error;
+  const fs::path program = fs::read_symlink("/proc/self/exe", error);
+  fs::path folder = program.parent_path();
+  std::string searched;
+  const auto found = [&](const fs::path& models) {
+    searched += (searched.empty() ? "" : ", ") + models.string();
+    return fs::exists(models / kShippedModel / "config.json", error);
+  };
+  if (!error) {
+    const fs::path installed = (folder / "../share/fastdllm/models").lexically_normal();
+    if (found(installed)) return installed / kShippedModel;
+    for (int i = 0; i < kFoldersAbove && folder.has_relative_path(); ++i) {
+      if (found(folder / "models")) return folder / "models" / kShippedModel;
+      folder = folder.parent_path();
+    }
+  }
+  fail(ErrorCode::kNotFound,
+       "no --model given and the shipped model '{}' is not found (looked in {}); give --model DIR "
+       "or set FDLLM_MODEL",
+       kShippedModel, searched);
+}
+
+}  // namespace fdllm::cli

@@ -1,0 +1,30 @@
+#pragma once
+#include <filesystem>
+#include <string>
+
+#include "fastdllm/options.h"
+
+namespace CLI {
+class App;
+}
+
+namespace fdllm::cli {
+
+/// The options that choose a model and how it runs.
+struct EngineFlags {
+  std::string model;  ///< empty: the default
+  EngineOptions options;
+
+  /// --device, --weights, --isa, --threads, --row-budget, --memory-limit.
+  void add_engine_options(CLI::App& app);
+  void add_model_option(CLI::App& app);
+  /// The model that was asked for, else the default one, which is then named on stderr.
+  std::filesystem::path model_path() const;
+};
+
+/// Where the default checkpoint is: $FDLLM_MODEL, else the shipped one, looked for in
+/// ../share/fastdllm/models beside the program's folder and in models/ of the folders above it (a
+/// build tree). Throws kNotFound.
+std::filesystem::path default_model();
+
+}  // namespace fdllm::cli

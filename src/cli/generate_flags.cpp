@@ -1,0 +1,52 @@
+#include "cli/generate_flags.h"
+
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+namespace fdllm::cli {
+
+void add_generate_options(CLI::App& app, GenerateOptions& options) {
+  const char* group = "Decoding";
+  for (const GenerateOption& option : generate_options()) {
+    const std::string name(option.name);
+    const std::string help(option.help);
+    const auto set = option.set;
+    switch (option.kind) {
+      case GenerateOption::Kind::kFlag:
+        app.add_flag_callback(
+               "--" + name, [set, &options] { set(options, "true"); }, help)
+            ->group(group);
+        // The help of a flag names its opposite where that is the one of interest.
+        app.add_flag_callback(
+               "--no-" + name, [set, &options] { set(options, "false"); },
+               "the opposite of --" + name)
+            ->group(group);
+        app.get_option("--no-" + name)->excludes("--" + name);
+        break;
+      case GenerateOption::Kind::kTexts:
+        app.add_option_function<std::vector<std::string>>(
+               "--" + name,
+               [set, &options](const std::vector<std::string>& values) {
+                 for (const std::string& value : values) set(options, value);
+               },
+               help)
+            ->allow_extra_args(false)
+            ->type_name(std::string(option.value_name))
+            ->group(group);
+        break;
+      case GenerateOption::Kind::kInteger:
+      case GenerateOption::Kind::kNumber:
+      case GenerateOption::Kind::kText:
+        app.add_option_function<std::string>(
+               "--" + name, [set, &options](const std::string& value) { set(options, value); },
+               help)
+            ->type_name(std::string(option.value_name))
+            ->group(group);
+        break;
+    }
+  }
+}
+
+}  // namespace fdllm::cli

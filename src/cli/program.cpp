@@ -1,0 +1,96 @@
+#include <cstdio>
+#include <exception>
+#include <new>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "fastdllm/error.h"
+
+#include "base/log.h"
+#include "cli/command.h"
+#include "cli/exit_code.h"
+
+namespace fdllm::cli {
+namespace {
+
+constexpr Command kCommands[] = {
+    {"generate", "Answer prompts", add_generate},
+    {"chat", "Talk with a model", add_chat},
+    {"tokenize", "Turn text into token ids, or back", add_tokenize},
+    {"inspect", "Show what a checkpoint holds and what it needs", add_inspect},
+    {"verify", "Compare the engine with recorded generations and logits", add_verify},
+};
+
+int report_error(const std::string& message, int code) {
+  std::fflush(stdout);
+  fmt::print(stderr, "fast-dllm: error: {}\n", message);
+  return code;
+}
+
+int run_parsed(const CommandBody& body) {
+  try {
+    const int code = body();
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+      return report_error("stdout: the results could not be written", kExitFailed);
+    }
+    return code;
+  } catch (const Error& error) {
+    return report_error(error.what(), exit_code(error.code()));
+  } catch (const std::bad_alloc&) {
+    return report_error("out of memory", exit_code(ErrorCode::kOutOfMemory));
+  } catch (const std::exception& error) {
+    return report_error(error.what(), exit_code(ErrorCode::kInternal));
+  }
+}
+
+}  // namespace
+
+std::span<const Command> commands() {
+  return kCommands;
+}
+
+int run_program(int argc, const char* const* argv) {
+  set_log_sink([](LogLevel level, std::string_view message) {
+    if (level == LogLevel::kWarning) fmt::print(stderr, "fast-dllm: warning: {}\n", message);
+  });
+  CLI::App app{"A native engine for diffusion language models (Fast-dLLM)."};
+  app.name("fast-dllm");
+  app.set_version_flag("--version", "fast-dllm " FASTDLLM_VERSION, "print the version and exit");
+  app.set_help_flag("-h,--help", "print this help and exit");
+  app.footer(
+      fmt::format("`fast-dllm COMMAND --help` lists a command's options.\n{}", kExitCodeHelp));
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(34);
+  std::vector<std::pair<CLI::App*, CommandBody>> bodies;
+  for (const Command& command : commands()) {
+    CLI::App* child = app.add_subcommand(std::string(command.name), std::string(command.summary));
+    child->footer(kExitCodeHelp);
+    bodies.emplace_back(child, command.add(*child));
+  }
+  if (argc <= 1) {
+    fmt::print(stderr, "{}", app.help());
+    return kExitUsage;
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // --help and --version end parsing as "successful errors" and print on stdout.
+    if (error.get_exit_code() == 0) return app.exit(error);
+    std::string hint = "see fast-dllm --help";
+    for (const auto& [child, body] : bodies) {
+      if (child->parsed()) hint = fmt::format("see fast-dllm {} --help", child->get_name());
+    }
+    return report_error(fmt::format("{}; {}", error.what(), hint), kExitUsage);
+  } catch (const Error& error) {
+    return report_error(error.what(), exit_code(error.code()));
+  }
+  for (const auto& [child, body] : bodies) {
+    if (child->parsed()) return run_parsed(body);
+  }
+  return kExitUsage;
+}
+
+}  // namespace fdllm::cli
