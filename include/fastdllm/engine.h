@@ -71,6 +71,9 @@ class Engine {
 
   /// Throws what generate() would find wrong with a request's options or prompt.
   void validate(const GenerateRequest& request) const;
+  /// The request's options with the defaults of this model filled in: block_length, and of alg,
+  /// steps, threshold and factor those that its rule takes. Throws as validate().
+  GenerateOptions resolve(const GenerateRequest& request) const;
 
   /// Generates all requests in one step loop, batching their forwards; results in the order of
   /// `requests`. A request's result never depends on the others. A request that fails ends only

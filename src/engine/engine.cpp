@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/system_memory.h"
 #include "decode/decoder.h"
+#include "decode/settings.h"
 #include "engine/answer.h"
 #include "engine/step_loop.h"
 #include "formats/checkpoint.h"
@@ -78,9 +79,8 @@ ModelInfo describe(const OpenModel& model) {
 OpenModel open_model(const std::filesystem::path& path, const EngineOptions& options) {
   OpenModel model;
   model.backend = make_backend(
-      {options.device,
-       options.weights == WeightType::kF32 ? ComputeType::kF32 : ComputeType::kBF16, options.isa,
-       options.threads});
+      {options.device, options.weights == WeightType::kF32 ? ComputeType::kF32 : ComputeType::kBF16,
+       options.isa, options.threads});
   model.checkpoint = open_checkpoint(path);
   model.family = &family_of(*model.checkpoint);
   model.config = model.family->read_config(*model.checkpoint);
@@ -103,11 +103,10 @@ MemoryEstimate estimate_of(const OpenModel& model, std::int64_t canvas_length,
   const ModelConfig& config = model.config;
   MemoryEstimate estimate;
   estimate.weights = model.info.weight_bytes;
-  estimate.kv = static_cast<std::uint64_t>(requests) *
-                model.backend->kv_bytes(
-                    {config.layers, config.kv_heads, config.head_dim, canvas_length});
-  const std::int64_t rows =
-      std::min(requests * canvas_length, std::max(canvas_length, row_budget));
+  estimate.kv =
+      static_cast<std::uint64_t>(requests) *
+      model.backend->kv_bytes({config.layers, config.kv_heads, config.head_dim, canvas_length});
+  const std::int64_t rows = std::min(requests * canvas_length, std::max(canvas_length, row_budget));
   estimate.buffers = Transformer::buffer_bytes(config, rows);
   return estimate;
 }
@@ -150,13 +149,12 @@ struct Engine::Impl {
   LoopLimits limits() const {
     std::uint64_t memory = 0;
     if (options.memory_limit != 0) {
-      memory = options.memory_limit - std::min<std::uint64_t>(options.memory_limit,
-                                                              model.info.weight_bytes);
+      memory = options.memory_limit -
+               std::min<std::uint64_t>(options.memory_limit, model.info.weight_bytes);
     }
     return {options.row_budget, options.max_live_requests, memory};
   }
-  std::vector<float> run_logits(KvSlab& kv, std::span<const std::int32_t> tokens,
-                                ForwardPlan plan);
+  std::vector<float> run_logits(KvSlab& kv, std::span<const std::int32_t> tokens, ForwardPlan plan);
 
   OpenModel model;
   EngineOptions options;
@@ -185,13 +183,16 @@ MemoryEstimate Engine::estimate(const std::filesystem::path& model, const Engine
                                 std::int64_t canvas_length, std::int64_t requests) {
   validate_engine_options(options);
   if (canvas_length < 1 || requests < 1) {
-    fail(ErrorCode::kInvalidArgument, "canvas length and requests: expected at least 1, found {} and {}",
-         canvas_length, requests);
+    fail(ErrorCode::kInvalidArgument,
+         "canvas length and requests: expected at least 1, found {} and {}", canvas_length,
+         requests);
   }
   return estimate_of(open_model(model, options), canvas_length, requests, options.row_budget);
 }
 
-const ModelInfo& Engine::info() const { return impl_->model.info; }
+const ModelInfo& Engine::info() const {
+  return impl_->model.info;
+}
 
 void Engine::validate(const GenerateRequest& request) const {
   const ModelConfig& config = impl_->model.config;
@@ -210,6 +211,21 @@ void Engine::validate(const GenerateRequest& request) const {
          prompt_length, gen_length, config.max_positions);
   }
   validate_options(request.options, impl_->traits, static_cast<std::int32_t>(prompt_length));
+}
+
+GenerateOptions Engine::resolve(const GenerateRequest& request) const {
+  validate(request);
+  const DecodeSettings settings = resolve_settings(
+      request.options, impl_->traits, static_cast<std::int32_t>(request.prompt_ids.size()));
+  const UnmaskRule& rule = *settings.rule;
+  const OptionSet& takes = settings.cache->keeps_rows ? rule.cached : rule.uncached;
+  GenerateOptions options = request.options;
+  options.block_length = settings.block_length;
+  if (rule.chosen_by == RuleOption::kAlg) options.alg = std::string(rule.name);
+  if (takes.has(RuleOption::kSteps)) options.steps = settings.steps_per_block * settings.blocks;
+  if (takes.has(RuleOption::kThreshold)) options.threshold = settings.threshold;
+  if (takes.has(RuleOption::kFactor)) options.factor = settings.factor;
+  return options;
 }
 
 std::vector<GenerateResult> Engine::generate(std::span<const GenerateRequest> requests,
@@ -251,9 +267,13 @@ std::string Engine::token_bytes(std::int32_t id) const {
   return answer_bytes(std::span(&id, 1), *impl_->model.tokenizer, false);
 }
 
-bool Engine::is_special(std::int32_t id) const { return impl_->model.tokenizer->is_special(id); }
+bool Engine::is_special(std::int32_t id) const {
+  return impl_->model.tokenizer->is_special(id);
+}
 
-bool Engine::has_chat_template() const { return impl_->model.chat_template.has_value(); }
+bool Engine::has_chat_template() const {
+  return impl_->model.chat_template.has_value();
+}
 
 std::string Engine::apply_chat_template(std::span<const ChatMessage> messages,
                                         bool add_generation_prompt) const {
@@ -305,8 +325,7 @@ std::vector<float> Engine::window_logits(std::span<const std::int32_t> canvas,
          "logits: expected a canvas of 1 to {} tokens of the vocabulary and a window inside it",
          info().max_positions);
   }
-  const auto kv =
-      impl_->model.backend->allocate_kv(impl_->transformer.kv_shape(length));
+  const auto kv = impl_->model.backend->allocate_kv(impl_->transformer.kv_shape(length));
   std::vector<float> values =
       impl_->run_logits(*kv, canvas, {positions_of({0, length}), {{0, length}}, {}});
   if (!has_window) return values;
