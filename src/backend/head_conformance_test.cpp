@@ -1,0 +1,395 @@
+// The head on every instruction set and compute type of this machine. The logits themselves are
+// checked as a linear operation; here head_logits is the input of plain references.
+#include <limits>
+#include <map>
+#include <numeric>
+
+#include "backend/conformance.h"
+#include "base/rng.h"
+
+namespace fdllm {
+namespace {
+
+/// The reference: Dream's sample_tokens order and the reductions of score.h, by sorting everything.
+struct Reference {
+  Score score;
+  std::vector<std::int64_t> kept;  ///< after top_p, then top_k
+};
+
+Reference reference(const ScoreRequest& request, std::vector<double> l) {
+  const auto vocab = std::ssize(l);
+  const double temperature =
+      request.temperature > 0 ? static_cast<double>(request.temperature) : 1.0;
+  const double largest = *std::max_element(l.begin(), l.end());
+  std::vector<std::int64_t> order(l.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return l[a] > l[b]; });
+  const auto weight = [&](std::int64_t id) { return std::exp((l[id] - largest) / temperature); };
+  double total = 0;
+  for (const std::int64_t id : order) total += weight(id);
+
+  Reference result;
+  double cumulative = 0;
+  for (const std::int64_t id : order) {
+    if (request.top_p < 1.0f && !result.kept.empty() &&
+        cumulative > static_cast<double>(request.top_p)) {
+      break;
+    }
+    result.kept.push_back(id);
+    cumulative += weight(id) / total;
+  }
+  if (request.top_k > 0 && request.top_k < std::ssize(result.kept)) {
+    const double smallest = l[result.kept[request.top_k - 1]];
+    std::erase_if(result.kept, [&](std::int64_t id) { return l[id] < smallest; });
+  }
+
+  double kept_total = 0;
+  for (const std::int64_t id : result.kept) kept_total += weight(id);
+  std::int64_t best = -1;
+  double best_value = 0;
+  auto ascending = result.kept;
+  std::sort(ascending.begin(), ascending.end());
+  for (const std::int64_t id : ascending) {
+    if (id == request.excluded_token) continue;
+    double value = l[id];
+    if (request.sampling != Sampling::kGreedy && request.temperature > 0) {
+      const double u = uniform(request.seed, RandomStream::kGumbel, request.position, request.step,
+                               static_cast<std::uint32_t>(id));
+      const double noise = -std::log(-std::log(u));
+      value = request.sampling == Sampling::kGumbel ? l[id] + temperature * noise
+                                                    : l[id] / temperature + noise;
+    }
+    if (best < 0 || value > best_value) {
+      best = id;
+      best_value = value;
+    }
+  }
+  double raw_total = 0;
+  for (std::int64_t id = 0; id < vocab; ++id) raw_total += std::exp(l[id] - largest);
+  result.score.token = static_cast<std::int32_t>(best);
+  result.score.confidence = std::exp(l[best] - largest) / raw_total;
+  result.score.filtered_confidence = weight(best) / kept_total;
+  if (request.needs_distribution) {
+    const double second = result.kept.size() > 1 ? weight(result.kept[1]) : 0.0;
+    result.score.margin = (weight(result.kept[0]) - second) / kept_total;
+    for (const std::int64_t id : result.kept) {
+      const double p = weight(id) / kept_total;
+      result.score.entropy += p * std::log(p + 1e-10);
+    }
+  }
+  return result;
+}
+
+class HeadConformance : public Conformance {
+ protected:
+  static constexpr std::int64_t kHidden = 24;
+
+  /// Logits through a random head.
+  void make_head(Backend& backend, std::int64_t vocab, std::int64_t rows, float deviation) {
+    vocab_ = vocab;
+    rows_ = rows;
+    weights_ = normal(vocab * kHidden, deviation);
+    hidden_ = normal(rows * kHidden);
+    pack(backend);
+  }
+
+  /// Row r's logits are rows[r], which must be bf16 numbers.
+  void make_exact_head(Backend& backend, const std::vector<std::vector<float>>& rows) {
+    vocab_ = std::ssize(rows[0]);
+    rows_ = std::ssize(rows);
+    weights_.assign(static_cast<std::size_t>(vocab_ * kHidden), 0.0f);
+    hidden_.assign(static_cast<std::size_t>(rows_ * kHidden), 0.0f);
+    for (std::int64_t row = 0; row < rows_; ++row) {
+      hidden_[row * kHidden + row] = 1.0f;
+      for (std::int64_t id = 0; id < vocab_; ++id) weights_[id * kHidden + row] = rows[row][id];
+    }
+    pack(backend);
+  }
+
+  void pack(Backend& backend) {
+    const StoredMatrix matrix = stored(weights_, vocab_, kHidden);
+    head_ = backend.pack({&matrix, 1});
+    x_ = backend.upload(hidden_);
+    logits_.resize(static_cast<std::size_t>(rows_ * vocab_));
+    backend.head_logits(*head_, *x_, rows_, logits_);
+  }
+
+  std::vector<double> logits(std::int64_t row) const {
+    return {logits_.begin() + row * vocab_, logits_.begin() + (row + 1) * vocab_};
+  }
+
+  std::vector<Score> scores(Backend& backend, const std::vector<HeadRow>& rows) {
+    std::vector<Score> found(rows.size());
+    backend.head_scores(*head_, *x_, rows, found);
+    return found;
+  }
+  Score score(Backend& backend, const HeadRow& row) { return scores(backend, {row})[0]; }
+
+  ScoreRequest random_request() {
+    ScoreRequest request;
+    request.position = static_cast<std::int32_t>(integer(0, 1000));
+    request.sampling = static_cast<Sampling>(integer(0, 2));
+    const float temperatures[] = {0.0f, 0.3f, 1.0f, 1.7f};
+    request.temperature = temperatures[integer(0, 3)];
+    const float top_ps[] = {1.0f, 0.05f, 0.5f, 0.95f};
+    request.top_p = top_ps[integer(0, 3)];
+    const int top_ks[] = {0, 0, 1, 5, 100, 100000};
+    request.top_k = top_ks[integer(0, 5)];
+    request.seed = static_cast<std::uint64_t>(integer(0, 1 << 30));
+    request.step = static_cast<std::int32_t>(integer(0, 100));
+    request.excluded_token = static_cast<std::int32_t>(integer(-1, vocab_ - 1));
+    request.needs_distribution = integer(0, 1) == 1;
+    return request;
+  }
+
+  static void expect_same(const Score& a, const Score& b) {
+    EXPECT_EQ(a.token, b.token);
+    EXPECT_EQ(a.confidence, b.confidence);
+    EXPECT_EQ(a.filtered_confidence, b.filtered_confidence);
+    EXPECT_EQ(a.margin, b.margin);
+    EXPECT_EQ(a.entropy, b.entropy);
+    EXPECT_EQ(a.finite, b.finite);
+  }
+
+  std::int64_t vocab_ = 0, rows_ = 0;
+  std::vector<float> weights_, hidden_, logits_;
+  std::unique_ptr<Matrix> head_;
+  std::unique_ptr<Buffer> x_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Cpu, HeadConformance, testing::ValuesIn(all_subjects()), name_of_subject);
+
+TEST_P(HeadConformance, MatchesTheSortBasedReference) {
+  const auto backend = subject().make(2);
+  for (const std::int64_t vocab : {2, 17, 255, 256, 257, 544, 3000}) {
+    make_head(*backend, vocab, 8, 0.6f);
+    std::vector<HeadRow> rows;
+    for (int i = 0; i < 60; ++i) {
+      rows.push_back(
+          {.row = static_cast<std::int32_t>(integer(0, 7)), .request = random_request()});
+    }
+    const auto found = scores(*backend, rows);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const ScoreRequest& request = rows[i].request;
+      const Reference wanted = reference(request, logits(rows[i].row));
+      if (wanted.score.token < 0) continue;  // nothing but the excluded token is left: below
+      SCOPED_TRACE(testing::Message() << "vocab " << vocab << ", row " << i);
+      EXPECT_TRUE(found[i].finite);
+      ASSERT_EQ(found[i].token, wanted.score.token);
+      EXPECT_NEAR(found[i].confidence, wanted.score.confidence, 1e-6 * wanted.score.confidence);
+      EXPECT_NEAR(found[i].filtered_confidence, wanted.score.filtered_confidence,
+                  1e-6 * wanted.score.filtered_confidence);
+      EXPECT_NEAR(found[i].margin, wanted.score.margin, 1e-9);
+      EXPECT_NEAR(found[i].entropy, wanted.score.entropy, 1e-9);
+    }
+  }
+}
+
+TEST_P(HeadConformance, ARowsScoreDependsOnNothingElse) {
+  const auto one = subject().make(1);
+  make_head(*one, 700, 20, 0.5f);
+  std::vector<HeadRow> rows;
+  for (int i = 0; i < 150; ++i) {
+    HeadRow row{.row = static_cast<std::int32_t>(integer(0, 19)), .request = random_request()};
+    if (i % 3 == 0) {
+      row.unconditional_row = static_cast<std::int32_t>(integer(0, 19));
+      row.request.cfg_scale = 1.5f;
+    }
+    rows.push_back(row);
+  }
+  std::vector<Score> alone;
+  for (const HeadRow& row : rows) alone.push_back(score(*one, row));
+  for (const int threads : {1, 2, 3}) {
+    const auto backend = subject().make(threads);
+    pack(*backend);
+    std::vector<std::size_t> order(rows.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    for (int round = 0; round < 3; ++round) {
+      std::vector<HeadRow> shuffled;
+      for (const std::size_t i : order) shuffled.push_back(rows[i]);
+      const auto found = scores(*backend, shuffled);
+      for (std::size_t i = 0; i < order.size(); ++i) expect_same(found[i], alone[order[i]]);
+      std::shuffle(order.begin(), order.end(), random_);
+    }
+  }
+}
+
+TEST_P(HeadConformance, TheLowestTokenWinsATie) {
+  const auto backend = subject().make(2);
+  std::vector<float> row(1000, -1.0f);
+  for (const std::int64_t id : {299, 300, 700}) row[id] = 2.5f;  // in different chunks
+  make_exact_head(*backend, {row});
+  for (const bool whole : {false, true}) {
+    HeadRow asked{.row = 0, .request = {.needs_distribution = whole}};
+    EXPECT_EQ(score(*backend, asked).token, 299);
+    asked.request.excluded_token = 299;
+    EXPECT_EQ(score(*backend, asked).token, 300);
+    asked.request.excluded_token = 700;
+    EXPECT_EQ(score(*backend, asked).token, 299);
+    if (whole) {
+      asked.request.top_k = 2;  // a tie with the k-th: all three stay
+      EXPECT_NEAR(score(*backend, asked).filtered_confidence, 1.0 / 3.0, 1e-12);
+    }
+  }
+}
+
+TEST_P(HeadConformance, TheExcludedTokenCountsInTheSoftmaxOnly) {
+  const auto backend = subject().make(2);
+  make_exact_head(*backend, {{0.0f, 2.0f, 1.0f, -1.0f}});
+  const double total = std::exp(-2.0) + 1.0 + std::exp(-1.0) + std::exp(-3.0);
+  for (const bool whole : {false, true}) {
+    HeadRow asked{.row = 0, .request = {.excluded_token = 1, .needs_distribution = whole}};
+    const Score found = score(*backend, asked);
+    EXPECT_EQ(found.token, 2);
+    EXPECT_NEAR(found.confidence, std::exp(-1.0) / total, 1e-7);
+    EXPECT_NEAR(found.margin, whole ? (1.0 - std::exp(-1.0)) / total : 0.0, 1e-12);
+  }
+  // top_k = 1 keeps the excluded token alone: the best other one is picked, with probability 0.
+  const Score left = score(*backend, {.row = 0, .request = {.top_k = 1, .excluded_token = 1}});
+  EXPECT_EQ(left.token, 2);
+  EXPECT_EQ(left.filtered_confidence, 0.0);
+  EXPECT_NEAR(left.confidence, std::exp(-1.0) / total, 1e-12);
+}
+
+TEST_P(HeadConformance, ConfidenceIsAccurateOverALargeVocabulary) {
+  const auto backend = subject().make(2);
+  make_head(*backend, 40000, 4, 0.2f);
+  for (std::int32_t row = 0; row < 4; ++row) {
+    const Score found = score(*backend, {.row = row, .request = {}});
+    const Reference wanted = reference({}, logits(row));
+    EXPECT_EQ(found.token, wanted.score.token);
+    EXPECT_NEAR(found.confidence, wanted.score.confidence, 1e-6 * wanted.score.confidence);
+  }
+}
+
+TEST_P(HeadConformance, GuidanceCombinesTwoRows) {
+  const auto backend = subject().make(2);
+  make_head(*backend, 600, 6, 0.5f);
+  for (const bool whole : {false, true}) {
+    const HeadRow asked{
+        .row = 1,
+        .unconditional_row = 4,
+        .request = {.excluded_token = 7, .needs_distribution = whole, .cfg_scale = 0.75f}};
+    std::vector<double> combined;
+    for (std::int64_t id = 0; id < 600; ++id) {
+      const float c = logits_[600 + id];
+      const float u = logits_[4 * 600 + id];
+      combined.push_back(static_cast<double>(u + 1.75f * (c - u)));
+    }
+    const Reference wanted = reference(asked.request, combined);
+    const Score found = score(*backend, asked);
+    EXPECT_EQ(found.token, wanted.score.token);
+    EXPECT_NEAR(found.confidence, wanted.score.confidence, 1e-6 * wanted.score.confidence);
+    EXPECT_NEAR(found.margin, wanted.score.margin, 1e-9);
+  }
+}
+
+TEST_P(HeadConformance, NoiseDrawsFromTheDistribution) {
+  const auto backend = subject().make(2);
+  make_exact_head(*backend, {{1.0f, 0.0f, -1.0f, 0.5f}});
+  constexpr int kDraws = 4000;
+  for (const Sampling sampling : {Sampling::kGumbel, Sampling::kCategorical}) {
+    const float temperature = 1.5f;
+    std::vector<HeadRow> rows;
+    for (int i = 0; i < kDraws; ++i) {
+      rows.push_back({.row = 0,
+                      .request = {.position = i % 64,
+                                  .sampling = sampling,
+                                  .temperature = temperature,
+                                  .seed = 42,
+                                  .step = i / 64}});
+    }
+    std::map<std::int32_t, int> counts;
+    for (const Score& found : scores(*backend, rows)) ++counts[found.token];
+    // Both are draws from softmax(l / temperature).
+    double total = 0;
+    for (const double l : logits(0)) total += std::exp(l / 1.5);
+    double chi_squared = 0;
+    for (std::int32_t id = 0; id < 4; ++id) {
+      const double wanted = kDraws * std::exp(logits(0)[id] / 1.5) / total;
+      chi_squared += std::pow(counts[id] - wanted, 2) / wanted;
+    }
+    EXPECT_LT(chi_squared, 16.27);  // 3 degrees of freedom, p = 0.001; the seed is fixed
+  }
+}
+
+TEST_P(HeadConformance, SeedStepAndPositionKeyTheNoise) {
+  const auto backend = subject().make(2);
+  make_exact_head(*backend, {std::vector<float>(500, 1.0f)});
+  const ScoreRequest base{
+      .position = 3, .sampling = Sampling::kGumbel, .temperature = 1.0f, .seed = 5, .step = 2};
+  const auto token = [&](const ScoreRequest& request) {
+    return score(*backend, {.row = 0, .request = request}).token;
+  };
+  EXPECT_EQ(token(base), token(base));
+  for (int which = 0; which < 3; ++which) {
+    int same = 0;
+    for (int i = 1; i <= 20; ++i) {
+      ScoreRequest other = base;
+      if (which == 0) other.position += i;
+      if (which == 1) other.seed += static_cast<std::uint64_t>(i);
+      if (which == 2) other.step += i;
+      same += token(other) == token(base) ? 1 : 0;
+    }
+    EXPECT_LE(same, 1);
+  }
+}
+
+TEST_P(HeadConformance, NotFiniteLogitsAreReported) {
+  const auto backend = subject().make(2);
+  for (const float bad :
+       {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+        -std::numeric_limits<float>::infinity()}) {
+    for (const std::int64_t at : {0, 255, 256, 543}) {
+      make_head(*backend, 544, 3, 0.5f);
+      weights_[at * kHidden] = bad;
+      pack(*backend);
+      for (const bool whole : {false, true}) {
+        for (const Sampling sampling : {Sampling::kGreedy, Sampling::kGumbel}) {
+          const HeadRow asked{
+              .row = 1,
+              .request = {.sampling = sampling, .temperature = 0.5f, .needs_distribution = whole}};
+          EXPECT_FALSE(score(*backend, asked).finite) << bad << " at " << at;
+        }
+      }
+    }
+    // A row that is not finite leaves the others alone.
+    make_head(*backend, 544, 3, 0.5f);
+    const Score before = score(*backend, {.row = 2, .request = {}});
+    hidden_[0] = bad;
+    pack(*backend);
+    const auto found = scores(*backend, {{.row = 0, .request = {}}, {.row = 2, .request = {}}});
+    EXPECT_FALSE(found[0].finite);
+    expect_same(found[1], before);
+  }
+}
+
+TEST(HeadAcrossIsas, LogitsAgree) {
+  std::mt19937 random(7);
+  std::normal_distribution<float> distribution;
+  const std::int64_t vocab = 2000, hidden = 512, rows = 16;
+  std::vector<float> weights(static_cast<std::size_t>(vocab * hidden));
+  std::vector<float> values(static_cast<std::size_t>(rows * hidden));
+  for (float& value : weights) value = 0.1f * distribution(random);
+  for (float& value : values) value = distribution(random);
+  const auto logits_of = [&](const std::string& isa) {
+    const auto backend =
+        make_backend({.compute_type = ComputeType::kF32, .isa = isa, .threads = 2});
+    const StoredMatrix matrix = stored(weights, vocab, hidden);
+    std::vector<float> logits(static_cast<std::size_t>(rows * vocab));
+    backend->head_logits(*backend->pack({&matrix, 1}), *backend->upload(values), rows, logits);
+    return logits;
+  };
+  const std::vector<float> oracle = logits_of("scalar");
+  float largest = 0;
+  for (const float l : oracle) largest = std::max(largest, std::abs(l));
+  for (const std::string& isa : cpu::available_isas()) {
+    const std::vector<float> found = logits_of(isa);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      ASSERT_NEAR(found[i], oracle[i], 1e-5f * largest) << isa;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fdllm
