@@ -17,7 +17,8 @@ if ! cmp --silent tools/requirements.txt .venv/installed.txt; then
 fi
 
 echo "== Building the release and its tests in build/release"
-cmake --preset release -DFASTDLLM_TESTS=ON -DFASTDLLM_FUZZ_SECONDS=10 > /dev/null
+cmake --preset release -DFASTDLLM_TESTS=ON -DFASTDLLM_FUZZ_SECONDS=10 \
+  -DFASTDLLM_PYTHON="$PWD/.venv/bin/python" > /dev/null
 cmake --build --preset release --parallel "$jobs"
 
 echo "== Building the fuzz targets (clang, address and undefined-behaviour sanitizers) in build/fuzz"
