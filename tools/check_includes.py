@@ -35,16 +35,18 @@ ALLOWED = {
               "base/", *PUBLIC],
 }
 
-# Where a header may be used at all: a pattern of headers, and one of paths.
+# Headers that only some files may use: a pattern of headers, one of files, and the files in words.
+TESTS = r".*_test\.cpp$|.*_testing\.h$|src/backend/conformance\.h$|tests/"
 PLACES = [
-    (r"nlohmann/|base/json\.h", r"src/(base/json|formats/|text/|cli/|verify/|server/api_types)|"
-                                r".*_test\.cpp$|tests/"),
-    (r"CLI/", r"src/cli/"),
-    (r"(imm|x86|avx|amx)\w*intrin\.h$", r"src/backend/cpu/"),
-    (r"pcre2\.h$|utf8proc\.h$", r"src/text/"),
-    (r"gtest/|gmock/", r".*_test\.cpp$|.*_testing\.h$|tests/"),
-    (r"benchmark/", r".*_bench\.cpp$"),
-    (r"cuda", r"src/backend/cuda/"),
+    (r"nlohmann/|base/json\.h",
+     r"src/(base/json|formats/|text/|cli/|verify/|server/api_types)|" + TESTS,
+     "base/json, formats, text, cli, verify, server/api_types and tests"),
+    (r"CLI/", r"src/cli/", "cli"),
+    (r"\w*intrin\.h$", r"src/backend/cpu/", "backend/cpu"),
+    (r"pcre2\.h$|utf8proc\.h$", r"src/text/", "text"),
+    (r"gtest/|gmock/", TESTS, "tests"),
+    (r"benchmark/", r".*_bench\.cpp$", "micro-benchmarks"),
+    (r"cuda", r"src/backend/cuda/", "backend/cuda"),
 ]
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)', re.MULTILINE)
@@ -68,9 +70,9 @@ def violations(root, path):
         elif is_ours and not header.startswith((own, *ALLOWED[folder])):
             yield (f'{name}: includes "{header}", but {folder} may include only itself and '
                    f"{', '.join(ALLOWED[folder]) or 'the standard library'}")
-        for headers, places in PLACES:
+        for headers, places, words in PLACES:
             if re.match(headers, header) and not re.match(places, name):
-                yield f"{name}: includes {header}, which only {places} may"
+                yield f"{name}: includes {header}, which is for {words} only"
 
 
 def main(root):

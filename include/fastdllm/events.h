@@ -42,7 +42,7 @@ struct GenerateResult {
   std::string error;                  ///< empty unless kError
   std::int64_t refresh_forwards = 0;  ///< forwards over the whole canvas
   std::int64_t window_forwards = 0;   ///< all others
-  double seconds = 0;  ///< from generate() (arrival) to this request's last token
+  double seconds = 0;                 ///< from generate() (arrival) to this request's last token
 };
 
 }  // namespace fdllm

@@ -1,12 +1,12 @@
 #pragma once
-#include <fmt/format.h>
-
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <string_view>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "fastdllm/error.h"
 

@@ -13,7 +13,8 @@ enum class RandomStream : std::uint32_t {
 
 /// Philox4x32-10 (Salmon et al., 2011): a counter-based generator, so that a number depends only on
 /// its key and never on batch, thread or the order in which numbers are asked for.
-inline std::array<std::uint32_t, 4> philox(std::uint64_t key, std::array<std::uint32_t, 4> counter) {
+inline std::array<std::uint32_t, 4> philox(std::uint64_t key,
+                                           std::array<std::uint32_t, 4> counter) {
   auto key0 = static_cast<std::uint32_t>(key);
   auto key1 = static_cast<std::uint32_t>(key >> 32);
   for (int round = 0; round < 10; ++round) {

@@ -11,8 +11,9 @@ int main(int argc, char** argv) try {
   }
   fdllm::Engine engine = fdllm::Engine::load(argv[1]);
   const fdllm::ChatMessage message{
-      "user", "Ana packs 3 boxes with 4 books in each box. There are 5 books left over. "
-              "How many books are there in total?"};
+      "user",
+      "Ana packs 3 boxes with 4 books in each box. There are 5 books left over. "
+      "How many books are there in total?"};
   fdllm::GenerateRequest request;
   request.prompt_ids = engine.tokenize(engine.apply_chat_template({&message, 1}));
   request.options.gen_length = 64;
