@@ -38,7 +38,7 @@ struct ModelInfo {
   std::vector<std::int32_t> end_tokens;
   std::vector<std::string> rules;
   std::vector<std::pair<std::string, std::int64_t>> stored_dtypes;  ///< "BF16" -> tensors
-  std::uint64_t weight_bytes = 0;   ///< packed, at the engine's weight type
+  std::uint64_t weight_bytes = 0;  ///< packed, at the engine's weight type
 };
 
 /// Bytes that a canvas of `canvas_length` tokens and `requests` live requests need.

@@ -40,8 +40,8 @@ struct EngineOptions {
 /// How one request is decoded. The defaults are the paper's (LLaDA: dual cache, threshold 0.9;
 /// Dream: dual cache, confidence_threshold 0.9).
 struct GenerateOptions {
-  std::int32_t gen_length = 128;            ///< masked positions after the prompt
-  std::optional<std::int32_t> block_length; ///< default 32 (uncached Dream: the whole canvas)
+  std::int32_t gen_length = 128;             ///< masked positions after the prompt
+  std::optional<std::int32_t> block_length;  ///< default 32 (uncached Dream: the whole canvas)
   CacheKind cache = CacheKind::kDual;
 
   // LLaDA: at most one of the three; none given means threshold 0.9.
@@ -73,7 +73,7 @@ struct GenerateOptions {
 /// the same options under the same names.
 struct GenerateOption {
   enum class Kind : std::uint8_t { kInteger, kNumber, kFlag, kText, kTexts };
-  std::string_view name;     ///< long name, with dashes: "gen-length"
+  std::string_view name;  ///< long name, with dashes: "gen-length"
   Kind kind;
   std::string_view value_name;  ///< for help: "N", "none|prefix|dual"
   std::string_view help;
