@@ -64,9 +64,10 @@ Reference reference(const ScoreRequest& request, std::vector<double> l) {
       best_value = value;
     }
   }
+  result.score.token = static_cast<std::int32_t>(best);
+  if (best < 0) return result;  // only the excluded token was kept
   double raw_total = 0;
   for (std::int64_t id = 0; id < vocab; ++id) raw_total += std::exp(l[id] - largest);
-  result.score.token = static_cast<std::int32_t>(best);
   result.score.confidence = std::exp(l[best] - largest) / raw_total;
   result.score.filtered_confidence = weight(best) / kept_total;
   if (request.needs_distribution) {
