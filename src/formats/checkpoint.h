@@ -84,8 +84,8 @@ class Checkpoint {
 };
 
 /// Opens a Hugging Face folder (config.json and model.safetensors, or shards with
-/// model.safetensors.index.json). The files are mapped, not read. Throws kNotFound, kCorruptFile or
-/// kUnsupported with the file, the field, what was expected and what was found.
+/// model.safetensors.index.json) or a GGUF file. The files are mapped, not read. Throws kNotFound,
+/// kCorruptFile or kUnsupported with the file, the field, what was expected and what was found.
 std::unique_ptr<Checkpoint> open_checkpoint(const std::filesystem::path& path);
 
 }  // namespace fdllm

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/mapped_file.h"
 #include "formats/checkpoint.h"
+#include "formats/gguf.h"
 #include "formats/hf_config.h"
 #include "formats/safetensors.h"
 
@@ -66,26 +67,17 @@ std::unique_ptr<Checkpoint> open_hugging_face_folder(const fs::path& path) {
   return std::make_unique<HuggingFaceFolder>(path);
 }
 
-bool is_gguf(const fs::path& path) {
-  return !is_folder(path) && MappedFile::open(path).text().starts_with("GGUF");
-}
-
-std::unique_ptr<Checkpoint> refuse_gguf(const fs::path& path) {
-  fail(ErrorCode::kUnsupported,
-       "{}: GGUF is not read yet; expected a Hugging Face folder with config.json and safetensors",
-       path.string());
-}
-
 constexpr std::array kFormats = {
     Format{is_hugging_face_folder, open_hugging_face_folder},
-    Format{is_gguf, refuse_gguf},
+    Format{is_gguf, open_gguf},
 };
 
 }  // namespace
 
 std::unique_ptr<Checkpoint> open_checkpoint(const fs::path& path) {
   if (!is_there(path)) {
-    fail(ErrorCode::kNotFound, "{}: expected a checkpoint folder, found nothing", path.string());
+    fail(ErrorCode::kNotFound, "{}: expected a checkpoint folder or a GGUF file, found nothing",
+         path.string());
   }
   try {
     for (const Format& format : kFormats) {
@@ -98,7 +90,8 @@ std::unique_ptr<Checkpoint> open_checkpoint(const fs::path& path) {
     fail(ErrorCode::kNotFound, "{}: expected config.json in the folder, found none", path.string());
   }
   fail(ErrorCode::kInvalidArgument,
-       "{}: expected a checkpoint folder, found a file; give the folder that holds config.json",
+       "{}: expected a checkpoint folder or a GGUF file, found another file; give the folder that "
+       "holds config.json",
        path.string());
 }
 

@@ -115,10 +115,10 @@ TEST_F(OpenCheckpoint, MissingFiles) {
 }
 
 TEST_F(OpenCheckpoint, FilesThatAreNoFolder) {
-  expect_error(folder_.write("model.gguf", "GGUF\x03"), ErrorCode::kUnsupported,
-               "GGUF is not read yet");
+  expect_error(folder_.write("model.gguf", "GGUF\x03"), ErrorCode::kCorruptFile,
+               "model.gguf: version");
   expect_error(folder_.write("other.bin", "whatever"), ErrorCode::kInvalidArgument,
-               "expected a checkpoint folder, found a file");
+               "expected a checkpoint folder or a GGUF file, found another file");
 }
 
 TEST_F(OpenCheckpoint, LoopOfLinks) {
