@@ -31,7 +31,8 @@ struct Score {
   double confidence =
       0;  ///< softmax(raw l)[token]: LLaDA's low_confidence (no temperature, no noise)
   /// softmax(l / temperature, after top_p, then top_k)[token]: Dream's confidence. Equal to
-  /// `confidence` where temperature is 0 or 1 and nothing is filtered.
+  /// `confidence` where temperature is 0 or 1 and nothing is filtered. With a filter it is an f32
+  /// softmax summed in the reference's order, which decides between confidences near 1.
   double filtered_confidence = 0;
   double margin = 0;   ///< two largest filtered probabilities, first minus second
   double entropy = 0;  ///< sum p ln(p + 1e-10) over the filtered probabilities (<= 0)

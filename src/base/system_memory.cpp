@@ -1,9 +1,9 @@
 #include "base/system_memory.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <fstream>
+
+#include <fmt/format.h>
 
 namespace fdllm {
 namespace {

@@ -149,7 +149,10 @@ std::optional<DecodeStep> Decoder::next() {
   if (state.finished) return std::nullopt;
   if (!state.commits_first_row()) {
     const std::vector<std::int32_t> masked = state.canvas.masked_positions(state.range());
-    while (state.settings.rule->quota(state.context(masked)) == 0) state.pass_step();
+    while (state.settings.rule->quota(state.context(masked)) == 0) {
+      check(state.index < state.settings.steps_per_block, "a schedule that leaves masks");
+      state.pass_step();
+    }
   }
   state.pending = state.make_step();
   return state.pending;
@@ -163,9 +166,10 @@ StepEvent Decoder::advance(std::span<const Score> scores) {
 
   const std::vector<Candidate> candidates = state.candidates_of(scores);
   const std::vector<std::int32_t> masked = state.canvas.masked_positions(state.range());
+  UnmaskContext context = state.context(masked);
+  context.query = {plan.query.front(), plan.query.back() + 1};
   const std::vector<Candidate> chosen =
-      state.commits_first_row() ? candidates
-                                : state.settings.rule->select(state.context(masked), candidates);
+      state.commits_first_row() ? candidates : state.settings.rule->select(context, candidates);
   check(!chosen.empty(), "a forward that commits nothing");
 
   StepEvent event;

@@ -8,8 +8,8 @@ namespace fdllm {
 namespace {
 
 std::vector<std::int32_t> shares(std::int32_t masked, std::int32_t steps) {
-  std::vector<std::int32_t> result;
-  for (std::int32_t i = 0; i < steps; ++i) result.push_back(equal_share(masked, i, steps));
+  std::vector<std::int32_t> result(steps);
+  for (std::int32_t i = 0; i < steps; ++i) result[i] = equal_share(masked, i, steps);
   return result;
 }
 

@@ -5,8 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "decode/canvas.h"
 #include "fastdllm/events.h"
+
+#include "decode/canvas.h"
 #include "text/tokenizer.h"
 
 namespace fdllm {

@@ -1,12 +1,12 @@
 #include "fastdllm/engine.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <map>
 #include <numeric>
 #include <random>
+
+#include <gtest/gtest.h>
 
 namespace fdllm {
 namespace {
@@ -26,7 +26,8 @@ const std::vector<std::string> kQuestions = {
     "Sam has 18 rocks and Olga has 8 more rocks than Sam. How many rocks do they have together?",
     "Compute 12 + 7 - 3.",
     "Sort the numbers 42 7 93.",
-    "Mia buys 4 keys for 3 dollars each and pays with 20 dollars. How many dollars does Mia get back?",
+    "Mia buys 4 keys for 3 dollars each and pays with 20 dollars. How many dollars does Mia get "
+    "back?",
 };
 
 /// A request for a question, padded with `extra` filler tokens so that lengths differ.
@@ -42,13 +43,13 @@ GenerateRequest request_for(const Engine& engine, std::size_t question, std::siz
 }
 
 /// Everything that decoding decides, down to the bits of the confidences.
-struct Run {
+struct Recording {
   std::vector<GenerateResult> results;
   std::map<std::size_t, std::vector<StepEvent>> events;
 };
 
-Run run(Engine& engine, std::span<const GenerateRequest> requests) {
-  Run made;
+Recording record(Engine& engine, std::span<const GenerateRequest> requests) {
+  Recording made;
   made.results = engine.generate(requests, [&](const StepEvent& event) {
     made.events[event.request].push_back(event);
     return true;
@@ -102,8 +103,7 @@ std::vector<GenerateRequest> mixed_requests(const Engine& engine) {
   return requests;
 }
 
-class BatchInvariance
-    : public testing::TestWithParam<std::tuple<const char*, WeightType>> {};
+class BatchInvariance : public testing::TestWithParam<std::tuple<const char*, WeightType>> {};
 
 TEST_P(BatchInvariance, BatchOrderAndThreadsDoNotChangeABit) {
   const auto& [name, weights] = GetParam();
@@ -111,9 +111,9 @@ TEST_P(BatchInvariance, BatchOrderAndThreadsDoNotChangeABit) {
   Engine one_thread = load(name, weights, 1);
   const std::vector<GenerateRequest> requests = mixed_requests(two_threads);
 
-  std::vector<Run> alone;
+  std::vector<Recording> alone;
   for (const GenerateRequest& request : requests) {
-    alone.push_back(run(two_threads, std::span(&request, 1)));
+    alone.push_back(record(two_threads, std::span(&request, 1)));
     ASSERT_EQ(alone.back().results[0].error, "");
   }
   std::vector<std::size_t> order(requests.size());
@@ -123,10 +123,10 @@ TEST_P(BatchInvariance, BatchOrderAndThreadsDoNotChangeABit) {
     std::vector<GenerateRequest> shuffled;
     for (const std::size_t index : order) shuffled.push_back(requests[index]);
     for (Engine* engine : {&two_threads, &one_thread}) {
-      const Run batch = run(*engine, shuffled);
+      const Recording batch = record(*engine, shuffled);
       for (std::size_t i = 0; i < order.size(); ++i) {
         SCOPED_TRACE(testing::Message() << "request " << order[i] << " round " << round);
-        const Run& single = alone[order[i]];
+        const Recording& single = alone[order[i]];
         EXPECT_EQ(batch.results[i].output_ids, single.results[0].output_ids);
         expect_same(batch.events.at(i), single.events.at(0));
       }
@@ -135,15 +135,16 @@ TEST_P(BatchInvariance, BatchOrderAndThreadsDoNotChangeABit) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Models, BatchInvariance,
-    testing::Combine(testing::Values("llada-nano", "dream-nano"),
-                     testing::Values(WeightType::kF32, WeightType::kBF16)),
-    [](const auto& instance) {
-      std::string name = std::get<0>(instance.param);
-      std::replace(name.begin(), name.end(), '-', '_');
-      return name + (std::get<1>(instance.param) == WeightType::kF32 ? "_f32" : "_bf16");
-    });
+INSTANTIATE_TEST_SUITE_P(Models, BatchInvariance,
+                         testing::Combine(testing::Values("llada-nano", "dream-nano"),
+                                          testing::Values(WeightType::kF32, WeightType::kBF16)),
+                         [](const auto& instance) {
+                           std::string name = std::get<0>(instance.param);
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name + (std::get<1>(instance.param) == WeightType::kF32
+                                              ? "_f32"
+                                              : "_bf16");
+                         });
 
 TEST(Engine, RowBudgetOnlyChangesWhatRunsTogether) {
   Engine wide = load("llada-nano", WeightType::kBF16);
@@ -152,8 +153,8 @@ TEST(Engine, RowBudgetOnlyChangesWhatRunsTogether) {
   options.max_live_requests = 3;
   Engine narrow = Engine::load(model_path("llada-nano"), options);
   const std::vector<GenerateRequest> requests = mixed_requests(wide);
-  const Run a = run(wide, requests);
-  const Run b = run(narrow, requests);
+  const Recording a = record(wide, requests);
+  const Recording b = record(narrow, requests);
   for (std::size_t i = 0; i < requests.size(); ++i) {
     EXPECT_EQ(a.results[i].output_ids, b.results[i].output_ids);
     expect_same(a.events.at(i), b.events.at(i));
@@ -188,7 +189,7 @@ TEST(Engine, CountsForwardsAndTokens) {
   request.options.eos_stop = false;
   request.options.steps = 64;
   request.options.block_length = 32;
-  const Run made = run(engine, std::span(&request, 1));
+  const Recording made = record(engine, std::span(&request, 1));
   const GenerateResult& result = made.results[0];
   EXPECT_EQ(result.refresh_forwards, 2);
   EXPECT_EQ(result.window_forwards, 62);
@@ -299,7 +300,7 @@ TEST(Engine, APromptThatContainsTheMaskTokenStaysAsItIs) {
     Engine engine = load(name, WeightType::kF32);
     GenerateRequest request = request_for(engine, 1);
     request.prompt_ids.insert(request.prompt_ids.begin() + 4, engine.info().mask_token);
-    const Run made = run(engine, std::span(&request, 1));
+    const Recording made = record(engine, std::span(&request, 1));
     EXPECT_EQ(made.results[0].prompt_ids, request.prompt_ids);
     for (const StepEvent& event : made.events.at(0)) {
       for (const TokenEvent& token : event.committed) {

@@ -2,8 +2,9 @@
 #include <cmath>
 #include <string>
 
-#include "base/check.h"
 #include "fastdllm/options.h"
+
+#include "base/check.h"
 
 namespace fdllm {
 namespace {
@@ -50,7 +51,8 @@ const std::vector<GenerateOption> kOptions = {
      [](GenerateOptions& options, std::string_view value) {
        options.block_length = parse_integer("block-length", value);
      }},
-    {"cache", Kind::kText, "none|prefix|dual", "K/V kept between the steps of a block (default dual)",
+    {"cache", Kind::kText, "none|prefix|dual",
+     "K/V kept between the steps of a block (default dual)",
      [](GenerateOptions& options, std::string_view value) {
        if (value == "none") {
          options.cache = CacheKind::kNone;
@@ -68,8 +70,7 @@ const std::vector<GenerateOption> kOptions = {
      [](GenerateOptions& options, std::string_view value) {
        options.steps = parse_integer("steps", value);
      }},
-    {"threshold", Kind::kNumber, "P",
-     "commit every token whose confidence reaches P (default 0.9)",
+    {"threshold", Kind::kNumber, "P", "commit every token whose confidence reaches P (default 0.9)",
      [](GenerateOptions& options, std::string_view value) {
        options.threshold = parse_real("threshold", value);
      }},
@@ -147,7 +148,9 @@ bool same_name(std::string_view option, std::string_view name) {
 
 }  // namespace
 
-const std::vector<GenerateOption>& generate_options() { return kOptions; }
+const std::vector<GenerateOption>& generate_options() {
+  return kOptions;
+}
 
 const GenerateOption* find_generate_option(std::string_view name) {
   for (const GenerateOption& option : kOptions) {

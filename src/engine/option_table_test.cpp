@@ -1,6 +1,6 @@
-#include <gtest/gtest.h>
-
 #include <set>
+
+#include <gtest/gtest.h>
 
 #include "fastdllm/error.h"
 #include "fastdllm/options.h"
@@ -45,11 +45,17 @@ TEST(OptionTable, SetsWhatItSays) {
 }
 
 TEST(OptionTable, BadValuesNameTheOptionAndWhatItTakes) {
-  for (const auto& [name, value] :
-       {std::pair<const char*, const char*>{"gen-length", "many"}, {"gen-length", "12x"},
-        {"gen-length", "99999999999"}, {"cache", "full"}, {"threshold", "nan"},
-        {"threshold", ""}, {"temperature", "inf"}, {"remasking", "high"}, {"seed", "-1"},
-        {"correct", "yes"}, {"stop", ""}}) {
+  for (const auto& [name, value] : {std::pair<const char*, const char*>{"gen-length", "many"},
+                                    {"gen-length", "12x"},
+                                    {"gen-length", "99999999999"},
+                                    {"cache", "full"},
+                                    {"threshold", "nan"},
+                                    {"threshold", ""},
+                                    {"temperature", "inf"},
+                                    {"remasking", "high"},
+                                    {"seed", "-1"},
+                                    {"correct", "yes"},
+                                    {"stop", ""}}) {
     GenerateOptions options;
     try {
       find_generate_option(name)->set(options, value);

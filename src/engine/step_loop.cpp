@@ -142,7 +142,8 @@ std::vector<StepLoop::Live*> StepLoop::gather(const ResultCallback& on_result) {
       live.step->plan =
           with_shifted_rows(std::move(live.step->plan), transformer_.config().logit_shift);
     }
-    // A later, smaller plan may pass one that does not fit: the oldest always runs, so none starves.
+    // A later, smaller plan may pass one that does not fit: the oldest always runs, so none
+    // starves.
     if (!batch.empty() && rows + live.rows() > limits_.row_budget) continue;
     rows += live.rows();
     batch.push_back(&live);

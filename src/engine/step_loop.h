@@ -9,9 +9,10 @@
 #include <span>
 #include <vector>
 
+#include "fastdllm/engine.h"
+
 #include "backend/backend.h"
 #include "decode/decoder.h"
-#include "fastdllm/engine.h"
 #include "model/transformer.h"
 #include "text/tokenizer.h"
 

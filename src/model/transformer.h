@@ -37,8 +37,8 @@ class ForwardPass {
   friend class Transformer;
   std::vector<SequenceInput> inputs_;
   std::vector<SequenceRows> sequences_;
-  std::vector<HeadRow> head_rows_;           ///< row: an index into scored_rows_
-  std::vector<std::int32_t> scored_rows_;    ///< batch rows whose last hidden state is wanted
+  std::vector<HeadRow> head_rows_;         ///< row: an index into scored_rows_
+  std::vector<std::int32_t> scored_rows_;  ///< batch rows whose last hidden state is wanted
   std::vector<SequenceRows> scored_sequences_;
   std::vector<std::vector<std::int32_t>> scored_positions_;
   std::unique_ptr<Buffer> hidden_;  ///< x [T, D]; after the last layer [scored rows, D]

@@ -1,8 +1,8 @@
 #include "model/transformer.h"
 
-#include <gtest/gtest.h>
-
 #include <numeric>
+
+#include <gtest/gtest.h>
 
 #include "formats/checkpoint.h"
 

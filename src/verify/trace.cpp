@@ -257,8 +257,7 @@ Trace parse_trace(std::string_view line, std::string_view where) {
   trace.cfg_scale = fields.optional_number("cfg_scale").value_or(0);
   trace.alg_temp = fields.optional_number("alg_temp").value_or(0);
   trace.top_p = fields.optional_number("top_p").value_or(1);
-  trace.top_k =
-      fields.optional_integer("top_k", 0, std::numeric_limits<std::int32_t>::max()).value_or(0);
+  trace.top_k = fields.optional_integer("top_k", 0, std::numeric_limits<std::int32_t>::max());
   trace.output_ids = fields.token_ids("output_ids");
   if (trace.output_ids.size() != static_cast<std::size_t>(trace.gen_length)) {
     fail(ErrorCode::kCorruptFile, "{}: 'output_ids': expected {} tokens (gen_length), found {}",
@@ -294,7 +293,7 @@ std::string format_trace(const Trace& trace) {
   if (trace.cfg_scale != 0) json["cfg_scale"] = trace.cfg_scale;
   if (trace.alg_temp != 0) json["alg_temp"] = trace.alg_temp;
   if (trace.top_p != 1) json["top_p"] = trace.top_p;
-  if (trace.top_k != 0) json["top_k"] = trace.top_k;
+  if (trace.top_k) json["top_k"] = *trace.top_k;
   json["forwards"] = nlohmann::ordered_json::array();
   for (const TraceForward& forward : trace.forwards) {
     nlohmann::ordered_json entry;

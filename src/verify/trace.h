@@ -46,7 +46,7 @@ struct Trace {
   double cfg_scale = 0;
   double alg_temp = 0;
   double top_p = 1;
-  std::int32_t top_k = 0;
+  std::optional<std::int32_t> top_k;  ///< 0: off
 
   /// Whether positions may be left uncommitted at the end.
   bool may_end_early() const { return eos_stop || !stop.empty(); }

@@ -1,7 +1,10 @@
 #include "backend/cpu/sampling.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <limits>
+#include <optional>
 
 #include "base/rng.h"
 
@@ -86,6 +89,39 @@ void filter(const ScoreRequest& request, std::span<const float> logits, const We
   kept.resize(static_cast<std::size_t>(size));
 }
 
+/// softmax over the kept tokens in f32, summed as the reference's framework sums a row on an
+/// AVX-512 machine: 16 interleaved lanes, then halves onto halves. Confidences near 1 differ from
+/// each other by so little that this order decides which come first.
+class FilteredSoftmax {
+ public:
+  /// `kept` ascending.
+  FilteredSoftmax(std::span<const float> logits, std::span<const std::int32_t> kept,
+                  double temperature)
+      : logits_(logits), temperature_(static_cast<float>(temperature)) {
+    maximum_ = -std::numeric_limits<float>::infinity();
+    for (const std::int32_t token : kept) maximum_ = std::max(maximum_, scaled(token));
+    std::array<float, 16> lanes{};
+    for (const std::int32_t token : kept) lanes[token % 16] += weight(token);
+    for (std::size_t half = 8; half > 0; half /= 2) {
+      for (std::size_t i = 0; i < half; ++i) lanes[i] += lanes[i + half];
+    }
+    inverse_ = 1.0f / lanes[0];
+  }
+
+  float probability(std::int64_t token) const { return weight(token) * inverse_; }
+
+ private:
+  float scaled(std::int64_t token) const { return logits_[token] / temperature_; }
+  float weight(std::int64_t token) const {
+    return static_cast<float>(std::exp(static_cast<double>(scaled(token) - maximum_)));
+  }
+
+  std::span<const float> logits_;
+  float temperature_;
+  float maximum_;
+  float inverse_;
+};
+
 }  // namespace
 
 double perturbed_logit(const ScoreRequest& request, float logit, std::int64_t token) {
@@ -135,16 +171,16 @@ Score score_whole_row(const KernelTable& kernels, const ScoreRequest& request,
   };
 
   double total = 0;
-  double largest = 0;
-  double second = 0;
+  for_each([&](std::int64_t token) { total += weight(token); });
   Pick pick;
-  for_each([&](std::int64_t token) {
-    const double w = weight(token);
-    total += w;
-    second = std::max(second, std::min(largest, w));
-    largest = std::max(largest, w);
-  });
-  if (filtered) std::sort(candidates.begin(), candidates.end());  // ties: the lowest token
+  std::optional<FilteredSoftmax> softmax;
+  if (filtered) {
+    std::sort(candidates.begin(), candidates.end());  // ties: the lowest token
+    softmax.emplace(logits, candidates, weight.temperature);
+  }
+  const auto probability = [&](std::int64_t token) {
+    return softmax ? static_cast<double>(softmax->probability(token)) : weight(token) / total;
+  };
   if (is_sampled(request) && !filtered) {
     offer_sampled(request, logits, 0, pick);
   } else {
@@ -171,13 +207,18 @@ Score score_whole_row(const KernelTable& kernels, const ScoreRequest& request,
   }
   score.token = static_cast<std::int32_t>(pick.token);
   score.confidence = std::exp(static_cast<double>(pick.logit) - maximum) / raw_total;
-  score.filtered_confidence = nothing_kept ? 0.0 : weight(pick.token) / total;
+  score.filtered_confidence = nothing_kept ? 0.0 : probability(pick.token);
   if (request.needs_distribution) {
-    score.margin = (largest - second) / total;
+    double largest = 0;
+    double second = 0;
     for_each([&](std::int64_t token) {
-      const double p = weight(token) / total;
+      const double p = probability(token);
+      second = std::max(second, std::min(largest, p));
+      largest = std::max(largest, p);
       score.entropy += p * std::log(p + 1e-10);
     });
+    score.margin =
+        filtered ? static_cast<float>(largest) - static_cast<float>(second) : largest - second;
   }
   return score;
 }

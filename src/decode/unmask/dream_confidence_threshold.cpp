@@ -12,7 +12,7 @@ std::int32_t quota(const UnmaskContext& context) {
 }
 
 std::vector<Candidate> select(const UnmaskContext& context, std::span<const Candidate> candidates) {
-  return reaching(candidates, quota(context), context.threshold);
+  return reaching(top_k(context, candidates, quota(context)), context.threshold);
 }
 
 constexpr OptionSet kTakesCached = {RuleOption::kAlg, RuleOption::kThreshold, RuleOption::kTopP,

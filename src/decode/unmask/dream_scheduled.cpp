@@ -36,7 +36,7 @@ std::vector<Candidate> draw(const UnmaskContext& context, std::span<const Candid
 
 std::vector<Candidate> select(const UnmaskContext& context, std::span<const Candidate> candidates) {
   return context.alg_temp > 0 ? draw(context, candidates)
-                              : most_confident(candidates, quota(context));
+                              : top_k(context, candidates, quota(context));
 }
 
 constexpr OptionSet kTakes = {RuleOption::kAlg, RuleOption::kSteps, RuleOption::kAlgTemp,

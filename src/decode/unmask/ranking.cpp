@@ -1,6 +1,7 @@
 #include "decode/unmask/ranking.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace fdllm {
 
@@ -19,13 +20,38 @@ std::vector<Candidate> most_confident(std::span<const Candidate> candidates, std
   return result;
 }
 
-std::vector<Candidate> reaching(std::span<const Candidate> candidates, std::int32_t count,
-                                double threshold) {
-  std::vector<Candidate> result = most_confident(candidates, count);
-  std::size_t kept = std::min<std::size_t>(result.size(), 1);
-  while (kept < result.size() && result[kept].confidence >= threshold) ++kept;
-  result.resize(kept);
+std::vector<Candidate> top_k(const UnmaskContext& context, std::span<const Candidate> candidates,
+                             std::int32_t count) {
+  const auto kept = std::min<std::ptrdiff_t>(std::max(count, 0), std::ssize(candidates));
+  if (context.correct || kept == 0) return most_confident(candidates, count);
+  struct Row {
+    double confidence;
+    const Candidate* candidate;
+  };
+  std::vector<Row> rows(static_cast<std::size_t>(context.query.size()),
+                        {-std::numeric_limits<double>::infinity(), nullptr});
+  for (const Candidate& candidate : candidates) {
+    rows[candidate.position - context.query.begin] = {candidate.confidence, &candidate};
+  }
+  const auto before = [](const Row& a, const Row& b) { return a.confidence > b.confidence; };
+  // torch chooses between the two by this ratio; they leave ties in different orders.
+  if (kept * 64 <= std::ssize(rows)) {
+    std::partial_sort(rows.begin(), rows.begin() + kept, rows.end(), before);
+  } else {
+    std::nth_element(rows.begin(), rows.begin() + kept - 1, rows.end(), before);
+    std::sort(rows.begin(), rows.begin() + kept - 1, before);
+  }
+  std::vector<Candidate> result;
+  result.reserve(kept);
+  for (std::ptrdiff_t i = 0; i < kept; ++i) result.push_back(*rows[i].candidate);
   return result;
+}
+
+std::vector<Candidate> reaching(std::vector<Candidate> ranked, double threshold) {
+  std::size_t kept = std::min<std::size_t>(ranked.size(), 1);
+  while (kept < ranked.size() && ranked[kept].confidence >= threshold) ++kept;
+  ranked.resize(kept);
+  return ranked;
 }
 
 }  // namespace fdllm

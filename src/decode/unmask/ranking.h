@@ -13,9 +13,15 @@ std::vector<Candidate> ranked(std::span<const Candidate> candidates);
 /// The first `count` of ranked(), or all where there are fewer.
 std::vector<Candidate> most_confident(std::span<const Candidate> candidates, std::int32_t count);
 
-/// The first of ranked(), and those of its first `count` whose confidence reaches `threshold`.
-std::vector<Candidate> reaching(std::span<const Candidate> candidates, std::int32_t count,
-                                double threshold);
+/// The `count` most confident as the reference's torch.topk picks them on a CPU. It ranks all rows
+/// of the forward, those that are no candidates at -infinity, and equal confidences come in the
+/// order in which the standard library's selection leaves them. With `context.correct`:
+/// most_confident().
+std::vector<Candidate> top_k(const UnmaskContext& context, std::span<const Candidate> candidates,
+                             std::int32_t count);
+
+/// The first of `ranked`, and those after it whose confidence reaches `threshold`.
+std::vector<Candidate> reaching(std::vector<Candidate> ranked, double threshold);
 
 /// The quota of rules that have none.
 inline std::int32_t all_masked(const UnmaskContext& context) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "backend/score.h"
+#include "base/range.h"
 
 namespace fdllm {
 
@@ -19,6 +20,7 @@ struct Candidate {
 /// All that a rule may depend on besides its candidates.
 struct UnmaskContext {
   std::span<const std::int32_t> masked;  ///< still masked positions of the live block, ascending
+  Range query = {};                      ///< from the forward's first query row to its last
   std::int32_t initial_masked = 0;       ///< how many there were when the block began
   std::int32_t index = 0;                ///< 0-based step within the block, skipped steps included
   std::int32_t steps = 0;                ///< steps of the block's schedule; 0: it has none

@@ -5,7 +5,7 @@ namespace fdllm {
 namespace {
 
 std::vector<Candidate> select(const UnmaskContext& context, std::span<const Candidate> candidates) {
-  return reaching(candidates, all_masked(context), context.threshold);
+  return reaching(ranked(candidates), context.threshold);
 }
 
 constexpr OptionSet kTakesCached = {RuleOption::kThreshold, RuleOption::kRemasking};
