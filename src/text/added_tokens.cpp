@@ -100,6 +100,9 @@ std::vector<TextPart> AddedTokenMatcher::split(std::string_view text) const {
   std::vector<TextPart> parts;
   std::size_t done = 0;
   std::size_t offset = 0;
+  // Ends of the white space that the last rstrip token took. Tokens inside that space are found
+  // nevertheless, as `tokenizers` does.
+  std::size_t space_end = 0;
   while (!edges_.empty() && offset < text.size()) {
     const std::optional<Match> match = longest_at(text, offset);
     if (!match) {
@@ -113,13 +116,18 @@ std::vector<TextPart> AddedTokenMatcher::split(std::string_view text) const {
         (ends_in_word(text.substr(0, begin)) || starts_with_word(text.substr(end)))) {
       continue;
     }
-    if (match->flags.lstrip) begin = without_trailing_space(text.substr(0, begin));
-    if (match->flags.rstrip) end += leading_space(text.substr(end));
-    begin = std::max(begin, done);
+    if (match->flags.lstrip) {
+      // Not beyond what the match before this one took.
+      const std::size_t from = std::min(begin, done);
+      begin = std::max(done, from + without_trailing_space(text.substr(from, begin - from)));
+    }
+    if (match->flags.rstrip) {
+      if (end >= space_end) space_end = end + leading_space(text.substr(end));
+      end = space_end;
+    }
     if (begin > done) parts.push_back({text.substr(done, begin - done), std::nullopt});
-    parts.push_back({text.substr(begin, end - begin), match->flags.id});
-    // A token may begin inside the space that the one before it took along.
-    done = std::max(done, end);
+    if (begin < end) parts.push_back({text.substr(begin, end - begin), match->flags.id});
+    done = end;
   }
   if (done < text.size()) parts.push_back({text.substr(done), std::nullopt});
   return parts;

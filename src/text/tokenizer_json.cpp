@@ -12,7 +12,7 @@
 #include "text/bpe.h"
 #include "text/normalizer.h"
 #include "text/pre_tokenizer.h"
-#include "text/tokenizer.h"
+#include "text/tokenizer_json.h"
 #include "text/utf8.h"
 
 namespace fdllm {
@@ -66,9 +66,12 @@ class JsonTokenizer final : public Tokenizer {
     for (const std::int32_t id : ids) {
       check_id(id);
       const auto added = added_.find(id);
-      if (added == added_.end()) {
-        if (bpe_.has(id)) bytes += bpe_.bytes_of(id);
-      } else if (!skip_special || !added->second.special) {
+      if (added != added_.end() && skip_special && added->second.special) continue;
+      // An added token that is no vocabulary entry stands for its own text. (`tokenizers` would
+      // read even that as byte spelling, which damages texts such as "é".)
+      if (bpe_.has(id)) {
+        bytes += bpe_.bytes_of(id);
+      } else if (added != added_.end()) {
         bytes += added->second.content;
       }
     }
@@ -386,9 +389,12 @@ class Reader {
 
 }  // namespace
 
-std::unique_ptr<Tokenizer> parse_tokenizer_json(std::string_view json, std::string_view source) {
-  const Json root = parse_json(json, source);
+std::unique_ptr<Tokenizer> make_json_tokenizer(const Json& root, std::string_view source) {
   return Reader(root, source).read();
+}
+
+std::unique_ptr<Tokenizer> parse_tokenizer_json(std::string_view json, std::string_view source) {
+  return make_json_tokenizer(parse_json(json, source), source);
 }
 
 std::unique_ptr<Tokenizer> read_tokenizer_json(const std::filesystem::path& file) {

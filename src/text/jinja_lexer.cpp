@@ -1,0 +1,306 @@
+#include "text/jinja_lexer.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "base/check.h"
+#include "base/quote.h"
+#include "text/jinja_value.h"
+#include "text/utf8.h"
+
+namespace fdllm::jinja {
+namespace {
+
+constexpr std::size_t kMaxSourceBytes = std::size_t{1} << 20;
+
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+bool starts_name(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+bool continues_name(char c) {
+  return starts_name(c) || is_digit(c);
+}
+
+/// "\r\n" and "\r" become "\n", and one newline at the very end is dropped.
+std::string normalize_newlines(std::string_view source) {
+  std::string text;
+  text.reserve(source.size());
+  for (std::size_t i = 0; i < source.size(); ++i) {
+    if (source[i] != '\r') {
+      text.push_back(source[i]);
+    } else if (i + 1 == source.size() || source[i + 1] != '\n') {
+      text.push_back('\n');
+    }
+  }
+  if (text.ends_with('\n')) text.pop_back();
+  return text;
+}
+
+std::size_t end_of_space(std::string_view text, std::size_t offset) {
+  while (offset < text.size()) {
+    const Utf8Unit unit = read_utf8(text, offset);
+    if (!is_python_space(unit.value)) break;
+    offset += unit.size;
+  }
+  return offset;
+}
+
+std::string_view without_trailing_space(std::string_view text) {
+  std::size_t end = 0;
+  for (std::size_t offset = 0; offset < text.size();) {
+    const Utf8Unit unit = read_utf8(text, offset);
+    offset += unit.size;
+    if (!is_python_space(unit.value)) end = offset;
+  }
+  return text.substr(0, end);
+}
+
+class Lexer {
+ public:
+  explicit Lexer(std::string_view source) : source_(normalize_newlines(source)) {}
+
+  std::vector<Token> run() {
+    while (position_ < source_.size()) read_data_and_tag();
+    add(TokenKind::kEnd, "");
+    return std::move(tokens_);
+  }
+
+ private:
+  [[noreturn]] void error(std::string_view what) const {
+    fail(ErrorCode::kCorruptFile, "chat template: line {}: {}", line_, what);
+  }
+
+  char at(std::size_t offset) const { return offset < source_.size() ? source_[offset] : '\0'; }
+  bool starts(std::string_view text) const {
+    return std::string_view(source_).substr(position_).starts_with(text);
+  }
+
+  void add(TokenKind kind, std::string text) { tokens_.push_back({kind, std::move(text), line_}); }
+
+  void advance_to(std::size_t position) {
+    line_ +=
+        static_cast<int>(std::count(source_.begin() + static_cast<std::ptrdiff_t>(position_),
+                                    source_.begin() + static_cast<std::ptrdiff_t>(position), '\n'));
+    position_ = position;
+  }
+
+  void read_data_and_tag() {
+    std::size_t open = source_.find('{', position_);
+    while (open != std::string::npos && at(open + 1) != '{' && at(open + 1) != '%' &&
+           at(open + 1) != '#') {
+      open = source_.find('{', open + 1);
+    }
+    std::string_view data = std::string_view(source_).substr(position_);
+    if (open == std::string::npos) {
+      add_data(data);
+      advance_to(source_.size());
+      return;
+    }
+    data = data.substr(0, open - position_);
+    const char kind = at(open + 1);
+    const char sign = at(open + 2) == '-' || at(open + 2) == '+' ? at(open + 2) : '\0';
+    if (sign == '-') {
+      data = without_trailing_space(data);
+    } else if (sign == '\0' && kind != '{') {
+      const std::size_t line_start = data.rfind('\n') + 1;  // 0 where there is none
+      if ((line_start > 0 || at_line_start_) && end_of_space(data, line_start) == data.size()) {
+        data = data.substr(0, line_start);
+      }
+    }
+    add_data(data);
+    advance_to(open);
+    const std::size_t inside = open + (sign == '\0' ? 2 : 3);
+    if (kind == '#') {
+      skip_comment(inside);
+    } else {
+      add(kind == '{' ? TokenKind::kOutputBegin : TokenKind::kTagBegin, "");
+      advance_to(inside);
+      read_tag(kind);
+    }
+  }
+
+  void add_data(std::string_view data) {
+    if (!data.empty()) add(TokenKind::kData, std::string(data));
+  }
+
+  void skip_comment(std::size_t inside) {
+    const std::size_t close = source_.find("#}", inside);
+    if (close == std::string::npos) error("a comment '{#' without its '#}'");
+    const char sign = close > inside ? at(close - 1) : '\0';
+    finish_tag(close + 2, sign == '-' || sign == '+' ? sign : '\0', '#');
+  }
+
+  /// Moves past a tag's end and the white space that goes with it.
+  void finish_tag(std::size_t end, char sign, char kind) {
+    if (sign == '-') {
+      end = end_of_space(source_, end);
+    } else if (sign == '\0' && kind != '{' && at(end) == '\n') {
+      ++end;
+    }
+    advance_to(end);
+    at_line_start_ = source_[end - 1] == '\n';
+  }
+
+  bool read_end(char kind) {
+    if (!open_brackets_.empty()) return false;
+    const std::string_view close = kind == '{' ? "}}" : "%}";
+    const char first = at(position_);
+    const bool has_sign = first == '-' || (first == '+' && kind == '%');
+    if (!std::string_view(source_).substr(position_ + (has_sign ? 1 : 0)).starts_with(close)) {
+      return false;
+    }
+    add(kind == '{' ? TokenKind::kOutputEnd : TokenKind::kTagEnd, "");
+    finish_tag(position_ + (has_sign ? 3 : 2), has_sign ? first : '\0', kind);
+    return true;
+  }
+
+  void read_tag(char kind) {
+    const int first_line = line_;
+    for (;;) {
+      advance_to(end_of_space(source_, position_));
+      if (position_ == source_.size()) {
+        line_ = first_line;
+        error(kind == '{' ? "'{{' without its '}}'" : "'{%' without its '%}'");
+      }
+      if (read_end(kind)) return;
+      const char c = at(position_);
+      if (starts_name(c)) {
+        std::size_t end = position_;
+        while (continues_name(at(end))) ++end;
+        add(TokenKind::kName, source_.substr(position_, end - position_));
+        advance_to(end);
+      } else if (is_digit(c)) {
+        read_number();
+      } else if (c == '\'' || c == '"') {
+        read_string(c);
+      } else {
+        read_operator();
+      }
+    }
+  }
+
+  void read_number() {
+    std::size_t end = position_;
+    std::string digits;
+    for (; is_digit(at(end)) || (at(end) == '_' && is_digit(at(end + 1))); ++end) {
+      if (at(end) != '_') digits.push_back(at(end));
+    }
+    if (continues_name(at(end)) || (at(end) == '.' && is_digit(at(end + 1)))) {
+      fail(ErrorCode::kUnsupported,
+           "chat template: line {}: a number that is no decimal integer is not supported", line_);
+    }
+    if (digits.size() > 1 && digits[0] == '0') error("a number with a leading zero");
+    if (digits.size() > 18) error("a number with more than 18 digits");
+    add(TokenKind::kInteger, std::move(digits));
+    advance_to(end);
+  }
+
+  void read_operator() {
+    for (const std::string_view two : {"//", "**", "==", "!=", ">=", "<="}) {
+      if (starts(two)) {
+        add(TokenKind::kOperator, std::string(two));
+        advance_to(position_ + 2);
+        return;
+      }
+    }
+    const char c = at(position_);
+    if (std::string_view("+-/*%~[](){}<>=.:|,").find(c) == std::string_view::npos) {
+      error("unexpected character " + quote(source_.substr(position_, utf8_length(c))));
+    }
+    if (c == '(' || c == '[' || c == '{') {
+      open_brackets_.push_back(c == '(' ? ')' : c == '[' ? ']' : '}');
+    } else if (c == ')' || c == ']' || c == '}') {
+      if (open_brackets_.empty() || open_brackets_.back() != c) {
+        error(std::string("unexpected '") + c + "'");
+      }
+      open_brackets_.pop_back();
+    }
+    add(TokenKind::kOperator, std::string(1, c));
+    advance_to(position_ + 1);
+  }
+
+  /// A string literal with Python's escapes.
+  void read_string(char delimiter) {
+    std::string value;
+    std::size_t i = position_ + 1;
+    while (i < source_.size() && source_[i] != delimiter) {
+      if (source_[i] != '\\') {
+        value.push_back(source_[i++]);
+      } else {
+        i = read_escape(i + 1, value);
+      }
+    }
+    if (i >= source_.size()) error("a string without its closing quote");
+    add(TokenKind::kString, std::move(value));
+    advance_to(i + 1);
+  }
+
+  /// Reads the escape whose letter is at `i`; returns where the next character starts.
+  std::size_t read_escape(std::size_t i, std::string& value) const {
+    constexpr std::string_view kLetters = "\\'\"abfnrtv";
+    constexpr std::string_view kValues = "\\'\"\a\b\f\n\r\t\v";
+    const char letter = at(i);
+    if (const std::size_t found = kLetters.find(letter);
+        letter != '\0' && found != std::string_view::npos) {
+      value.push_back(kValues[found]);
+      return i + 1;
+    }
+    if (letter == '\n') return i + 1;
+    if (letter >= '0' && letter <= '7') {
+      char32_t code = 0;
+      std::size_t end = i;
+      for (; end < i + 3 && at(end) >= '0' && at(end) <= '7'; ++end) {
+        code = code * 8 + static_cast<char32_t>(at(end) - '0');
+      }
+      append_utf8(value, code);
+      return end;
+    }
+    const std::size_t digits = letter == 'x' ? 2 : letter == 'u' ? 4 : letter == 'U' ? 8 : 0;
+    if (digits > 0) {
+      const std::optional<char32_t> code = read_hex(i + 1, digits);
+      if (!code) error("a malformed '\\" + std::string(1, letter) + "' escape in a string");
+      append_utf8(value, *code);
+      return i + 1 + digits;
+    }
+    if (letter == 'N') error("the escape '\\N' in a string is not supported");
+    value.push_back('\\');
+    return i;
+  }
+
+  std::optional<char32_t> read_hex(std::size_t offset, std::size_t digits) const {
+    char32_t code = 0;
+    for (std::size_t i = offset; i < offset + digits; ++i) {
+      const char c = at(i);
+      const int digit = is_digit(c)            ? c - '0'
+                        : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                        : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                               : -1;
+      if (digit < 0 || code > 0x10FFFF) return std::nullopt;
+      code = code * 16 + static_cast<char32_t>(digit);
+    }
+    if (code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF)) return std::nullopt;
+    return code;
+  }
+
+  std::string source_;
+  std::vector<Token> tokens_;
+  std::string open_brackets_;
+  std::size_t position_ = 0;
+  int line_ = 1;
+  /// Whether what precedes position_ ends in a newline (or nothing precedes it).
+  bool at_line_start_ = true;
+};
+
+}  // namespace
+
+std::vector<Token> tokenize(std::string_view source) {
+  if (source.size() > kMaxSourceBytes) {
+    fail(ErrorCode::kUnsupported, "chat template: expected at most {} bytes, found {}",
+         kMaxSourceBytes, source.size());
+  }
+  return Lexer(source).run();
+}
+
+}  // namespace fdllm::jinja
