@@ -285,7 +285,8 @@ TEST(RuleProperties, ALowerThresholdCommitsASuperset) {
     if (low > high) std::swap(low, high);
     for (const UnmaskRule* rule : {&kThresholdRule, &kConfidenceThresholdRule}) {
       const auto of = [&](double threshold) {
-        return position_set(rule->select({.masked = masked, .threshold = threshold}, candidates));
+        return position_set(
+            rule->select({.masked = masked, .query = {0, 64}, .threshold = threshold}, candidates));
       };
       const auto more = of(low);
       const auto fewer = of(high);
@@ -302,8 +303,8 @@ TEST(RuleProperties, ALargerFactorCommitsASuperset) {
     const double factor = 2 * generator.unit() + 0.01;
     for (const bool correct : {false, true}) {
       const auto of = [&](double f) {
-        return position_set(
-            kFactorRule.select({.masked = masked, .factor = f, .correct = correct}, candidates));
+        return position_set(kFactorRule.select(
+            {.masked = masked, .query = {0, 64}, .factor = f, .correct = correct}, candidates));
       };
       const auto fewer = of(factor);
       const auto more = of(factor * (1 + generator.unit()));
@@ -318,17 +319,46 @@ TEST(RuleProperties, TheCorrectFactorRuleKeepsThePapersBound) {
     const auto candidates = random_candidates(generator);
     const auto masked = testing::positions_of(candidates);
     const double factor = 2 * generator.unit() + 0.01;
-    const auto chosen =
-        kFactorRule.select({.masked = masked, .factor = factor, .correct = true}, candidates);
+    const auto chosen = kFactorRule.select(
+        {.masked = masked, .query = {0, 64}, .factor = factor, .correct = true}, candidates);
     ASSERT_GE(chosen.size(), 1u);
     const auto n = static_cast<double>(chosen.size());
     if (chosen.size() > 1) {
       ASSERT_LE((n + 1) * (1 - chosen.back().confidence), factor + 1e-12);
     }
     // The faithful walk commits the same, or all where just one would have been left.
-    const auto faithful = kFactorRule.select({.masked = masked, .factor = factor}, candidates);
+    const auto faithful =
+        kFactorRule.select({.masked = masked, .query = {0, 64}, .factor = factor}, candidates);
     ASSERT_EQ(faithful.size(),
               chosen.size() + 1 == candidates.size() ? candidates.size() : chosen.size());
+  }
+}
+
+TEST(RuleProperties, TheReferencesOrderDiffersOnlyAmongEqualConfidences) {
+  Generator generator(26);
+  for (int i = 0; i < 3000; ++i) {
+    const auto candidates = random_candidates(generator);
+    const auto masked = testing::positions_of(candidates);
+    UnmaskContext context = {.masked = masked, .query = {0, 64}, .index = 0, .steps = 2};
+    if (i % 2 == 1) context.query.end = 4096;  // where torch sorts partially
+    const auto faithful = kMaskgitPlusRule.select(context, candidates);
+    ASSERT_EQ(position_set(faithful).size(), faithful.size());
+    context.correct = true;
+    const auto correct = kMaskgitPlusRule.select(context, candidates);
+    ASSERT_EQ(faithful.size(), correct.size());
+    for (std::size_t k = 0; k < correct.size(); ++k) {
+      ASSERT_EQ(faithful[k].confidence, correct[k].confidence);
+      ASSERT_EQ(faithful[k].confidence, candidates[faithful[k].position].confidence);
+    }
+  }
+}
+
+TEST(RuleProperties, ACandidateOutsideTheForwardIsABrokenInvariant) {
+  const auto candidates = testing::candidates_of({0.1, 0.2, 0.3});
+  const auto masked = testing::positions_of(candidates);
+  for (const Range query : {Range{0, 2}, Range{1, 3}, Range{}}) {
+    EXPECT_THROW(
+        kMaskgitPlusRule.select({.masked = masked, .query = query, .steps = 1}, candidates), Error);
   }
 }
 
@@ -339,11 +369,13 @@ TEST(RuleProperties, CommitOrderIsByConfidenceThenPosition) {
     const auto masked = testing::positions_of(candidates);
     const auto count = static_cast<std::int32_t>(masked.size());
     const UnmaskContext context = {.masked = masked,
+                                   .query = {0, 64},
                                    .initial_masked = count,
                                    .index = generator.integer(0, 3),
                                    .steps = 4,
                                    .threshold = generator.unit(),
-                                   .factor = 1};
+                                   .factor = 1,
+                                   .correct = true};
     for (const UnmaskRule* rule : {&kThresholdRule, &kQuotaRule, &kFactorRule, &kMaskgitPlusRule}) {
       const auto chosen = rule->select(context, candidates);
       const auto positions = position_set(chosen);

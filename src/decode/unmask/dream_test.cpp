@@ -41,7 +41,8 @@ TEST(DreamScheduled, CommitsTheScheduledNumber) {
   const std::vector<Candidate> candidates = candidates_of({-2.0, -0.5, -1.0, -0.1, -3.0, -0.2});
   const Positions masked = positions_of(candidates);
   // 1 - s/t of the first of two steps is 0.4995: 2 of 6.
-  UnmaskContext context = {.masked = masked, .initial_masked = 6, .index = 0, .steps = 2};
+  UnmaskContext context = {
+      .masked = masked, .query = {0, 64}, .initial_masked = 6, .index = 0, .steps = 2};
   EXPECT_EQ(kEntropyRule.quota(context), 2);
   EXPECT_EQ(positions_of(kEntropyRule.select(context, candidates)), (Positions{3, 5}));
   context.index = 1;
@@ -59,6 +60,7 @@ TEST(DreamScheduled, AlgTempDrawsInProportionToTheSoftmax) {
   std::map<std::int32_t, int> first;
   for (int i = 0; i < kDraws; ++i) {
     const UnmaskContext context = {.masked = masked,
+                                   .query = {0, 64},
                                    .initial_masked = 3,
                                    .index = 0,
                                    .steps = 2,
@@ -79,8 +81,12 @@ TEST(DreamScheduled, AlgTempDrawsInProportionToTheSoftmax) {
 TEST(DreamScheduled, ASmallAlgTempIsTheRanking) {
   const std::vector<Candidate> candidates = candidates_of({0.2, 0.6, 0.4, 0.9});
   const Positions masked = positions_of(candidates);
-  const UnmaskContext context = {
-      .masked = masked, .initial_masked = 4, .index = 1, .steps = 2, .alg_temp = 1e-4};
+  const UnmaskContext context = {.masked = masked,
+                                 .query = {0, 64},
+                                 .initial_masked = 4,
+                                 .index = 1,
+                                 .steps = 2,
+                                 .alg_temp = 1e-4};
   EXPECT_EQ(positions_of(kMaskgitPlusRule.select(context, candidates)), (Positions{3, 1, 2, 0}));
 }
 
@@ -91,8 +97,12 @@ TEST(DreamOrigin, ChoosesEachWithTheStepsShare) {
     masked[i] = i;
     candidates.push_back({i, 1, 0.5});
   }
-  UnmaskContext context = {
-      .masked = masked, .initial_masked = 10000, .index = 0, .steps = 4, .seed = 3};
+  UnmaskContext context = {.masked = masked,
+                           .query = {0, 64},
+                           .initial_masked = 10000,
+                           .index = 0,
+                           .steps = 4,
+                           .seed = 3};
   EXPECT_NEAR(kOriginRule.quota(context), 2497.5, 150);
   EXPECT_EQ(kOriginRule.select(context, candidates).size(),
             static_cast<std::size_t>(kOriginRule.quota(context)));
@@ -103,7 +113,8 @@ TEST(DreamOrigin, ChoosesEachWithTheStepsShare) {
 TEST(DreamConfidenceThreshold, WithoutAScheduleIsTheThresholdRule) {
   const std::vector<Candidate> candidates = candidates_of({0.95, 0.1, 0.9, 0.99});
   const Positions masked = positions_of(candidates);
-  const UnmaskContext context = {.masked = masked, .initial_masked = 4, .threshold = 0.9};
+  const UnmaskContext context = {
+      .masked = masked, .query = {0, 64}, .initial_masked = 4, .threshold = 0.9};
   EXPECT_EQ(positions_of(kConfidenceThresholdRule.select(context, candidates)),
             (Positions{3, 0, 2}));
 }
@@ -112,8 +123,12 @@ TEST(DreamConfidenceThreshold, StaysWithinTheBudgetAndCarriesWhatIsUnused) {
   const std::vector<Candidate> sure = candidates_of({0.95, 0.96, 0.97, 0.98, 0.99, 0.94, 0.93});
   const Positions masked = positions_of(sure);
   // 8 over 4 steps: 2 a step; one was committed in step 0, so step 1 may commit 3.
-  UnmaskContext context = {
-      .masked = masked, .initial_masked = 8, .index = 1, .steps = 4, .threshold = 0.9};
+  UnmaskContext context = {.masked = masked,
+                           .query = {0, 64},
+                           .initial_masked = 8,
+                           .index = 1,
+                           .steps = 4,
+                           .threshold = 0.9};
   EXPECT_EQ(positions_of(kConfidenceThresholdRule.select(context, sure)), (Positions{4, 3, 2}));
   const std::vector<Candidate> unsure = candidates_of({0.1, 0.2, 0.3, 0.95, 0.5, 0.6, 0.7});
   EXPECT_EQ(positions_of(kConfidenceThresholdRule.select(context, unsure)), (Positions{3}));

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/check.h"
+
 namespace fdllm {
 
 std::vector<Candidate> ranked(std::span<const Candidate> candidates) {
@@ -31,6 +33,7 @@ std::vector<Candidate> top_k(const UnmaskContext& context, std::span<const Candi
   std::vector<Row> rows(static_cast<std::size_t>(context.query.size()),
                         {-std::numeric_limits<double>::infinity(), nullptr});
   for (const Candidate& candidate : candidates) {
+    check(context.query.contains(candidate.position), "a candidate that no row of the forward has");
     rows[candidate.position - context.query.begin] = {candidate.confidence, &candidate};
   }
   const auto before = [](const Row& a, const Row& b) { return a.confidence > b.confidence; };
