@@ -178,10 +178,13 @@ TEST_P(HeadConformance, MatchesTheSortBasedReference) {
       EXPECT_TRUE(found[i].finite);
       ASSERT_EQ(found[i].token, wanted.score.token);
       EXPECT_NEAR(found[i].confidence, wanted.score.confidence, 1e-6 * wanted.score.confidence);
+      // Filtered rows have an f32 softmax, as Dream's reference: dividing logits of up to 20 by the
+      // temperature rounds probabilities by some millionths.
+      const bool filtered = request.top_p < 1.0f || request.top_k > 0;
       EXPECT_NEAR(found[i].filtered_confidence, wanted.score.filtered_confidence,
-                  1e-6 * wanted.score.filtered_confidence);
-      EXPECT_NEAR(found[i].margin, wanted.score.margin, 1e-9);
-      EXPECT_NEAR(found[i].entropy, wanted.score.entropy, 1e-9);
+                  (filtered ? 1e-5 : 1e-6) * wanted.score.filtered_confidence);
+      EXPECT_NEAR(found[i].margin, wanted.score.margin, filtered ? 1e-5 : 1e-9);
+      EXPECT_NEAR(found[i].entropy, wanted.score.entropy, filtered ? 1e-4 : 1e-9);
     }
   }
 }
@@ -229,7 +232,7 @@ TEST_P(HeadConformance, TheLowestTokenWinsATie) {
     EXPECT_EQ(score(*backend, asked).token, 299);
     if (whole) {
       asked.request.top_k = 2;  // a tie with the k-th: all three stay
-      EXPECT_NEAR(score(*backend, asked).filtered_confidence, 1.0 / 3.0, 1e-12);
+      EXPECT_NEAR(score(*backend, asked).filtered_confidence, 1.0 / 3.0, 1e-7);
     }
   }
 }
