@@ -74,13 +74,22 @@ constexpr std::array kPreTokenizers = {
     NamedPreTokenizer{kDefaultNames, kDefaultSteps},
 };
 
+std::string known_names() {
+  std::string list;
+  for (const std::string_view name : pre_tokenizer_names()) {
+    list += list.empty() ? "" : ", ";
+    list += name;
+  }
+  return list;
+}
+
 const NamedPreTokenizer& find_pre_tokenizer(std::string_view name, std::string_view source) {
   for (const NamedPreTokenizer& known : kPreTokenizers) {
     if (std::find(known.names.begin(), known.names.end(), name) != known.names.end()) return known;
   }
   fail(ErrorCode::kUnsupported,
        "{}: 'tokenizer.ggml.pre': expected a pre-tokenizer that this engine knows ({}), found {}",
-       source, fmt::join(pre_tokenizer_names(), ", "), quote(name));
+       source, known_names(), quote(name));
 }
 
 Json split_step(std::string_view pattern) {
@@ -147,7 +156,7 @@ std::string_view name_of_pre_tokenizer(const Json& root, std::string_view source
   fail(ErrorCode::kUnsupported,
        "{}: 'pre_tokenizer': expected one for which GGUF has a name ({}), found another; give the "
        "name of the nearest (--pre-tokenizer)",
-       source, fmt::join(pre_tokenizer_names(), ", "));
+       source, known_names());
 }
 
 /// Reads a vocabulary's tokens into the parts of a tokenizer.json.
