@@ -17,8 +17,10 @@ struct Accumulators {
   Simd::Float sums[kRows][kVectors];
 };
 
+/// Inlined always: a call would force the accumulators through memory.
 template <int kRows, int kPanels>
-void store_tile(const GemmTile& tile, const Accumulators<kRows, kPanels>& accumulators) {
+[[gnu::always_inline]] inline void store_tile(const GemmTile& tile,
+                                              const Accumulators<kRows, kPanels>& accumulators) {
   constexpr int kVectors = kPanels * kPanelVectors;
   // GCC keeps the accumulators in registers only where every index is a constant.
 #pragma GCC unroll 16
