@@ -192,8 +192,7 @@ class Chat {
 
 CommandBody add_chat(CLI::App& app) {
   const auto flags = std::make_shared<ChatFlags>();
-  app.description("A conversation: one message a line, from a terminal or from a pipe.\n\n" +
-                  std::string(kChatHelp));
+  app.footer("One message a line, from a terminal or from a pipe.\n" + std::string(kChatHelp));
   flags->engine.add_model_option(app);
   app.add_option("--system", flags->system, "system message")->type_name("T");
   app.add_flag("--visual", flags->visual, "show the canvas denoising, where stdout is a terminal");

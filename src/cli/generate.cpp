@@ -171,6 +171,15 @@ int run_generate(const GenerateFlags& flags) {
     fail(ErrorCode::kInvalidArgument, "{} contradicts --prompt-ids, which are taken as they are",
          flags.raw ? "--raw" : "--system");
   }
+  const int sources = int{flags.prompt.has_value()} + int{flags.prompt_file.has_value()} +
+                      int{flags.prompt_ids.has_value()} + int{flags.prompts.has_value()};
+  if (sources > 1) {
+    fail(ErrorCode::kInvalidArgument,
+         "--prompt, --prompt-file, --prompt-ids and --prompts contradict each other: give one");
+  }
+  if (flags.visual && flags.json) {
+    fail(ErrorCode::kInvalidArgument, "--visual contradicts --json: both write to stdout");
+  }
   const std::vector<PromptSpec> specs = read_prompts(flags);
   const bool visual = flags.visual && is_terminal(STDOUT_FILENO);
   if (flags.visual && !visual) {
@@ -214,23 +223,26 @@ int run_generate(const GenerateFlags& flags) {
 
 CommandBody add_generate(CLI::App& app) {
   const auto flags = std::make_shared<GenerateFlags>();
-  app.description(
-      "Answers one prompt or many. stdout carries only results; the closing line with forwards,\n"
-      "tokens and tokens per second goes to stderr.");
+  app.footer(
+      "stdout carries only results; the closing line with forwards, tokens and tokens per second "
+      "goes to stderr.");
   flags->engine.add_model_option(app);
-  CLI::Option_group* source = app.add_option_group("Prompt (one of; default: stdin)");
-  source->add_option("--prompt", flags->prompt, "the user's message (-: stdin)")->type_name("T");
-  source->add_option("--prompt-file", flags->prompt_file, "the same from a file (-: stdin)")
-      ->type_name("F");
-  source->add_option("--prompt-ids", flags->prompt_ids, "token ids, taken as they are (-: stdin)")
-      ->type_name("1,2,3");
-  source
-      ->add_option("--prompts", flags->prompts,
-                   "JSON lines (-: stdin), batched, results in their order: {\"prompt\" | "
-                   "\"prompt_ids\" | \"messages\", \"id\"?, \"system\"?, \"raw\"?, any decoding "
-                   "option by its long name}")
-      ->type_name("F.jsonl");
-  source->require_option(0, 1);
+  const char* group = "Prompt (one of them; default: stdin)";
+  app.add_option("--prompt", flags->prompt, "the user's message (-: stdin)")
+      ->type_name("T")
+      ->group(group);
+  app.add_option("--prompt-file", flags->prompt_file, "the same from a file (-: stdin)")
+      ->type_name("F")
+      ->group(group);
+  app.add_option("--prompt-ids", flags->prompt_ids, "token ids, taken as they are (-: stdin)")
+      ->type_name("1,2,3")
+      ->group(group);
+  app.add_option("--prompts", flags->prompts,
+                 "JSON lines (-: stdin), batched, results in their order: {\"prompt\" | "
+                 "\"prompt_ids\" | \"messages\", \"id\"?, \"system\"?, \"raw\"?, any decoding "
+                 "option by its long name}")
+      ->type_name("F.jsonl")
+      ->group(group);
   app.add_flag("--raw", flags->raw, "no chat template: the prompt is tokenized as it is");
   app.add_option("--system", flags->system, "system message")->type_name("T");
   app.add_flag("--json", flags->json, "print one JSON object a result");

@@ -14,17 +14,21 @@ void add_generate_options(CLI::App& app, GenerateOptions& options) {
     const std::string help(option.help);
     const auto set = option.set;
     switch (option.kind) {
-      case GenerateOption::Kind::kFlag:
+      case GenerateOption::Kind::kFlag: {
+        const CLI::Option* flag =
+            app.add_flag_callback(
+                   "--" + name, [set, &options] { set(options, "true"); }, help)
+                ->group(group);
         app.add_flag_callback(
-               "--" + name, [set, &options] { set(options, "true"); }, help)
-            ->group(group);
-        // The help of a flag names its opposite where that is the one of interest.
-        app.add_flag_callback(
-               "--no-" + name, [set, &options] { set(options, "false"); },
+               "--no-" + name,
+               [set, &options, flag, name] {
+                 if (flag->count() > 0) throw CLI::ExcludesError("--no-" + name, "--" + name);
+                 set(options, "false");
+               },
                "the opposite of --" + name)
             ->group(group);
-        app.get_option("--no-" + name)->excludes("--" + name);
         break;
+      }
       case GenerateOption::Kind::kTexts:
         app.add_option_function<std::vector<std::string>>(
                "--" + name,

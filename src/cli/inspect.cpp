@@ -136,7 +136,6 @@ int run_inspect(InspectFlags& flags) {
 
 CommandBody add_inspect(CLI::App& app) {
   const auto flags = std::make_shared<InspectFlags>();
-  app.description("Shows what a checkpoint holds, how it would run here and what memory it needs.");
   app.add_option("dir", flags->engine.model,
                  "checkpoint folder (default: $FDLLM_MODEL, else the small shipped one)")
       ->type_name("DIR");

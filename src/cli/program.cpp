@@ -1,5 +1,6 @@
 #include <cstdio>
 #include <exception>
+#include <memory>
 #include <new>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/exit_code.h"
+#include "cli/help_formatter.h"
 
 namespace fdllm::cli {
 namespace {
@@ -60,14 +62,12 @@ int run_program(int argc, const char* const* argv) {
   app.name("fast-dllm");
   app.set_version_flag("--version", "fast-dllm " FASTDLLM_VERSION, "print the version and exit");
   app.set_help_flag("-h,--help", "print this help and exit");
-  app.footer(
-      fmt::format("`fast-dllm COMMAND --help` lists a command's options.\n{}", kExitCodeHelp));
+  app.footer(fmt::format("fast-dllm COMMAND --help lists a command's options.\n{}", kExitCodeHelp));
   app.require_subcommand(1);
-  app.get_formatter()->column_width(34);
+  app.formatter(std::make_shared<HelpFormatter>());
   std::vector<std::pair<CLI::App*, CommandBody>> bodies;
   for (const Command& command : commands()) {
     CLI::App* child = app.add_subcommand(std::string(command.name), std::string(command.summary));
-    child->footer(kExitCodeHelp);
     bodies.emplace_back(child, command.add(*child));
   }
   if (argc <= 1) {

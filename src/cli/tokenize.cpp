@@ -62,7 +62,6 @@ int run_tokenize(const TokenizeFlags& flags) {
 
 CommandBody add_tokenize(CLI::App& app) {
   const auto flags = std::make_shared<TokenizeFlags>();
-  app.description("Prints the token ids of a text, or with --decode the text of token ids.");
   flags->engine.add_model_option(app);
   app.add_option("text", flags->text, "the text (-, or nothing: stdin)")->type_name("TEXT");
   app.add_option("--decode", flags->decode, "token ids to turn into text (-: stdin)")

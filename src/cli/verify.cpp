@@ -94,10 +94,9 @@ CommandBody add_verify(CLI::App& app) {
   const auto flags = std::make_shared<VerifyFlags>();
   // What is compared with f32 recordings is f32 unless something else is asked for.
   flags->engine.options.weights = WeightType::kF32;
-  app.description(
-      "Replays recorded generations (greedy, EOS stop off, the reference's quirks on) and "
-      "compares\n"
-      "each forward's query range and committed tokens, and the output; or compares the logits of\n"
+  app.footer(
+      "Replays recorded generations (greedy, EOS stop off, the reference's quirks on) and compares "
+      "each forward's query range and committed tokens, and the output; or compares the logits of "
       "single forwards. The last line is `N passed, M failed`; exit code 1 if any failed.");
   app.add_option("traces", flags->traces, "trace files (JSON lines)")->type_name("TRACES.jsonl");
   app.add_option("--models", flags->models, "folder that holds the traces' models")

@@ -1,5 +1,6 @@
 #include "verify/replay.h"
 
+#include <cmath>
 #include <limits>
 #include <string>
 #include <vector>

@@ -1,0 +1,239 @@
+"""fast-dllm generate: sources of prompts, results, errors and their exit codes."""
+import json
+import unittest
+
+from support import DREAM, LLADA, QUESTION, TestCase, fill_tensor, run
+
+RESULT_FIELDS = ["text", "ids", "finish_reason", "prompt_tokens", "tokens", "forwards", "seconds",
+                 "tokens_per_second", "settings"]
+
+
+class Results(TestCase):
+    def test_text_and_closing_line(self):
+        for model in (LLADA, DREAM):
+            done = self.succeed("generate", "--model", model, "--prompt", QUESTION)
+            self.assertEqual(len(done.stdout.splitlines()), 1)
+            self.assertIn("####", done.stdout)
+            self.assertNotIn("<|", done.stdout)
+            self.assertRegex(done.stderr, r"^\d+ tokens, \d+ forwards \(\d+ refresh \+ \d+ window\)"
+                                          r", .* tokens a forward, .* s, \d+ tokens/s\n$")
+
+    def test_json_fields(self):
+        (result,) = self.json_lines("generate", "--model", LLADA, "--prompt", QUESTION, "--json",
+                                    "--gen-length", 64, "--seed", 2 ** 64 - 1)
+        self.assertEqual(list(result), RESULT_FIELDS)
+        self.assertEqual(result["finish_reason"], "stop")
+        self.assertEqual(result["tokens"], len(result["ids"]))
+        self.assertEqual(list(result["forwards"]), ["refresh", "window"])
+        self.assertGreaterEqual(result["forwards"]["refresh"], 1)
+        self.assertAlmostEqual(result["tokens_per_second"], result["tokens"] / result["seconds"])
+        settings = result["settings"]
+        self.assertEqual(settings["family"], "llada")
+        self.assertEqual(settings["weights"], "bf16")
+        self.assertIn("cpu", settings["backend"])
+        self.assertEqual(settings["gen_length"], 64)
+        self.assertEqual(settings["block_length"], 32)
+        self.assertEqual(settings["cache"], "dual")
+        self.assertEqual(settings["threshold"], 0.9)
+        self.assertNotIn("alg", settings)
+        self.assertEqual(settings["seed"], 2 ** 64 - 1)
+        self.assertIs(settings["eos_stop"], True)
+        self.assertIs(settings["correct"], False)
+
+    def test_dream_settings(self):
+        (result,) = self.json_lines("generate", "--model", DREAM, "--prompt", QUESTION, "--json",
+                                    "--cache", "none", "--gen-length", 64)
+        self.assertEqual(result["settings"]["alg"], "confidence_threshold")
+        self.assertEqual(result["settings"]["block_length"], 64)
+        self.assertEqual(result["forwards"]["window"], 0)
+
+    def test_finish_reasons(self):
+        base = ("generate", "--model", LLADA, "--prompt", QUESTION, "--json")
+        (full,) = self.json_lines(*base, "--gen-length", 8, "--block-length", 8)
+        self.assertEqual((full["finish_reason"], full["tokens"]), ("length", 8))
+        (stopped,) = self.json_lines(*base, "--stop", "####")
+        self.assertEqual(stopped["finish_reason"], "stop")
+        self.assertNotIn("#", stopped["text"])
+        (early,) = self.json_lines(*base)
+        (late,) = self.json_lines(*base, "--no-eos-stop")
+        self.assertEqual(early["text"], late["text"])
+        self.assertLess(sum(early["forwards"].values()), sum(late["forwards"].values()))
+
+    def test_every_source_of_a_prompt_gives_the_same(self):
+        base = ("generate", "--model", LLADA, "--json", "--weights", "f32")
+        (expected,) = self.json_lines(*base, "--prompt", QUESTION)
+        file = self.write("question.txt", QUESTION)
+        template = ("<|startoftext|><|start_header_id|>user<|end_header_id|>\n\n" + QUESTION +
+                    "<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n")
+        ids = self.succeed("tokenize", "--model", LLADA, template).stdout.strip()
+        lines = self.write("prompts.jsonl", json.dumps(
+            {"messages": [{"role": "user", "content": QUESTION}]}))
+        for arguments, stdin in ((("--prompt-file", file), ""), (("--prompt", "-"), QUESTION),
+                                 (("--prompt-file", "-"), QUESTION), ((), QUESTION),
+                                 (("--prompt-ids", ids), ""), (("--prompt-ids", "-"), ids),
+                                 (("--raw", "--prompt", template), ""),
+                                 (("--prompts", lines), "")):
+            (result,) = self.json_lines(*base, *arguments, stdin=stdin)
+            self.assertEqual(result["ids"], expected["ids"], arguments)
+            self.assertEqual(result["prompt_tokens"], expected["prompt_tokens"], arguments)
+
+    def test_system_message_changes_the_prompt(self):
+        base = ("generate", "--model", DREAM, "--json", "--prompt", QUESTION)
+        (without,) = self.json_lines(*base)
+        (terse,) = self.json_lines(*base, "--system", "Be brief.")
+        self.assertNotEqual(terse["prompt_tokens"], without["prompt_tokens"])
+
+    def test_default_model_is_named(self):
+        done = self.succeed("generate", "--prompt", "Hi", "--gen-length", 32,
+                            env={"FDLLM_MODEL": str(DREAM)})
+        self.assertIn(str(DREAM), done.stderr)
+
+    def test_isa_from_the_environment(self):
+        base = ("generate", "--model", LLADA, "--prompt", "Hi", "--gen-length", 32, "--json")
+        (scalar,) = self.json_lines(*base, env={"FDLLM_ISA": "scalar"})
+        self.assertIn("scalar", scalar["settings"]["backend"])
+        self.assertIn("isa", self.fail_with(2, *base, env={"FDLLM_ISA": "avx9000"}).lower())
+
+    def test_sampling_follows_the_seed(self):
+        base = ("generate", "--model", LLADA, "--prompt", QUESTION, "--json", "--temperature", 1,
+                "--gen-length", 64)
+        first, again, other = (self.json_lines(*base, "--seed", seed)[0]["ids"]
+                               for seed in (1, 1, 2))
+        self.assertEqual(first, again)
+        self.assertNotEqual(first, other)
+
+
+class Batches(TestCase):
+    def test_results_come_in_input_order_with_their_ids(self):
+        prompts = [{"id": "long", "prompt": QUESTION, "gen_length": 64},
+                   {"id": 7, "prompt": "Hi", "gen-length": 8, "block_length": 8},
+                   {"prompt": QUESTION, "cache": "none", "steps": 32, "gen_length": 32},
+                   {"id": "f", "prompt": QUESTION, "factor": 1.0, "cache": "prefix"}]
+        file = self.write("prompts.jsonl", "\n".join(map(json.dumps, prompts)))
+        results = self.json_lines("generate", "--model", LLADA, "--prompts", file, "--json",
+                                  "--weights", "f32")
+        self.assertEqual([result.get("id") for result in results], ["long", 7, None, "f"])
+        self.assertNotIn("id", results[2])
+        for prompt, result in zip(prompts, results):
+            alone = self.write("alone.jsonl", json.dumps(prompt))
+            (single,) = self.json_lines("generate", "--model", LLADA, "--prompts", alone,
+                                        "--json", "--weights", "f32")
+            self.assertEqual(single["ids"], result["ids"])
+            self.assertEqual(single["forwards"], result["forwards"])
+
+    def test_text_names_the_prompts(self):
+        done = self.succeed("generate", "--model", LLADA, "--prompts", "-", "--gen-length", 32,
+                            stdin='{"prompt": "Hi", "id": "a"}\n{"prompt": "Hi"}\n')
+        self.assertIn("==> a <==\n", done.stdout)
+        self.assertIn("==> 2 <==\n", done.stdout)
+        self.assertIn("2 prompts: ", done.stderr)
+
+    def test_bad_lines_stop_everything_before_it_runs(self):
+        good = json.dumps({"prompt": "Hi"})
+        for line, part in (('{"prompt": 1}', "'prompt'"), ("{", ""), ("[]", "expected an object"),
+                           ('{"prompt": "x", "lenght": 1}', "'lenght'"),
+                           ('{"prompt": "x", "threshold": 0.9, "factor": 1}', "factor"),
+                           ('{"prompt": "x", "gen_length": 33}', "gen_length"),
+                           ('{"prompt": "x", "alg": "entropy"}', "alg"),
+                           ('{"prompt_ids": [544]}', "token")):
+            file = self.write("bad.jsonl", good + "\n" + line + "\n")
+            message = self.fail_with(2, "generate", "--model", LLADA, "--prompts", file)
+            self.assertIn(f"{file}:2", message)
+            self.assertIn(part, message)
+
+
+class Errors(TestCase):
+    def check(self, code, *arguments, part="", model=LLADA):
+        message = self.fail_with(code, "generate", "--model", model, "--prompt", "Hi", *arguments)
+        self.assertIn(part, message)
+
+    def test_usage(self):
+        self.check(2, "--gen-length", 100, part="gen_length")
+        self.check(2, "--steps", 33, part="steps")
+        self.check(2, "--threshold", 0.9, "--steps", 128, part="steps")
+        self.check(2, "--threshold", 0.9, "--factor", 1, part="factor")
+        self.check(2, "--alg", "entropy", part="alg")
+        self.check(2, "--factor", 1, part="factor", model=DREAM)
+        self.check(2, "--cache", "none", "--block-length", 16, part="block_length", model=DREAM)
+        self.check(2, "--cfg-scale", 1, part="cfg_scale")
+        self.check(2, "--cache", "both", part="cache")
+        self.check(2, "--threads", "-1")
+        self.check(2, "--weights", "int3")
+        self.check(2, "--no-such-option")
+        self.check(2, "--prompt-ids", "1", part="--prompt-ids")
+        self.check(2, "--raw", "--system", "x", part="--system")
+        self.check(2, "--correct", "--no-correct", part="correct")
+        self.check(2, "--visual", "--json", part="--visual")
+        self.fail_with(2, "generate", "--model", LLADA, "--prompt-ids", "1,x")
+        self.fail_with(2, "no-such-command")
+
+    def test_missing_files(self):
+        missing = self.folder / "missing"
+        self.check(3, model=missing, part=str(missing))
+        self.assertIn("nope.jsonl", self.fail_with(3, "generate", "--model", LLADA, "--prompts",
+                                                   self.folder / "nope.jsonl"))
+        self.check(3, "--trace", self.folder / "no" / "t.jsonl", part="--trace")
+        for name in ("config.json", "tokenizer.json", "model.safetensors"):
+            model = self.copy_model(name=name + ".copy")
+            (model / name).unlink()
+            self.check(3, model=model, part=name)
+
+    def test_damaged_files(self):
+        for name in ("config.json", "tokenizer.json", "model.safetensors"):
+            model = self.copy_model(name=name + ".copy")
+            data = (model / name).read_bytes()
+            (model / name).write_bytes(data[:len(data) // 2])
+            self.check(4, model=model, part=name)
+
+    def test_prompt_longer_than_the_model_allows(self):
+        message = self.fail_with(2, "generate", "--model", LLADA, "--prompt", "Sam has rocks. " * 99)
+        self.assertIn("512", message)
+
+    def test_nan_weights(self):
+        model = self.copy_model()
+        fill_tensor(model, "model.transformer.ln_f.weight", b"\xc0\x7f")
+        done = run("generate", "--model", model, "--prompt", "Hi", "--gen-length", 32)
+        self.assertIn(done.returncode, (1, 7))
+        self.assertIn("NaN", done.stderr)
+        self.assertEqual(done.stdout, "")
+        done = run("generate", "--model", model, "--prompts", "-", "--json",
+                   stdin='{"prompt": "Hi", "id": "a"}\n{"prompt": "Hi", "id": "b"}\n')
+        if done.returncode == 1:  # found while running: every request has its own result
+            results = [json.loads(line) for line in done.stdout.splitlines()]
+            self.assertEqual([list(result) for result in results], [["id", "error"]] * 2)
+            self.assertIn("NaN", results[0]["error"])
+
+    def test_memory_limit(self):
+        self.check(6, "--memory-limit", "100kb")
+
+    def test_full_disk_is_noticed(self):
+        with open("/dev/full", "wb") as full:
+            import subprocess
+            from support import BINARY
+            done = subprocess.run([BINARY, "generate", "--model", LLADA, "--prompt", "Hi",
+                                   "--gen-length", "32"], stdout=full, stderr=subprocess.PIPE,
+                                  text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("could not be written", done.stderr)
+
+
+class Help(TestCase):
+    def test_help_and_version(self):
+        self.assertRegex(self.succeed("--version").stdout, r"^fast-dllm \d+\.\d+\.\d+\n$")
+        text = self.succeed("--help").stdout
+        for command in ("generate", "chat", "tokenize", "inspect", "verify"):
+            self.assertIn(f"\n  {command} ", text)
+            self.succeed(command, "--help")
+        self.assertIn("Exit codes", text)
+        text = self.succeed("generate", "--help").stdout
+        for option in ("model", "prompt", "prompt-file", "prompt-ids", "prompts", "raw", "system",
+                       "gen-length", "block-length", "steps", "threshold", "factor", "cache", "alg",
+                       "remasking", "temperature", "top-p", "top-k", "seed", "weights", "threads",
+                       "isa", "visual", "json", "trace", "no-eos-stop", "stop", "correct"):
+            self.assertRegex(text, rf"(?m)^  --{option}\b")
+        self.assertLessEqual(max(map(len, text.splitlines())), 110)
+        self.assertEqual(run().returncode, 2)
+
+
+if __name__ == "__main__":
+    unittest.main()
