@@ -38,6 +38,13 @@ std::string change_case(std::string_view text, bool upper) {
   return result;
 }
 
+bool is_test(std::string_view name) {
+  constexpr std::array<std::string_view, 14> kTests = {
+      "defined", "undefined", "none",    "string",   "integer",  "number", "boolean",
+      "true",    "false",     "mapping", "iterable", "sequence", "odd",    "even"};
+  return std::find(kTests.begin(), kTests.end(), name) != kTests.end();
+}
+
 enum class Side { kLeft, kRight, kBoth };
 
 /// Python's strip: of the characters in `characters`, or of white space where that is null.
@@ -235,8 +242,16 @@ Value Call::filter(const Value& input) const {
 }
 
 bool Call::test(const Value& input) const {
-  if (name_ == "defined" || name_ == "undefined") {
+  const bool has_argument =
+      name_ == "equalto" || name_ == "eq" || name_ == "ne" || name_ == "divisibleby";
+  if (has_argument) {
+    expect_arguments(1, 1);
+  } else if (!arguments_.positional.empty() || !arguments_.named.empty()) {
+    // An unknown test's arguments say nothing; its name does.
+    if (!is_test(name_)) unsupported("test");
     expect_arguments(0, 0);
+  }
+  if (name_ == "defined" || name_ == "undefined") {
     return holds<Undefined>(input) == (name_ == "undefined");
   }
   if (name_ == "none") return holds<None>(input);
@@ -252,7 +267,6 @@ bool Call::test(const Value& input) const {
            holds<Undefined>(input) || (name_ == "iterable" && holds<const Loop*>(input));
   }
   if (name_ == "equalto" || name_ == "eq" || name_ == "ne") {
-    expect_arguments(1, 1);
     const std::size_t size =
         std::min(size_of_value(input), size_of_value(arguments_.positional[0]));
     if (size > kMaxValueBytes) error(ErrorCode::kUnsupported, "values too large to compare");
@@ -260,9 +274,7 @@ bool Call::test(const Value& input) const {
     return is_equal(input, arguments_.positional[0]) == (name_ != "ne");
   }
   if (name_ == "odd" || name_ == "even" || name_ == "divisibleby") {
-    const bool has_argument = name_ == "divisibleby";
-    expect_arguments(has_argument ? 1 : 0, has_argument ? 1 : 0);
-    const std::int64_t divisor = has_argument ? number_argument(0) : 2;
+    const std::int64_t divisor = name_ == "divisibleby" ? number_argument(0) : 2;
     const auto* number = std::get_if<std::int64_t>(&input);
     if (number == nullptr || divisor == 0) {
       error(ErrorCode::kInvalidArgument,

@@ -83,6 +83,12 @@ class Parser {
     if (!is(TokenKind::kName)) expected("a name");
     return take().text;
   }
+  /// The name of a filter or test, which may be several joined by dots.
+  std::string expect_dotted_name() {
+    std::string name = expect_name();
+    while (skip_operator(".")) name += "." + expect_name();
+    return name;
+  }
   void expect_tag_end() {
     if (is_operator(",")) unsupported("a tuple without parentheses");
     if (!is(TokenKind::kTagEnd)) expected("'%}'");
@@ -504,7 +510,7 @@ class Parser {
     for (;;) {
       const int line = peek().line;
       if (skip_operator("|")) {
-        std::string name = expect_name();
+        std::string name = expect_dotted_name();
         expr = combine(ExprKind::kFilter, line, std::move(expr));
         expr->name = std::move(name);
         if (is_operator("(")) parse_arguments(*expr);
@@ -519,15 +525,15 @@ class Parser {
 
   ExprPtr parse_test(ExprPtr value, int line) {
     const bool negated = skip_word("not");
-    std::string name = expect_name();
+    std::string name = expect_dotted_name();
     ExprPtr test = combine(ExprKind::kTest, line, std::move(value));
     test->name = std::move(name);
+    if (is_word("is")) expected("no second test after a test");
     if (is_operator("(")) {
       parse_arguments(*test);
     } else if (is(TokenKind::kString) || is(TokenKind::kInteger) || is_operator("[") ||
                is_operator("{") ||
-               (is(TokenKind::kName) && !is_word("else") && !is_word("or") && !is_word("and") &&
-                !is_word("if") && !is_word("is") && !is_word("in") && !is_word("not"))) {
+               (is(TokenKind::kName) && !is_word("else") && !is_word("or") && !is_word("and"))) {
       // A single argument may follow without parentheses: x is divisibleby 3.
       test->operands.push_back(parse_postfix(parse_primary()));
       settle_depth(*test);

@@ -426,7 +426,8 @@ class Renderer {
       return text_value(std::move(taken));
     }
     if (const auto* missing = std::get_if<Undefined>(&object)) error(expr.line, *missing->what);
-    error(expr.line, fmt::format("{} can't be sliced", kind_name(object)));
+    fail(ErrorCode::kUnsupported, "chat template: line {}: slicing {} is not supported", expr.line,
+         kind_name(object));
   }
 
   static std::string_view operator_name(ExprKind kind) {
@@ -452,13 +453,29 @@ class Renderer {
       budget_.charge_bytes((*left_text)->size() + (*right_text)->size());
       return text_value(**left_text + **right_text);
     }
+    if (expr.kind == ExprKind::kModulo && left_text != nullptr) {
+      fail(ErrorCode::kUnsupported,
+           "chat template: line {}: formatting a string with '%' is not supported", expr.line);
+    }
     if (const auto* missing = std::get_if<Undefined>(&left)) error(expr.line, *missing->what);
     if (const auto* missing = std::get_if<Undefined>(&right)) error(expr.line, *missing->what);
-    const auto* a = std::get_if<std::int64_t>(&left);
-    const auto* b = std::get_if<std::int64_t>(&right);
-    if (a == nullptr || b == nullptr) {
-      error(expr.line, fmt::format("'{}' can't join {} and {}", operator_name(expr.kind),
-                                   kind_name(left), kind_name(right)));
+    const auto* left_list = std::get_if<const List*>(&left);
+    const auto* right_list = std::get_if<const List*>(&right);
+    if (expr.kind == ExprKind::kAdd && left_list != nullptr && right_list != nullptr) {
+      std::vector<Value> items = iterate(left, budget_, expr.line);
+      const std::vector<Value> more = iterate(right, budget_, expr.line);
+      items.insert(items.end(), more.begin(), more.end());
+      return arena_.list(std::move(items));
+    }
+    const std::optional<std::int64_t> a = as_number(left);
+    const std::optional<std::int64_t> b = as_number(right);
+    if (!a || !b) {
+      // Python repeats a string or list that is multiplied.
+      const bool repeats = expr.kind == ExprKind::kMultiply;
+      fail(repeats ? ErrorCode::kUnsupported : ErrorCode::kInvalidArgument,
+           "chat template: line {}: '{}' of {} and {} is not {}", expr.line,
+           operator_name(expr.kind), kind_name(left), kind_name(right),
+           repeats ? "supported" : "possible");
     }
     return whole_number(expr, *a, *b);
   }
@@ -526,16 +543,19 @@ class Renderer {
         break;
     }
     int order = 0;
-    const auto* a = std::get_if<std::int64_t>(&left);
-    const auto* b = std::get_if<std::int64_t>(&right);
+    const std::optional<std::int64_t> a = as_number(left);
+    const std::optional<std::int64_t> b = as_number(right);
     const auto* left_text = std::get_if<Text>(&left);
     const auto* right_text = std::get_if<Text>(&right);
-    if (a != nullptr && b != nullptr) {
+    if (a && b) {
       order = *a < *b ? -1 : *a > *b ? 1 : 0;
     } else if (left_text != nullptr && right_text != nullptr) {
       budget_.charge_bytes(std::min((*left_text)->size(), (*right_text)->size()));
       // Code point order, as Python's, is byte order in UTF-8.
       order = (*left_text)->compare(**right_text);
+    } else if (std::holds_alternative<const List*>(left) && left.index() == right.index()) {
+      fail(ErrorCode::kUnsupported, "chat template: line {}: ordering lists is not supported",
+           line);
     } else {
       error(line, fmt::format("{} and {} have no order", kind_name(left), kind_name(right)));
     }
@@ -559,6 +579,11 @@ class Renderer {
       }
       budget_.charge_bytes((*text)->size() / 16 * (*part)->size() + (*text)->size());
       return (*text)->find(**part) != std::string::npos;
+    }
+    if (std::holds_alternative<const Dict*>(container) &&
+        (std::holds_alternative<const List*>(sought) ||
+         std::holds_alternative<const Dict*>(sought))) {
+      error(line, fmt::format("{} can't be a key", kind_name(sought)));
     }
     const std::vector<Value> items = iterate(container, budget_, line);
     return std::any_of(items.begin(), items.end(),

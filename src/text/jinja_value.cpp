@@ -62,12 +62,6 @@ void append_json_text(std::string_view text, std::string& out) {
   out.push_back('"');
 }
 
-std::optional<std::int64_t> as_number(const Value& value) {
-  if (const auto* number = std::get_if<std::int64_t>(&value)) return *number;
-  if (const auto* flag = std::get_if<bool>(&value)) return *flag ? 1 : 0;
-  return std::nullopt;
-}
-
 }  // namespace
 
 const Value* Dict::find(std::string_view key) const {
@@ -91,6 +85,12 @@ const Dict* Arena::dict(std::vector<std::pair<std::string, Value>> items) {
 
 Value undefined_value(std::string what) {
   return Undefined{std::make_shared<const std::string>(std::move(what))};
+}
+
+std::optional<std::int64_t> as_number(const Value& value) {
+  if (const auto* number = std::get_if<std::int64_t>(&value)) return *number;
+  if (const auto* flag = std::get_if<bool>(&value)) return *flag ? 1 : 0;
+  return std::nullopt;
 }
 
 bool is_true(const Value& value) {

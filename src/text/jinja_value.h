@@ -3,6 +3,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -72,6 +73,8 @@ inline Value text_value(std::string text) {
 }
 Value undefined_value(std::string what);
 
+/// A number, or a boolean as 0 or 1, as Python counts it.
+std::optional<std::int64_t> as_number(const Value& value);
 bool is_true(const Value& value);
 /// Python's ==; lists and dictionaries by content.
 bool is_equal(const Value& a, const Value& b);

@@ -1,3 +1,5 @@
+#include "text/tokenizer_json.h"
+
 #include <algorithm>
 #include <set>
 #include <unordered_set>
@@ -12,7 +14,6 @@
 #include "text/bpe.h"
 #include "text/normalizer.h"
 #include "text/pre_tokenizer.h"
-#include "text/tokenizer_json.h"
 #include "text/utf8.h"
 
 namespace fdllm {
