@@ -13,7 +13,7 @@ class Results(TestCase):
         for model in (LLADA, DREAM):
             done = self.succeed("generate", "--model", model, "--prompt", QUESTION)
             self.assertEqual(len(done.stdout.splitlines()), 1)
-            self.assertIn("####", done.stdout)
+            self.assertIn("Together they have", done.stdout)
             self.assertNotIn("<|", done.stdout)
             self.assertRegex(done.stderr, r"^\d+ tokens, \d+ forwards \(\d+ refresh \+ \d+ window\)"
                                           r", .* tokens a forward, .* s, \d+ tokens/s\n$")

@@ -25,7 +25,7 @@ class Screen:
         self.cells = [[" "] * columns for _ in range(rows)]
         self.row = self.column = 0
         self.frames = []
-        self.hidden = False
+        self.hidden = self.in_frame = False
 
     def feed(self, text):
         for part in re.findall(r"\x1b\[[?0-9;]*[A-Za-z]|[^\x1b]|\x1b", text):
@@ -34,17 +34,25 @@ class Screen:
             elif part == "\r":
                 self.column = 0
             elif part == "\n":
-                if self.row + 1 == self.rows:
-                    self.cells = self.cells[1:] + [[" "] * self.columns]
-                else:
-                    self.row += 1
+                self.next_row()
             else:
                 assert ord(part) >= 32, repr(part)
-                assert self.column < self.columns, "a line is longer than the terminal is wide"
+                if self.column == self.columns:
+                    assert not self.in_frame, "a line is longer than the terminal is wide"
+                    self.next_row()
+                    self.column = 0
                 self.cells[self.row][self.column] = part
                 self.column += 1
 
+    def next_row(self):
+        if self.row + 1 == self.rows:
+            self.cells = self.cells[1:] + [[" "] * self.columns]
+        else:
+            self.row += 1
+
     def escape(self, sequence):
+        if sequence in (BEGIN, END):
+            self.in_frame = sequence == BEGIN
         if sequence in (HIDE, SHOW):
             self.hidden = sequence == HIDE
         elif sequence == END:
@@ -111,7 +119,7 @@ class Visual(TestCase):
             self.assertGreater(masked[0], 100)
             self.assertLess(masked[-1], masked[0])
             self.assertRegex(screen.frames[0][-1], r"block 1/4  forwards 1  tokens \d+  masked \d+")
-            self.assertIn("####", screen.lines()[0])
+            self.assertIn("Together they have", screen.lines()[0])
             self.assertRegex(screen.lines()[-1], r"forwards|tokens/s")
             self.assertNotIn("░", "".join(screen.lines()))
             self.assertFalse(screen.hidden)
