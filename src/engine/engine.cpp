@@ -10,6 +10,7 @@
 #include "decode/decoder.h"
 #include "decode/settings.h"
 #include "engine/answer.h"
+#include "engine/open_text.h"
 #include "engine/step_loop.h"
 #include "formats/checkpoint.h"
 #include "model/config.h"
@@ -85,14 +86,15 @@ OpenModel open_model(const std::filesystem::path& path, const EngineOptions& opt
   model.family = &family_of(*model.checkpoint);
   model.config = model.family->read_config(*model.checkpoint);
   model.tensors = resolve_tensors(*model.checkpoint, *model.family, model.config);
-  model.tokenizer = read_tokenizer_json(path / "tokenizer.json");
+  ModelText text = open_text(*model.checkpoint);
+  model.tokenizer = std::move(text.tokenizer);
+  model.chat_template = std::move(text.chat_template);
   if (model.tokenizer->vocab_size() > model.config.vocab) {
     fail(ErrorCode::kCorruptFile,
          "{}: its largest token id is {}, but the model's vocabulary has {} tokens; does this "
          "tokenizer belong to this checkpoint?",
-         (path / "tokenizer.json").string(), model.tokenizer->vocab_size() - 1, model.config.vocab);
+         text.source, model.tokenizer->vocab_size() - 1, model.config.vocab);
   }
-  model.chat_template = read_chat_template(path);
   add_end_tokens_of_family(model);
   model.info = describe(model);
   return model;
@@ -279,7 +281,7 @@ std::string Engine::apply_chat_template(std::span<const ChatMessage> messages,
                                         bool add_generation_prompt) const {
   if (!has_chat_template()) {
     fail(ErrorCode::kUnsupported,
-         "{}: no chat_template in tokenizer_config.json; give the prompt as it is (--raw)",
+         "{}: the model has no chat template; give the prompt as it is (--raw)",
          impl_->model.info.path);
   }
   std::vector<TemplateMessage> turns;

@@ -96,9 +96,13 @@ void check_no_bias(const Checkpoint& checkpoint, const TensorNames& names) {
 
 }  // namespace
 
+const TensorNames& tensor_names(const Family& family, std::string_view format) {
+  return format == "gguf" ? family.gguf_names : family.safetensors_names;
+}
+
 ModelTensors resolve_tensors(const Checkpoint& checkpoint, const Family& family,
                              const ModelConfig& config) {
-  const TensorNames& names = family.safetensors_names;
+  const TensorNames& names = tensor_names(family, checkpoint.format());
   Resolver resolver(checkpoint, config);
   ModelTensors tensors{};
   tensors.embedding = resolver.token_table(names.embedding);

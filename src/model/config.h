@@ -23,6 +23,8 @@ struct ModelConfig {
   double rope_theta = 10000.0;
   bool tied_embeddings = false;  ///< the head is the embedding
   bool qkv_bias = false;
+  /// The rows of q and k are stored as StoredMatrix::interleaved_heads says.
+  bool interleaved_query_key = false;
   /// Token j is predicted by the hidden state of j - logit_shift (Dream: 1), row 0 by itself.
   std::int32_t logit_shift = 0;
 
@@ -49,9 +51,13 @@ struct Family {
   bool (*matches)(const Checkpoint&);
   ModelConfig (*read_config)(const Checkpoint&);
   TensorNames safetensors_names;
+  TensorNames gguf_names;
   /// Texts of further tokens that end an answer (end of turn), where the tokenizer has them.
   std::span<const std::string_view> end_token_texts = {};
 };
+
+/// The names that the family's tensors have in a checkpoint of this format.
+const TensorNames& tensor_names(const Family& family, std::string_view format);
 
 /// All families; a new one is a file in families/ and a line in families.cpp.
 std::span<const Family> families();

@@ -80,14 +80,19 @@ Transformer::Transformer(Backend& backend, ModelConfig config, const ModelTensor
     weight_bytes_ += values.size() * sizeof(float);
     return backend_.upload(values);
   };
-  const std::int64_t query_width = shape_.heads * shape_.head_dim;
   const std::int64_t kv_width = shape_.kv_heads * shape_.head_dim;
+  const auto stored_by_heads = [&](const TensorView& weight, std::int64_t heads,
+                                   const TensorView* bias) {
+    StoredMatrix matrix = stored(weight, heads * shape_.head_dim, bias);
+    if (config_.interleaved_query_key) matrix.interleaved_heads = heads;
+    return matrix;
+  };
   layers_.reserve(tensors.layers.size());
   for (const LayerTensors& source : tensors.layers) {
     Layer& layer = layers_.emplace_back();
     layer.attention_norm = upload(*source.attention_norm);
-    layer.qkv = pack({stored(*source.q, query_width, source.q_bias),
-                      stored(*source.k, kv_width, source.k_bias),
+    layer.qkv = pack({stored_by_heads(*source.q, shape_.heads, source.q_bias),
+                      stored_by_heads(*source.k, shape_.kv_heads, source.k_bias),
                       stored(*source.v, kv_width, source.v_bias)});
     layer.attention_out = pack({stored(*source.attention_out, config_.hidden)});
     layer.ffn_norm = upload(*source.ffn_norm);

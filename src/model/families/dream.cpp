@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "model/families/families.h"
+#include "model/families/gguf.h"
 #include "model/families/read.h"
 
 // Dream (Dream-org on the Hugging Face hub) and its descendants: Qwen2.5's transformer, attending
@@ -9,11 +10,27 @@
 namespace fdllm {
 namespace {
 
+constexpr std::string_view kGgufArchitecture = "dream";
+
 bool matches(const Checkpoint& checkpoint) {
-  return is_model(checkpoint, "Dream", "DreamModel");
+  return is_model(checkpoint, "Dream", "DreamModel", kGgufArchitecture);
+}
+
+void set_traits(ModelConfig& model) {
+  model.family = "dream";
+  model.logit_shift = 1;
+  model.rules = {"confidence_threshold", "origin", "maskgit_plus", "topk_margin", "entropy"};
+}
+
+ModelConfig read_gguf(const Checkpoint& checkpoint) {
+  ModelConfig model = read_gguf_config(checkpoint, kGgufArchitecture);
+  set_traits(model);
+  expect_logit_shift(checkpoint.config(), model.logit_shift);
+  return model;
 }
 
 ModelConfig read_config(const Checkpoint& checkpoint) {
+  if (checkpoint.format() == "gguf") return read_gguf(checkpoint);
   const Metadata& config = checkpoint.config();
   expect_text(config, "hidden_act", "silu", "silu");
   expect_flag(config, "use_sliding_window", false, false);
@@ -21,7 +38,7 @@ ModelConfig read_config(const Checkpoint& checkpoint) {
   expect_absent(config, "rope_parameters");
 
   ModelConfig model;
-  model.family = "dream";
+  set_traits(model);
   model.hidden = config.required_integer("hidden_size", 1, kMaxWidth);
   model.layers = config.required_integer("num_hidden_layers", 1, kMaxLayers);
   model.heads = config.required_integer("num_attention_heads", 1, kMaxHeads);
@@ -43,9 +60,7 @@ ModelConfig read_config(const Checkpoint& checkpoint) {
   model.rope_theta = number_or(config, "rope_theta", 10000.0, 1.0, 1e12);
   model.tied_embeddings = config.boolean("tie_word_embeddings").value_or(false);
   model.qkv_bias = true;
-  model.logit_shift = 1;
   read_tokens(checkpoint, model);
-  model.rules = {"confidence_threshold", "origin", "maskgit_plus", "topk_margin", "entropy"};
   return model;
 }
 
@@ -75,6 +90,7 @@ const Family kDream = {
             .k_bias = "model.layers.{}.self_attn.k_proj.bias",
             .v_bias = "model.layers.{}.self_attn.v_proj.bias",
         },
+    .gguf_names = kGgufTensorNames,
     .end_token_texts = kEndTokenTexts,
 };
 

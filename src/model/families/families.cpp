@@ -20,6 +20,11 @@ const Family& family_of(const Checkpoint& checkpoint) {
     known += family.name;
   }
   const Metadata& config = checkpoint.config();
+  if (checkpoint.format() == "gguf") {
+    fail(ErrorCode::kUnsupported,
+         "{}: 'general.architecture': expected one that this engine knows ({}), found {}",
+         config.source(), known, quote(config.text("general.architecture").value_or("nothing")));
+  }
   const auto names = config.texts("architectures").value_or(std::vector<std::string>{});
   fail(
       ErrorCode::kUnsupported,

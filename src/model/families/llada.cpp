@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "model/families/families.h"
+#include "model/families/gguf.h"
 #include "model/families/read.h"
 
 // LLaDA (GSAI-ML on the Hugging Face hub): pre-norm transformer with RMSNorm, SwiGLU and RoPE that
@@ -9,8 +10,10 @@
 namespace fdllm {
 namespace {
 
+constexpr std::string_view kGgufArchitecture = "llada";
+
 bool matches(const Checkpoint& checkpoint) {
-  return is_model(checkpoint, "llada", "LLaDAModelLM");
+  return is_model(checkpoint, "llada", "LLaDAModelLM", kGgufArchitecture);
 }
 
 // The architecture has many switches; this engine computes the setting of the published models.
@@ -57,12 +60,27 @@ std::int64_t read_ffn(const Metadata& config, std::int64_t hidden) {
   return ffn;
 }
 
+void set_traits(ModelConfig& model) {
+  model.family = "llada";
+  model.logit_shift = 0;
+  model.rules = {"threshold", "quota", "factor"};
+}
+
+ModelConfig read_gguf(const Checkpoint& checkpoint) {
+  ModelConfig model = read_gguf_config(checkpoint, kGgufArchitecture);
+  model.interleaved_query_key = true;
+  set_traits(model);
+  expect_logit_shift(checkpoint.config(), model.logit_shift);
+  return model;
+}
+
 ModelConfig read_config(const Checkpoint& checkpoint) {
+  if (checkpoint.format() == "gguf") return read_gguf(checkpoint);
   const Metadata& config = checkpoint.config();
   check_variant(config);
 
   ModelConfig model;
-  model.family = "llada";
+  set_traits(model);
   model.hidden = config.required_integer("d_model", 1, kMaxWidth);
   model.layers = config.required_integer("n_layers", 1, kMaxLayers);
   model.heads = config.required_integer("n_heads", 1, kMaxHeads);
@@ -85,9 +103,7 @@ ModelConfig read_config(const Checkpoint& checkpoint) {
   model.rope_theta = number_or(config, "rope_theta", 10000.0, 1.0, 1e12);
   model.tied_embeddings = config.boolean("weight_tying").value_or(true);
   model.qkv_bias = config.boolean("include_qkv_bias").value_or(false);
-  model.logit_shift = 0;
   read_tokens(checkpoint, model);
-  model.rules = {"threshold", "quota", "factor"};
   return model;
 }
 
@@ -117,6 +133,7 @@ const Family kLlada = {
             .k_bias = "model.transformer.blocks.{}.k_proj.bias",
             .v_bias = "model.transformer.blocks.{}.v_proj.bias",
         },
+    .gguf_names = kGgufTensorNames,
     .end_token_texts = kEndTokenTexts,
 };
 

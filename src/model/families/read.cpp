@@ -6,8 +6,6 @@
 #include "base/quote.h"
 
 namespace fdllm {
-namespace {
-
 std::int32_t checked_token(const Metadata& source, std::string_view key, std::int64_t id,
                            std::int64_t vocab) {
   if (id < 0 || id >= vocab) {
@@ -17,11 +15,24 @@ std::int32_t checked_token(const Metadata& source, std::string_view key, std::in
   return static_cast<std::int32_t>(id);
 }
 
-}  // namespace
+void add_end_token(const Metadata& source, std::string_view key, std::int32_t token,
+                   ModelConfig& model) {
+  if (token == model.mask_token) {
+    fail(ErrorCode::kCorruptFile, "{}: '{}': expected an end token, found {}, the mask",
+         source.source(), key, token);
+  }
+  const auto& known = model.end_tokens;
+  if (std::find(known.begin(), known.end(), token) == known.end()) {
+    model.end_tokens.push_back(token);
+  }
+}
 
 bool is_model(const Checkpoint& checkpoint, std::string_view model_type,
-              std::string_view architecture) {
+              std::string_view architecture, std::string_view gguf_architecture) {
   const Metadata& config = checkpoint.config();
+  if (checkpoint.format() == "gguf") {
+    return config.text("general.architecture") == gguf_architecture;
+  }
   if (config.has("model_type")) return config.text("model_type") == model_type;
   const auto names = config.texts("architectures").value_or(std::vector<std::string>{});
   return std::find(names.begin(), names.end(), architecture) != names.end();
@@ -99,15 +110,8 @@ void read_tokens(const Checkpoint& checkpoint, ModelConfig& model) {
   const Metadata& end_source = generation.has("eos_token_id") ? generation : config;
   for (const std::int64_t id :
        end_source.integers("eos_token_id").value_or(std::vector<std::int64_t>{})) {
-    const std::int32_t token = checked_token(end_source, "eos_token_id", id, model.vocab);
-    if (token == model.mask_token) {
-      fail(ErrorCode::kCorruptFile, "{}: 'eos_token_id': expected an end token, found {}, the mask",
-           end_source.source(), token);
-    }
-    if (std::find(model.end_tokens.begin(), model.end_tokens.end(), token) ==
-        model.end_tokens.end()) {
-      model.end_tokens.push_back(token);
-    }
+    add_end_token(end_source, "eos_token_id",
+                  checked_token(end_source, "eos_token_id", id, model.vocab), model);
   }
 }
 

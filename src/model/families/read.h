@@ -15,9 +15,10 @@ inline constexpr std::int64_t kMaxLayers = 1 << 12;  ///< layers
 inline constexpr std::int64_t kMaxVocab = 1 << 24;
 inline constexpr std::int64_t kMaxPositions = 1 << 24;
 
-/// config.json says `model_type`, or has none and names `architecture`.
+/// A GGUF file's general.architecture is `gguf_architecture`, or config.json says `model_type`, or
+/// has none and names `architecture`.
 bool is_model(const Checkpoint& checkpoint, std::string_view model_type,
-              std::string_view architecture);
+              std::string_view architecture, std::string_view gguf_architecture);
 
 /// The integer at `key`, `fallback` where it is absent or null; kCorruptFile outside [low, high].
 std::int64_t integer_or(const Metadata& config, std::string_view key, std::int64_t fallback,
@@ -39,6 +40,14 @@ void expect_absent(const Metadata& config, std::string_view key);
 
 /// Checks heads, kv_heads and head_dim against each other.
 void check_heads(const Metadata& config, const ModelConfig& model);
+
+/// The id that `source` has at `key`; kCorruptFile unless it is one of `vocab` tokens.
+std::int32_t checked_token(const Metadata& source, std::string_view key, std::int64_t id,
+                           std::int64_t vocab);
+
+/// Adds a token to model.end_tokens, unless it is there; kCorruptFile where it is the mask.
+void add_end_token(const Metadata& source, std::string_view key, std::int32_t token,
+                   ModelConfig& model);
 
 /// Reads mask_token (from config, else from the generation settings) and end_tokens (from the
 /// generation settings, else from config) and checks them against vocab.

@@ -1,0 +1,70 @@
+#include "engine/open_text.h"
+
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+#include "engine/gguf_keys.h"
+
+namespace fdllm {
+namespace {
+
+/// The text of the token whose id is at `key`; empty where there is none.
+std::string token_text(const Metadata& metadata, std::string_view key,
+                       const std::vector<std::string>& tokens) {
+  const auto id = metadata.integer(key);
+  if (!id) return {};
+  if (*id < 0 || *id >= std::ssize(tokens)) {
+    fail(ErrorCode::kCorruptFile, "{}: '{}': expected a token from 0 to {}, found {}",
+         metadata.source(), key, std::ssize(tokens) - 1, *id);
+  }
+  return tokens[static_cast<std::size_t>(*id)];
+}
+
+ModelText open_gguf_text(const Checkpoint& checkpoint) {
+  const Metadata& metadata = checkpoint.config();
+  const GgufVocabulary vocabulary = read_gguf_vocabulary(metadata);
+  ModelText text;
+  text.source = checkpoint.path().string();
+  text.tokenizer = make_gguf_tokenizer(vocabulary, metadata.source());
+  if (auto source = metadata.text(gguf_keys::kChatTemplate)) {
+    text.chat_template =
+        ChatTemplate(*std::move(source), token_text(metadata, gguf_keys::kBos, vocabulary.tokens),
+                     token_text(metadata, gguf_keys::kEos, vocabulary.tokens));
+  }
+  return text;
+}
+
+}  // namespace
+
+GgufVocabulary read_gguf_vocabulary(const Metadata& metadata) {
+  using Texts = std::vector<std::string>;
+  GgufVocabulary vocabulary;
+  vocabulary.model = metadata.required_text(gguf_keys::kTokenizerModel);
+  vocabulary.pre_tokenizer = metadata.text(gguf_keys::kPreTokenizer).value_or("default");
+  vocabulary.tokens = metadata.texts(gguf_keys::kTokens).value_or(Texts{});
+  vocabulary.merges = metadata.texts(gguf_keys::kMerges).value_or(Texts{});
+  vocabulary.types =
+      metadata.integers(gguf_keys::kTokenTypes).value_or(std::vector<std::int64_t>{});
+  const std::string normalizer = metadata.text(gguf_keys::kNormalizer).value_or("");
+  if (!normalizer.empty() && normalizer != "NFC") {
+    fail(ErrorCode::kUnsupported, "{}: '{}': expected 'NFC', found another", metadata.source(),
+         gguf_keys::kNormalizer);
+  }
+  vocabulary.nfc = !normalizer.empty();
+  return vocabulary;
+}
+
+ModelText open_text(const Checkpoint& checkpoint) {
+  if (checkpoint.format() == "gguf") return open_gguf_text(checkpoint);
+  const std::filesystem::path file = checkpoint.path() / "tokenizer.json";
+  return {file.string(), read_tokenizer_json(file), read_chat_template(checkpoint.path())};
+}
+
+std::unique_ptr<Tokenizer> open_tokenizer(const std::filesystem::path& model) {
+  if (std::filesystem::is_directory(model)) return read_tokenizer_json(model / "tokenizer.json");
+  return open_text(*open_checkpoint(model)).tokenizer;
+}
+
+}  // namespace fdllm

@@ -1,0 +1,30 @@
+#pragma once
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "formats/checkpoint.h"
+#include "text/chat_template.h"
+#include "text/tokenizer.h"
+#include "text/tokenizer_gguf.h"
+
+namespace fdllm {
+
+/// What a model needs to read and write text.
+struct ModelText {
+  std::string source;  ///< where the tokenizer came from, for messages
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::optional<ChatTemplate> chat_template;
+};
+
+/// From tokenizer.json and tokenizer_config.json of a folder, or from a GGUF file's metadata.
+ModelText open_text(const Checkpoint& checkpoint);
+
+/// The tokenizer alone, without a look at the weights.
+std::unique_ptr<Tokenizer> open_tokenizer(const std::filesystem::path& model);
+
+/// tokenizer.ggml.* of a GGUF file.
+GgufVocabulary read_gguf_vocabulary(const Metadata& metadata);
+
+}  // namespace fdllm
