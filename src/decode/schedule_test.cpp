@@ -38,6 +38,14 @@ TEST(DreamTime, RunsFromOneToAThousandth) {
   for (std::int32_t i = 0; i < 8; ++i) EXPECT_GT(dream_time(i, 8), dream_time(i + 1, 8));
 }
 
+TEST(DreamTime, IsComputedFromBothEnds) {
+  // Values of torch.linspace(1, 1e-3, steps + 1), which differ from the other end's in the last
+  // bit.
+  EXPECT_EQ(dream_time(1, 6), 0x1.aac084p-1f);
+  EXPECT_EQ(dream_time(1, 2), 0x1.00418ap-1f);
+  EXPECT_EQ(dream_time(3, 5), 0x1.9a36e2p-2f);
+}
+
 TEST(DreamQuota, AsManyStepsAsPositionsBeginWithAnIdleStep) {
   std::vector<std::int32_t> expected(256, 1);
   expected.front() = 0;
