@@ -20,7 +20,8 @@ constexpr int kFoldersAbove = 4;
 
 void EngineFlags::add_model_option(CLI::App& app) {
   app.add_option("--model", model,
-                 "checkpoint folder (default: $FDLLM_MODEL, else the small shipped one)")
+                 "checkpoint folder or GGUF file (default: $FDLLM_MODEL, else the small "
+                 "shipped one)")
       ->type_name("DIR");
 }
 

@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/display_text.h"
 #include "cli/engine_flags.h"
+#include "engine/open_text.h"
 #include "text/tokenizer.h"
 
 namespace fdllm::cli {
@@ -81,7 +82,7 @@ void print_text(const ModelInfo& info, const InspectFlags& flags, const MemoryEs
   const auto row = [](const char* name, const std::string& value) {
     fmt::print("{:<16}{}\n", name, value);
   };
-  const auto tokenizer = read_tokenizer_json(std::filesystem::path(info.path) / "tokenizer.json");
+  const auto tokenizer = open_tokenizer(info.path);
   row("checkpoint", info.path);
   row("family", fmt::format("{} ({})", info.family, info.format));
   row("parameters", fmt::format("{}", info.parameters));
@@ -137,7 +138,8 @@ int run_inspect(InspectFlags& flags) {
 CommandBody add_inspect(CLI::App& app) {
   const auto flags = std::make_shared<InspectFlags>();
   app.add_option("dir", flags->engine.model,
-                 "checkpoint folder (default: $FDLLM_MODEL, else the small shipped one)")
+                 "checkpoint folder or GGUF file (default: $FDLLM_MODEL, else the small "
+                 "shipped one)")
       ->type_name("DIR");
   app.add_option("--canvas", flags->canvas,
                  "tokens of a canvas, prompt included, for the estimate (default 1024, or what the "

@@ -12,6 +12,7 @@
 #include "cli/command.h"
 #include "cli/engine_flags.h"
 #include "cli/prompts.h"
+#include "engine/open_text.h"
 #include "text/tokenizer.h"
 
 namespace fdllm::cli {
@@ -28,7 +29,7 @@ int run_tokenize(const TokenizeFlags& flags) {
     fail(ErrorCode::kInvalidArgument, "TEXT contradicts --decode: give one of them");
   }
   // Only the tokenizer is read: a large checkpoint's weights need not be.
-  const auto tokenizer = read_tokenizer_json(flags.engine.model_path() / "tokenizer.json");
+  const auto tokenizer = open_tokenizer(flags.engine.model_path());
   std::vector<std::int32_t> ids;
   std::string text;
   if (flags.decode) {
