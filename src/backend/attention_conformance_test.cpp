@@ -203,10 +203,10 @@ TEST_P(AttentionConformance, MatchesDoublePrecision) {
   const auto backend = subject().make(2);
   const AttentionShape shapes[] = {{1, 1, 2}, {4, 2, 6}, {4, 4, 32}, {6, 2, 48}, {7, 1, 128}};
   for (const AttentionShape& shape : shapes) {
-    for (const std::int32_t length : {1, 15, 16, 70, 300, 601}) {
+    for (const std::int32_t length : {1, 15, 16, 70, 530}) {
       const Request full = request(shape, length, run_of(0, length), {{0, length}});
       const std::int32_t begin = length / 3;
-      const std::int32_t end = std::min(length, begin + 33);
+      const std::int32_t end = std::min(length, begin + 19);
       // All; a prefix and the window; ranges that start and end anywhere.
       const std::vector<std::vector<Range>> attends = {
           {{0, length}},
@@ -302,12 +302,39 @@ TEST_P(AttentionConformance, PositionsMayBeScattered) {
   }
 }
 
+TEST_P(AttentionConformance, AgreesWithScalarOnRandomShapes) {
+  const auto backend = subject().make(2);
+  const auto scalar = Subject{"scalar", subject().type}.make(1);
+  for (int round = 0; round < 25; ++round) {
+    const std::int64_t kv_heads = integer(1, 3);
+    const AttentionShape shape{kv_heads * integer(1, 5), kv_heads, 2 * integer(1, 40)};
+    std::vector<Request> full;
+    std::vector<Request> requests;
+    for (std::int64_t i = integer(1, 3); i > 0; --i) {
+      const auto length = static_cast<std::int32_t>(integer(1, 400));
+      const auto begin = static_cast<std::int32_t>(integer(0, length - 1));
+      const auto end = static_cast<std::int32_t>(integer(begin + 1, std::min(length, begin + 40)));
+      full.push_back(request(shape, length, run_of(0, length), {{0, length}}));
+      requests.push_back(request(shape, length, run_of(begin, end), {{begin, length}}));
+    }
+    const auto found = run(*backend, shape, full, requests);
+    const auto wanted = run(*scalar, shape, full, requests);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      for (std::size_t j = 0; j < found[i].size(); ++j) {
+        // Outputs are about 1. bf16: a value that lies between two numbers may be rounded either
+        // way when its last f32 bit differs.
+        ASSERT_NEAR(found[i][j], wanted[i][j], subject().is_bf16() ? 2e-2f : 1e-5f) << round;
+      }
+    }
+  }
+}
+
 TEST_P(AttentionConformance, RefusesWhatDoesNotFit) {
   const auto backend = subject().make(1);
   const AttentionShape shape{2, 1, 16};
   const auto slab = backend->allocate_kv({1, 1, 16, 8});
   const auto qkv = backend->allocate(shape.row());
-  const auto out = backend->allocate(2 * 16);
+  const auto out = backend->allocate(32);
   const std::vector<std::int32_t> inside = {7};
   const std::vector<std::int32_t> outside = {8};
   const std::vector<Range> attend = {{0, 8}};

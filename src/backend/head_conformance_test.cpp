@@ -277,7 +277,7 @@ TEST_P(HeadConformance, GuidanceCombinesTwoRows) {
     std::vector<double> combined;
     for (std::int64_t id = 0; id < 600; ++id) {
       const float c = logits_[600 + id];
-      const float u = logits_[4 * 600 + id];
+      const float u = logits_[2400 + id];
       combined.push_back(static_cast<double>(u + 1.75f * (c - u)));
     }
     const Reference wanted = reference(asked.request, combined);

@@ -78,6 +78,7 @@ class TaskRunner {
     const auto& slab = *static_cast<const HostKvSlab*>(task.sequence->kv);
     const std::int64_t dim = shape_.head_dim;
     const std::int64_t padded_dim = round_up(dim, kPanelColumns);
+    const std::int64_t tile_columns = std::int64_t{kPanelColumns} * gemm_.max_panels;
     const auto rows = static_cast<int>(task.end - task.begin);
     const int tiles = (rows + gemm_.max_rows - 1) / gemm_.max_rows;
     const auto first_row = [&](int tile) { return tile * rows / tiles; };
@@ -104,10 +105,9 @@ class TaskRunner {
       qk.panel_stride = slab.k_panel_stride();
       qk.steps = dim;
       qk.out_stride = kScoreStride;
-      for (std::int64_t key = 0; key < keys; key += kPanelColumns * gemm_.max_panels) {
+      for (std::int64_t key = 0; key < keys; key += tile_columns) {
         qk.w = slab.k(layer_, task.kv_head) + (block + key) / kPanelColumns * qk.panel_stride;
-        qk.columns =
-            static_cast<int>(std::min<std::int64_t>(kPanelColumns * gemm_.max_panels, keys - key));
+        qk.columns = static_cast<int>(std::min(tile_columns, keys - key));
         for (int tile = 0; tile < tiles; ++tile) {
           const int first = first_row(tile);
           qk.rows = first_row(tile + 1) - first;
@@ -145,12 +145,10 @@ class TaskRunner {
         for (int i = 0; i < pv.rows; ++i) weights[i] = scratch.scores + (first + i) * kScoreStride;
         gemm_.pack_rows(weights, pv.rows, keys, scratch.p);
         pv.a = scratch.p;
-        for (std::int64_t column = 0; column < padded_dim;
-             column += kPanelColumns * gemm_.max_panels) {
+        for (std::int64_t column = 0; column < padded_dim; column += tile_columns) {
           pv.w = slab.v(layer_, task.kv_head) + column / kPanelColumns * pv.panel_stride +
                  block * kPanelColumns * static_cast<std::int64_t>(gemm_.weight_bytes);
-          pv.columns = static_cast<int>(
-              std::min<std::int64_t>(kPanelColumns * gemm_.max_panels, padded_dim - column));
+          pv.columns = static_cast<int>(std::min(tile_columns, padded_dim - column));
           pv.out = scratch.outputs + first * padded_dim + column;
           gemm_.tile(pv);
         }

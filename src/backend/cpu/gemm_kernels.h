@@ -59,8 +59,8 @@ void tile_f32(const GemmTile& tile) {
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
       const char* at = w + v / kPanelVectors * tile.panel_stride;
-      weights[v] =
-          Simd::load(reinterpret_cast<const float*>(at) + v % kPanelVectors * Simd::kWidth);
+      weights[v] = Simd::load(reinterpret_cast<const float*>(at) +
+                              std::ptrdiff_t{v % kPanelVectors} * Simd::kWidth);
       if (v % kPanelVectors == 0) _mm_prefetch(at + kPrefetch, _MM_HINT_T0);
     }
 #pragma GCC unroll 16

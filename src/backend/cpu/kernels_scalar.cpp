@@ -51,7 +51,7 @@ void tile_bf16(const GemmTile& tile) {
   const auto* a = static_cast<const float*>(tile.a);
   const auto* w = static_cast<const bf16*>(tile.w);
   float sums[kTileRows][kPanelColumns] = {};
-  for (std::int64_t k = 0; k < tile.steps; k += 2, w += 2 * kPanelColumns) {
+  for (std::int64_t k = 0; k < tile.steps; k += 2, w += std::ptrdiff_t{2} * kPanelColumns) {
     for (int half = 0; half < 2; ++half, a += tile.rows) {
       for (int row = 0; row < tile.rows; ++row) {
         for (int column = 0; column < kPanelColumns; ++column) {

@@ -108,7 +108,8 @@ PackedMatrix::PackedMatrix(std::span<const StoredMatrix> parts, const GemmKernel
         const std::int64_t count = std::min(kPackSteps, in_ - k);
         read_stored(source.part->data, source.part->dtype, source.row * in_ + k, count, values);
         if (paired) {
-          auto* out = reinterpret_cast<bf16*>(target) + k * kPanelColumns + 2 * column;
+          auto* out =
+              reinterpret_cast<bf16*>(target) + k * kPanelColumns + std::int64_t{2} * column;
           for (std::int64_t i = 0; i < count; ++i) {
             out[i / 2 * 2 * kPanelColumns + i % 2] = to_bf16(values[i]);
           }
