@@ -30,7 +30,7 @@ struct EngineOptions {
   int threads = 0;  ///< 0: one per physical core
   /// Rows that one forward may hold: the plans of the live requests are batched, oldest first, up
   /// to this many (a plan that is larger runs alone).
-  std::int64_t row_budget = 2048;
+  std::int64_t row_budget = 1024;
   /// Requests that hold K/V at once; the others wait.
   std::int32_t max_live_requests = 64;
   /// Bytes that weights, K/V and buffers may take; 0: what the machine has available.
@@ -65,7 +65,7 @@ struct GenerateOptions {
   bool eos_stop = true;
   std::vector<std::string> stop;  ///< stop strings; the text is cut before the first of them
   /// true: without the reference's quirks (Dream's unconditional first token of a block, the
-  /// factor walk's failing last token). See docs/decoding.md.
+  /// factor walk's failing last token, the order of equal confidences). See docs/decoding.md.
   bool correct = false;
 };
 

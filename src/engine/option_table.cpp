@@ -132,7 +132,7 @@ const std::vector<GenerateOption> kOptions = {
      }},
     {"correct", Kind::kFlag, "",
      "without the reference's quirks: Dream's unconditional first token of a block, the factor "
-     "walk's failing last token (default off)",
+     "walk's failing last token, the order of equal confidences (default off)",
      [](GenerateOptions& options, std::string_view value) {
        options.correct = parse_flag("correct", value);
      }},
