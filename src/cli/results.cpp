@@ -101,14 +101,9 @@ Json result_json(const FinishedRequest& finished, const ModelInfo& info,
 std::string summary(std::int64_t tokens, std::int64_t refresh, std::int64_t window,
                     double seconds) {
   const std::int64_t forwards = refresh + window;
-  const double per_forward =
-      forwards > 0 ? static_cast<double>(tokens) / static_cast<double>(forwards) : 0;
-  return fmt::format(
-      "{} token{}, {} forward{} ({} refresh + {} window), {:.2f} tokens a forward, {:.3g} s, "
-      "{:.0f} "
-      "tokens/s",
-      tokens, tokens == 1 ? "" : "s", forwards, forwards == 1 ? "" : "s", refresh, window,
-      per_forward, seconds, per_second(static_cast<std::size_t>(tokens), seconds));
+  return fmt::format("{} token{}, {} forward{} ({} refresh + {} window), {:.3g} s, {:.0f} tokens/s",
+                     tokens, tokens == 1 ? "" : "s", forwards, forwards == 1 ? "" : "s", refresh,
+                     window, seconds, per_second(static_cast<std::size_t>(tokens), seconds));
 }
 
 Trace trace_settings(const GenerateOptions& resolved, const ModelInfo& info) {

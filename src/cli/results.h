@@ -21,7 +21,7 @@ struct FinishedRequest {
 nlohmann::ordered_json result_json(const FinishedRequest& finished, const ModelInfo& info,
                                    const EngineOptions& engine);
 
-/// "37 tokens, 12 forwards (2 refresh + 10 window), 3.08 tokens a forward, 0.05 s, 740 tokens/s"
+/// "37 tokens, 12 forwards (2 refresh + 10 window), 0.05 s, 740 tokens/s"
 std::string summary(std::int64_t tokens, std::int64_t refresh, std::int64_t window, double seconds);
 
 /// The fields of a trace that follow from the options.
