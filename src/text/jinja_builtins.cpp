@@ -231,8 +231,9 @@ Value Call::filter(const Value& input) const {
     expect_arguments(0, 0);
     const std::size_t size = size_of_value(input);
     budget_.charge_bytes(size);
+    if (size > kMaxValueBytes) error(ErrorCode::kUnsupported, "a value too large for JSON");
     std::string json;
-    if (size > kMaxValueBytes || !append_json(input, json)) {
+    if (!append_json(input, json)) {
       error(ErrorCode::kInvalidArgument,
             fmt::format("{} can't be written as JSON", kind_name(input)));
     }

@@ -221,7 +221,9 @@ std::int64_t Operations::whole_number(ExprKind kind, std::int64_t a, std::int64_
 
 bool Operations::equal(const Value& left, const Value& right) const {
   const std::size_t size = std::min(size_of_value(left), size_of_value(right));
-  if (size > kMaxComparedBytes) error("values too large to compare");
+  if (size > kMaxComparedBytes) {
+    fail(ErrorCode::kUnsupported, "chat template: line {}: values too large to compare", line_);
+  }
   budget_.charge_bytes(size);
   return is_equal(left, right);
 }
