@@ -44,6 +44,18 @@ void add_end_tokens_of_family(OpenModel& model) {
   }
 }
 
+std::vector<std::pair<std::string, std::int64_t>> stored_dtypes(const Checkpoint& checkpoint) {
+  std::map<std::string, std::int64_t> counts;
+  for (const std::string& name : checkpoint.names()) {
+    try {
+      ++counts[name_of(checkpoint.find(name)->dtype)];
+    } catch (const Error&) {  // a type that no model tensor may have, such as a buffer of integers
+      ++counts["other"];
+    }
+  }
+  return {counts.begin(), counts.end()};
+}
+
 ModelInfo describe(const OpenModel& model) {
   const ModelConfig& config = model.config;
   ModelInfo info;
@@ -69,11 +81,7 @@ ModelInfo describe(const OpenModel& model) {
   info.end_tokens = config.end_tokens;
   info.rules = config.rules;
   info.weight_bytes = Transformer::packed_bytes(*model.backend, config);
-  std::map<std::string, std::int64_t> dtypes;
-  for (const std::string& name : model.checkpoint->names()) {
-    if (const TensorView* tensor = model.checkpoint->find(name)) ++dtypes[name_of(tensor->dtype)];
-  }
-  info.stored_dtypes.assign(dtypes.begin(), dtypes.end());
+  info.stored_dtypes = stored_dtypes(*model.checkpoint);
   return info;
 }
 
