@@ -25,6 +25,7 @@ CommandBody add_chat(CLI::App& app);
 CommandBody add_tokenize(CLI::App& app);
 CommandBody add_inspect(CLI::App& app);
 CommandBody add_verify(CLI::App& app);
+CommandBody add_convert(CLI::App& app);
 
 std::span<const Command> commands();
 

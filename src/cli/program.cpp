@@ -24,6 +24,7 @@ constexpr Command kCommands[] = {
     {"tokenize", "Turn text into token ids, or back", add_tokenize},
     {"inspect", "Show what a checkpoint holds and what it needs", add_inspect},
     {"verify", "Compare the engine with recorded generations and logits", add_verify},
+    {"convert", "Write a checkpoint as a GGUF file", add_convert},
 };
 
 int report_error(const std::string& message, int code) {

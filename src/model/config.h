@@ -52,6 +52,8 @@ struct Family {
   ModelConfig (*read_config)(const Checkpoint&);
   TensorNames safetensors_names;
   TensorNames gguf_names;
+  /// GGUF files hold the rows of q and k as StoredMatrix::interleaved_heads says.
+  bool gguf_interleaves_query_key = false;
   /// Texts of further tokens that end an answer (end of turn), where the tokenizer has them.
   std::span<const std::string_view> end_token_texts = {};
 };

@@ -68,7 +68,7 @@ void set_traits(ModelConfig& model) {
 
 ModelConfig read_gguf(const Checkpoint& checkpoint) {
   ModelConfig model = read_gguf_config(checkpoint, kGgufArchitecture);
-  model.interleaved_query_key = true;
+  model.interleaved_query_key = kLlada.gguf_interleaves_query_key;
   set_traits(model);
   expect_logit_shift(checkpoint.config(), model.logit_shift);
   return model;
@@ -134,6 +134,7 @@ const Family kLlada = {
             .v_bias = "model.transformer.blocks.{}.v_proj.bias",
         },
     .gguf_names = kGgufTensorNames,
+    .gguf_interleaves_query_key = true,
     .end_token_texts = kEndTokenTexts,
 };
 
