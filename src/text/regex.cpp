@@ -16,7 +16,7 @@ constexpr std::size_t kMaxPatternBytes = 32768;
 /// Backtracking steps that every start position may use.
 constexpr std::uint32_t kStepsPerStart = 4000;
 /// Steps a whole text may use beyond that, plus kStepsPerByte for each of its bytes.
-constexpr std::uint64_t kBudget = 50'000'000;
+constexpr std::uint64_t kBudget = 20'000'000;
 constexpr std::uint64_t kStepsPerByte = 64;
 constexpr std::uint32_t kHeapLimitKiB = 65536;
 

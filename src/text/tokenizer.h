@@ -31,8 +31,11 @@ class Tokenizer {
 /// Bytes -> valid UTF-8, each maximal invalid part replaced by U+FFFD as Python does.
 std::string to_valid_utf8(std::string_view bytes);
 
-/// Reads a Hugging Face tokenizer.json (byte-level BPE). Throws kCorruptFile or kUnsupported naming
-/// file and field.
+/// Reads a Hugging Face tokenizer.json: byte-level BPE with added tokens; the normalizer NFC; the
+/// pre-tokenizers Split, Digits, ByteLevel and Sequence. A post-processor (ByteLevel or
+/// TemplateProcessing), truncation and padding are tolerated and do nothing. Tokens are those of
+/// the PyPI package `tokenizers`, but for characters newer than Unicode 14. Throws kCorruptFile or
+/// kUnsupported naming file and field.
 std::unique_ptr<Tokenizer> read_tokenizer_json(const std::filesystem::path& file);
 /// The same from text; `source` stands in messages.
 std::unique_ptr<Tokenizer> parse_tokenizer_json(std::string_view json, std::string_view source);
