@@ -120,7 +120,8 @@ bool flag(const Json& object, const char* name, bool absent) {
 /// The patterns of a tokenizer.json's pre-tokenizer; nullopt where they are not all there is to it.
 std::optional<std::vector<std::string>> patterns_of(const Json& node) {
   std::vector<std::string> patterns;
-  const Json steps = node.value("type", "") == "Sequence" ? node["pretokenizers"] : Json::array({node});
+  const Json steps =
+      node.value("type", "") == "Sequence" ? node["pretokenizers"] : Json::array({node});
   for (const Json& step : steps) {
     const std::string type = step.value("type", "");
     if (type == "ByteLevel") {
