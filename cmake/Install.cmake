@@ -37,6 +37,8 @@ install(TARGETS fastdllm EXPORT fastdllm
         INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/fastdllm DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
         FILES_MATCHING PATTERN "*.h")
+# The program finds its default model there.
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/models/ DESTINATION ${CMAKE_INSTALL_DATADIR}/fastdllm/models)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/fastdllm)
 install(EXPORT fastdllm NAMESPACE fastdllm:: FILE fastdllmTargets.cmake

@@ -11,3 +11,5 @@ run(${CMAKE_COMMAND} -S ${CONSUMER} -B ${WORK}/build -G Ninja -DCMAKE_BUILD_TYPE
 run(${CMAKE_COMMAND} --build ${WORK}/build)
 run(${WORK}/build/consumer ${MODEL})
 run(${WORK}/prefix/bin/fast-dllm inspect ${MODEL})
+# The installed program finds the installed default model.
+run(${WORK}/prefix/bin/fast-dllm generate --prompt "Compute 4 + 5." --gen-length 32)
