@@ -20,7 +20,13 @@ enum class Remasking : std::uint8_t {
   kRandom,         ///< a uniform random number
 };
 
-enum class WeightType : std::uint8_t { kBF16, kF32 };
+/// How weights are kept, converted at load from what the file holds. kF32 computes in f32, the
+/// others in bf16 (docs/design.md). kInt8: 8 bits, one scale for each output channel; activations
+/// are rounded to 8 bits too. kInt4: 4 bits, a scale for each 128 weights; the LM head has 8.
+enum class WeightType : std::uint8_t { kBF16, kF32, kInt8, kInt4 };
+
+/// "bf16", "f32", "int8", "int4": the values of `--weights`.
+std::string_view name_of(WeightType type);
 
 /// How an Engine is made.
 struct EngineOptions {

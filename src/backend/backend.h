@@ -17,6 +17,20 @@ namespace fdllm {
 /// residual stream, norms, accumulators, softmax statistics and scores in f32.
 enum class ComputeType : std::uint8_t { kF32, kBF16 };
 
+/// How weight matrices are kept and multiplied. kF32 computes in ComputeType::kF32, all others in
+/// kBF16. The integer formats quantise: w = scale * q, q symmetric around 0, and the activations of
+/// a linear operation likewise to int8, row by row; products are summed in int32 and scaled in f32
+/// (quantize.h). kInt8 has one scale for an output channel, and one for a row of activations; kInt4
+/// one for each 128 values along K of both. Norms and biases are f32 in every format.
+enum class WeightFormat : std::uint8_t { kF32, kBF16, kInt8, kInt4 };
+
+constexpr ComputeType compute_type_of(WeightFormat format) {
+  return format == WeightFormat::kF32 ? ComputeType::kF32 : ComputeType::kBF16;
+}
+
+/// What a matrix is for. The head takes at least 8 bits: with kInt4 weights it is kInt8.
+enum class MatrixRole : std::uint8_t { kProjection, kHead };
+
 /// f32 values in device memory. Only a back end looks inside.
 class Buffer {
  public:
@@ -97,14 +111,17 @@ class Backend {
 
   virtual std::string description() const = 0;  ///< e.g. "cpu avx512bf16, 2 threads"
   virtual ComputeType compute_type() const = 0;
+  virtual WeightFormat weight_format(MatrixRole role) const = 0;
 
   virtual std::unique_ptr<Buffer> allocate(std::int64_t elements) = 0;
   /// Copies host values (norm weights, RoPE tables) to the device.
   virtual std::unique_ptr<Buffer> upload(std::span<const float> values) = 0;
-  /// Packs `parts` stacked along the output axis: [sum of rows, columns]. All have equal columns.
-  virtual std::unique_ptr<Matrix> pack(std::span<const StoredMatrix> parts) = 0;
-  /// Bytes that pack() will take: for estimates before loading.
-  virtual std::size_t packed_bytes(std::int64_t rows, std::int64_t columns) const = 0;
+  /// Packs `parts` stacked along the output axis: [sum of rows, columns], all of equal columns,
+  /// in weight_format(role). Values of an integer format that are not finite make their scale NaN.
+  virtual std::unique_ptr<Matrix> pack(std::span<const StoredMatrix> parts, MatrixRole role) = 0;
+  /// Bytes that pack() will take without a bias: for estimates before loading.
+  virtual std::size_t packed_bytes(std::int64_t rows, std::int64_t columns,
+                                   MatrixRole role) const = 0;
   /// `table.data` must stay valid as long as the result.
   virtual std::unique_ptr<EmbeddingTable> embedding(const StoredMatrix& table) = 0;
   virtual std::unique_ptr<KvSlab> allocate_kv(const KvShape& shape) = 0;
@@ -149,7 +166,7 @@ class Backend {
 
 struct BackendOptions {
   std::string device = "cpu";  ///< a name of the registry
-  ComputeType compute_type = ComputeType::kBF16;
+  WeightFormat weights = WeightFormat::kBF16;
   std::string isa = "auto";  ///< auto | scalar | avx2 | avx512vnni | avx512bf16
   int threads = 0;           ///< 0: one per physical core
 };

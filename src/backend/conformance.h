@@ -21,32 +21,45 @@ namespace fdllm {
 
 struct Subject {
   std::string isa;
-  ComputeType type;
+  WeightFormat format;
 
-  bool is_bf16() const { return type == ComputeType::kBF16; }
+  bool is_bf16() const { return format == WeightFormat::kBF16; }
+  bool is_integer() const { return format == WeightFormat::kInt8 || format == WeightFormat::kInt4; }
   std::unique_ptr<Backend> make(int threads) const {
-    return make_backend({.device = "cpu", .compute_type = type, .isa = isa, .threads = threads});
+    return make_backend({.device = "cpu", .weights = format, .isa = isa, .threads = threads});
   }
-  /// A value as a GEMM of this type sees it.
+  /// A value as a GEMM of f32 or bf16 sees it.
   double seen(float value) const {
     return static_cast<double>(is_bf16() ? round_bf16(value) : value);
   }
 };
 
-inline std::vector<Subject> all_subjects() {
+inline std::vector<Subject> subjects_of(std::initializer_list<WeightFormat> formats) {
   std::vector<Subject> subjects;
   for (const std::string& isa : cpu::available_isas()) {
-    subjects.push_back({isa, ComputeType::kF32});
-    subjects.push_back({isa, ComputeType::kBF16});
+    for (const WeightFormat format : formats) subjects.push_back({isa, format});
   }
   return subjects;
 }
 
-inline std::string name_of_subject(const testing::TestParamInfo<Subject>& info) {
-  return info.param.isa + (info.param.is_bf16() ? "_bf16" : "_f32");
+/// What does not depend on the weights is tested with these.
+inline std::vector<Subject> float_subjects() {
+  return subjects_of({WeightFormat::kF32, WeightFormat::kBF16});
+}
+inline std::vector<Subject> integer_subjects() {
+  return subjects_of({WeightFormat::kInt8, WeightFormat::kInt4});
+}
+inline std::vector<Subject> all_subjects() {
+  return subjects_of(
+      {WeightFormat::kF32, WeightFormat::kBF16, WeightFormat::kInt8, WeightFormat::kInt4});
 }
 
-/// A test body that runs for every instruction set and compute type of this machine.
+inline std::string name_of_subject(const testing::TestParamInfo<Subject>& info) {
+  const char* names[] = {"_f32", "_bf16", "_int8", "_int4"};
+  return info.param.isa + names[static_cast<std::size_t>(info.param.format)];
+}
+
+/// A test body that runs for every instruction set and weight format of this machine.
 class Conformance : public testing::TestWithParam<Subject> {
  protected:
   const Subject& subject() const { return GetParam(); }

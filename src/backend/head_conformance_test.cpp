@@ -1,4 +1,4 @@
-// The head on every instruction set and compute type of this machine. The logits themselves are
+// The head on every instruction set and weight format of this machine. The logits themselves are
 // checked as a linear operation; here head_logits is the input of plain references.
 #include <limits>
 #include <map>
@@ -109,7 +109,7 @@ class HeadConformance : public Conformance {
 
   void pack(Backend& backend) {
     const StoredMatrix matrix = stored(weights_, vocab_, kHidden);
-    head_ = backend.pack({&matrix, 1});
+    head_ = backend.pack({&matrix, 1}, MatrixRole::kHead);
     x_ = backend.upload(hidden_);
     logits_.resize(static_cast<std::size_t>(rows_ * vocab_));
     backend.head_logits(*head_, *x_, rows_, logits_);
@@ -377,11 +377,11 @@ TEST(HeadAcrossIsas, LogitsAgree) {
   for (float& value : weights) value = 0.1f * distribution(random);
   for (float& value : values) value = distribution(random);
   const auto logits_of = [&](const std::string& isa) {
-    const auto backend =
-        make_backend({.compute_type = ComputeType::kF32, .isa = isa, .threads = 2});
+    const auto backend = make_backend({.weights = WeightFormat::kF32, .isa = isa, .threads = 2});
     const StoredMatrix matrix = stored(weights, vocab, hidden);
     std::vector<float> logits(static_cast<std::size_t>(rows * vocab));
-    backend->head_logits(*backend->pack({&matrix, 1}), *backend->upload(values), rows, logits);
+    backend->head_logits(*backend->pack({&matrix, 1}, MatrixRole::kHead), *backend->upload(values),
+                         rows, logits);
     return logits;
   };
   const std::vector<float> oracle = logits_of("scalar");

@@ -10,7 +10,7 @@ class StoredMatrices : public Conformance {
   /// y of one packed matrix.
   std::vector<float> product(const StoredMatrix& matrix, const std::vector<float>& x) const {
     const auto backend = subject().make(2);
-    const auto packed = backend->pack(std::span(&matrix, 1));
+    const auto packed = backend->pack(std::span(&matrix, 1), MatrixRole::kProjection);
     const auto rows = static_cast<std::int64_t>(x.size()) / matrix.columns;
     const auto in = backend->upload(x);
     const auto out = backend->allocate(rows * matrix.rows);

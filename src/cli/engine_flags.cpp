@@ -26,12 +26,15 @@ void EngineFlags::add_model_option(CLI::App& app) {
 }
 
 void EngineFlags::add_engine_options(CLI::App& app) {
-  const std::map<std::string, WeightType> weight_types{{"bf16", WeightType::kBF16},
-                                                       {"f32", WeightType::kF32}};
+  std::map<std::string, WeightType> weight_types;
+  for (const WeightType type :
+       {WeightType::kBF16, WeightType::kF32, WeightType::kInt8, WeightType::kInt4}) {
+    weight_types.emplace(name_of(type), type);
+  }
   const char* group = "Engine";
   app.add_option("--weights", options.weights, "weights and arithmetic (default bf16)")
       ->transform(CLI::CheckedTransformer(weight_types).description(""))
-      ->type_name("bf16|f32")
+      ->type_name("bf16|f32|int8|int4")
       ->group(group);
   app.add_option("--threads", options.threads, "threads (default 0: one per physical core)")
       ->check(CLI::Range(0, 4096).description(""))

@@ -48,7 +48,7 @@ nlohmann::ordered_json to_json(const ModelInfo& info, const InspectFlags& flags,
   json["family"] = info.family;
   json["format"] = info.format;
   json["backend"] = info.backend;
-  json["weights"] = flags.engine.options.weights == WeightType::kF32 ? "f32" : "bf16";
+  json["weights"] = name_of(flags.engine.options.weights);
   json["parameters"] = info.parameters;
   json["stored_tensors"] = nlohmann::ordered_json::object();
   for (const auto& [name, count] : info.stored_dtypes) json["stored_tensors"][name] = count;
@@ -108,7 +108,7 @@ void print_text(const ModelInfo& info, const InspectFlags& flags, const MemoryEs
   for (const std::string& rule : info.rules) rules += (rules.empty() ? "" : ", ") + rule;
   row("unmask rules", rules + " (the first is the default)");
   row("back end", info.backend);
-  row("weights", flags.engine.options.weights == WeightType::kF32 ? "f32" : "bf16");
+  row("weights", std::string(name_of(flags.engine.options.weights)));
   row("memory",
       fmt::format("{} = weights {} + K/V {} + buffers {}", size_text(memory.total()),
                   size_text(memory.weights), size_text(memory.kv), size_text(memory.buffers)));

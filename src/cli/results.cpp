@@ -53,7 +53,7 @@ Json settings_json(const GenerateOptions& options, const ModelInfo& info,
   Json json;
   json["model"] = info.path;
   json["family"] = info.family;
-  json["weights"] = engine.weights == WeightType::kF32 ? "f32" : "bf16";
+  json["weights"] = name_of(engine.weights);
   json["backend"] = info.backend;
   json["gen_length"] = options.gen_length;
   put(json, "block_length", options.block_length);

@@ -85,11 +85,38 @@ ModelInfo describe(const OpenModel& model) {
   return info;
 }
 
+WeightFormat format_of(WeightType weights) {
+  switch (weights) {
+    case WeightType::kF32:
+      return WeightFormat::kF32;
+    case WeightType::kBF16:
+      return WeightFormat::kBF16;
+    case WeightType::kInt8:
+      return WeightFormat::kInt8;
+    case WeightType::kInt4:
+      return WeightFormat::kInt4;
+  }
+  fail(ErrorCode::kInvalidArgument, "weights: unknown type {}", static_cast<int>(weights));
+}
+
+const char* smaller_weights_hint(WeightType weights) {
+  switch (weights) {
+    case WeightType::kF32:
+      return "; --weights bf16 halves that";
+    case WeightType::kBF16:
+      return "; --weights int8 halves that";
+    case WeightType::kInt8:
+      return "; --weights int4 nearly halves that";
+    case WeightType::kInt4:
+      break;
+  }
+  return "";
+}
+
 OpenModel open_model(const std::filesystem::path& path, const EngineOptions& options) {
   OpenModel model;
-  model.backend = make_backend(
-      {options.device, options.weights == WeightType::kF32 ? ComputeType::kF32 : ComputeType::kBF16,
-       options.isa, options.threads});
+  model.backend =
+      make_backend({options.device, format_of(options.weights), options.isa, options.threads});
   model.checkpoint = open_checkpoint(path);
   model.family = &family_of(*model.checkpoint);
   model.config = model.family->read_config(*model.checkpoint);
@@ -142,8 +169,7 @@ void require_memory(const OpenModel& model, const EngineOptions& options) {
   const std::uint64_t needed = model.info.weight_bytes;
   if (available != 0 && needed > available) {
     fail(ErrorCode::kOutOfMemory, "{}: the weights need {}, {} is available{}", model.info.path,
-         bytes_text(needed), bytes_text(available),
-         options.weights == WeightType::kF32 ? "; --weights bf16 halves that" : "");
+         bytes_text(needed), bytes_text(available), smaller_weights_hint(options.weights));
   }
 }
 

@@ -137,14 +137,37 @@ TEST_P(BatchInvariance, BatchOrderAndThreadsDoNotChangeABit) {
 
 INSTANTIATE_TEST_SUITE_P(Models, BatchInvariance,
                          testing::Combine(testing::Values("llada-nano", "dream-nano"),
-                                          testing::Values(WeightType::kF32, WeightType::kBF16)),
+                                          testing::Values(WeightType::kF32, WeightType::kBF16,
+                                                          WeightType::kInt8, WeightType::kInt4)),
                          [](const auto& instance) {
                            std::string name = std::get<0>(instance.param);
                            std::replace(name.begin(), name.end(), '-', '_');
-                           return name + (std::get<1>(instance.param) == WeightType::kF32
-                                              ? "_f32"
-                                              : "_bf16");
+                           return name + "_" + std::string(name_of(std::get<1>(instance.param)));
                          });
+
+TEST(Engine, IntegerWeightsStillAnswer) {
+  Engine exact = load("llada-nano", WeightType::kF32);
+  Engine int8 = load("llada-nano", WeightType::kInt8);
+  Engine int4 = load("llada-nano", WeightType::kInt4);
+  EXPECT_LT(int8.info().weight_bytes, exact.info().weight_bytes / 3);
+  EXPECT_LT(int4.info().weight_bytes, int8.info().weight_bytes * 3 / 4);
+  std::vector<GenerateRequest> requests;
+  for (std::size_t i = 0; i < kQuestions.size(); ++i) requests.push_back(request_for(exact, i));
+  const auto wanted = exact.generate(requests);
+  const auto found = int8.generate(requests);
+  const auto answer_of = [](const std::string& text) {
+    const std::size_t mark = text.find("#### ");
+    return mark == std::string::npos ? "no answer" : text.substr(mark);
+  };
+  std::size_t same = 0;
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    EXPECT_EQ(found[i].error, "");
+    EXPECT_NE(answer_of(wanted[i].text), "no answer");
+    same += answer_of(found[i].text) == answer_of(wanted[i].text) ? 1 : 0;
+  }
+  // Rounding may turn a close decision, so one answer may be another.
+  EXPECT_GE(same, requests.size() - 1);
+}
 
 TEST(Engine, RowBudgetOnlyChangesWhatRunsTogether) {
   Engine wide = load("llada-nano", WeightType::kBF16);

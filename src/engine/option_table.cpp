@@ -148,6 +148,20 @@ bool same_name(std::string_view option, std::string_view name) {
 
 }  // namespace
 
+std::string_view name_of(WeightType type) {
+  switch (type) {
+    case WeightType::kBF16:
+      return "bf16";
+    case WeightType::kF32:
+      return "f32";
+    case WeightType::kInt8:
+      return "int8";
+    case WeightType::kInt4:
+      return "int4";
+  }
+  return "unknown";
+}
+
 const std::vector<GenerateOption>& generate_options() {
   return kOptions;
 }

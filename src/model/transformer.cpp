@@ -70,8 +70,9 @@ Transformer::Transformer(Backend& backend, ModelConfig config, const ModelTensor
     : backend_(backend),
       config_(std::move(config)),
       shape_{config_.heads, config_.kv_heads, config_.head_dim} {
-  const auto pack = [&](std::initializer_list<StoredMatrix> parts) {
-    auto matrix = backend_.pack(std::span(parts.begin(), parts.size()));
+  const auto pack = [&](std::initializer_list<StoredMatrix> parts,
+                        MatrixRole role = MatrixRole::kProjection) {
+    auto matrix = backend_.pack(std::span(parts.begin(), parts.size()), role);
     weight_bytes_ += matrix->bytes();
     return matrix;
   };
@@ -101,7 +102,7 @@ Transformer::Transformer(Backend& backend, ModelConfig config, const ModelTensor
   }
   embedding_ = backend_.embedding(stored(*tensors.embedding, config_.vocab));
   final_norm_ = upload(*tensors.final_norm);
-  head_ = pack({stored(*tensors.head, config_.vocab)});
+  head_ = pack({stored(*tensors.head, config_.vocab)}, MatrixRole::kHead);
 }
 
 Transformer::~Transformer() = default;
@@ -109,13 +110,15 @@ Transformer::~Transformer() = default;
 std::size_t Transformer::packed_bytes(const Backend& backend, const ModelConfig& config) {
   const std::int64_t query_width = config.heads * config.head_dim;
   const std::int64_t qkv_width = query_width + 2 * config.kv_heads * config.head_dim;
-  const std::size_t layer = backend.packed_bytes(qkv_width, config.hidden) +
-                            backend.packed_bytes(config.hidden, query_width) +
-                            backend.packed_bytes(2 * config.ffn, config.hidden) +
-                            backend.packed_bytes(config.hidden, config.ffn) +
-                            2 * static_cast<std::size_t>(config.hidden) * sizeof(float);
+  const auto projection = [&](std::int64_t rows, std::int64_t columns) {
+    return backend.packed_bytes(rows, columns, MatrixRole::kProjection);
+  };
+  const std::size_t layer =
+      projection(qkv_width, config.hidden) + projection(config.hidden, query_width) +
+      projection(2 * config.ffn, config.hidden) + projection(config.hidden, config.ffn) +
+      2 * static_cast<std::size_t>(config.hidden) * sizeof(float);
   return layer * static_cast<std::size_t>(config.layers) +
-         backend.packed_bytes(config.vocab, config.hidden) +
+         backend.packed_bytes(config.vocab, config.hidden, MatrixRole::kHead) +
          static_cast<std::size_t>(config.hidden) * sizeof(float);
 }
 

@@ -25,7 +25,7 @@ class TransformerTest : public testing::TestWithParam<const char*> {
  protected:
   TransformerTest()
       : checkpoint_(open_checkpoint(std::string(FASTDLLM_SOURCE_DIR) + "/models/" + GetParam())),
-        backend_(make_backend({"cpu", ComputeType::kBF16, "auto", 2})) {
+        backend_(make_backend({"cpu", WeightFormat::kBF16, "auto", 2})) {
     const Family& family = family_of(*checkpoint_);
     const ModelConfig config = family.read_config(*checkpoint_);
     transformer_ = std::make_unique<Transformer>(*backend_, config,

@@ -147,7 +147,7 @@ class TaskRunner {
         pv.a = scratch.p;
         for (std::int64_t column = 0; column < padded_dim; column += tile_columns) {
           pv.w = slab.v(layer_, task.kv_head) + column / kPanelColumns * pv.panel_stride +
-                 block * kPanelColumns * static_cast<std::int64_t>(gemm_.weight_bytes);
+                 block * kPanelColumns * gemm_.weight_bits / 8;
           pv.columns = static_cast<int>(std::min(tile_columns, padded_dim - column));
           pv.out = scratch.outputs + first * padded_dim + column;
           gemm_.tile(pv);

@@ -37,8 +37,9 @@ inline void any_tile_bf16(const GemmTile& tile) {
 
 constexpr GemmKernels kGemmF32 = {.max_rows = 12,
                                   .max_panels = 2,
-                                  .weight_bytes = 4,
+                                  .weight_bits = 32,
                                   .activation_bytes = 4,
+                                  .step_multiple = 1,
                                   .k_block = 512,
                                   .pack_rows = pack_rows_f32,
                                   .tile = any_tile_f32};

@@ -44,9 +44,9 @@ int thread_count(int requested) {
 class CpuBackend final : public Backend {
  public:
   explicit CpuBackend(const BackendOptions& options)
-      : type_(options.compute_type),
+      : weights_(options.weights),
+        type_(compute_type_of(options.weights)),
         kernels_(select_kernels(options.isa)),
-        gemm_(type_ == ComputeType::kF32 ? kernels_.f32 : kernels_.bf16),
         pool_(thread_count(options.threads)) {}
 
   std::string description() const override {
@@ -54,6 +54,10 @@ class CpuBackend final : public Backend {
                        pool_.size() == 1 ? "" : "s");
   }
   ComputeType compute_type() const override { return type_; }
+  WeightFormat weight_format(MatrixRole role) const override {
+    return role == MatrixRole::kHead && weights_ == WeightFormat::kInt4 ? WeightFormat::kInt8
+                                                                        : weights_;
+  }
 
   std::unique_ptr<Buffer> allocate(std::int64_t elements) override {
     return std::make_unique<HostBuffer>(elements);
@@ -65,12 +69,13 @@ class CpuBackend final : public Backend {
     return buffer;
   }
 
-  std::unique_ptr<Matrix> pack(std::span<const StoredMatrix> parts) override {
-    return std::make_unique<PackedMatrix>(parts, gemm_, pool_);
+  std::unique_ptr<Matrix> pack(std::span<const StoredMatrix> parts, MatrixRole role) override {
+    return std::make_unique<PackedMatrix>(parts, gemm_kernels(weight_format(role)), pool_);
   }
 
-  std::size_t packed_bytes(std::int64_t rows, std::int64_t columns) const override {
-    return PackedMatrix::panel_bytes(rows, columns, gemm_);
+  std::size_t packed_bytes(std::int64_t rows, std::int64_t columns,
+                           MatrixRole role) const override {
+    return PackedMatrix::panel_bytes(rows, columns, gemm_kernels(weight_format(role)));
   }
 
   std::unique_ptr<EmbeddingTable> embedding(const StoredMatrix& table) override {
@@ -82,11 +87,11 @@ class CpuBackend final : public Backend {
       fail(ErrorCode::kUnsupported, "head_dim: expected at most {}, found {}", kMaxHeadDim,
            shape.head_dim);
     }
-    return std::make_unique<HostKvSlab>(shape, gemm_.weight_bytes);
+    return std::make_unique<HostKvSlab>(shape, kv_element_bytes());
   }
 
   std::size_t kv_bytes(const KvShape& shape) const override {
-    return HostKvSlab::bytes_for(shape, gemm_.weight_bytes);
+    return HostKvSlab::bytes_for(shape, kv_element_bytes());
   }
 
   void embed(const EmbeddingTable& table, std::span<const std::int32_t> tokens,
@@ -176,19 +181,33 @@ class CpuBackend final : public Backend {
         check_size(x, std::int64_t{row.unconditional_row} + 1, head.in_features());
       }
     }
-    head_.scores(pool_, kernels_, gemm_, static_cast<const PackedMatrix&>(head), data_of(x), rows,
-                 scores);
+    head_.scores(pool_, kernels_, static_cast<const PackedMatrix&>(head), data_of(x), rows, scores);
   }
 
   void head_logits(const Matrix& head, const Buffer& x, std::int64_t rows,
                    std::span<float> logits) override {
     check_size(x, rows, head.in_features());
     check(std::ssize(logits) == rows * head.out_features(), "size of the logits");
-    run_gemm(pool_, gemm_, packed_rows_, static_cast<const PackedMatrix&>(head), data_of(x), rows,
+    run_gemm(pool_, packed_rows_, static_cast<const PackedMatrix&>(head), data_of(x), rows,
              logits.data(), false);
   }
 
  private:
+  const GemmKernels& gemm_kernels(WeightFormat format) const {
+    switch (format) {
+      case WeightFormat::kF32:
+        return kernels_.f32;
+      case WeightFormat::kBF16:
+        return kernels_.bf16;
+      case WeightFormat::kInt8:
+        return kernels_.int8;
+      case WeightFormat::kInt4:
+        return kernels_.int4;
+    }
+    fail(ErrorCode::kInvalidArgument, "weights: unknown format {}", static_cast<int>(format));
+  }
+  std::size_t kv_element_bytes() const { return type_ == ComputeType::kF32 ? 4 : 2; }
+
   /// function(row) for each row, shared among the threads where `columns` values of work each are
   /// worth it.
   template <typename Function>
@@ -205,7 +224,7 @@ class CpuBackend final : public Backend {
   void multiply(const Matrix& weight, const Buffer& x, std::int64_t rows, Buffer& y, bool add) {
     check_size(x, rows, weight.in_features());
     check_size(y, rows, weight.out_features());
-    run_gemm(pool_, gemm_, packed_rows_, static_cast<const PackedMatrix&>(weight), data_of(x), rows,
+    run_gemm(pool_, packed_rows_, static_cast<const PackedMatrix&>(weight), data_of(x), rows,
              data_of(y), add);
   }
 
@@ -221,9 +240,9 @@ class CpuBackend final : public Backend {
     }
   }
 
+  WeightFormat weights_;
   ComputeType type_;
   const KernelTable& kernels_;
-  const GemmKernels& gemm_;
   ThreadPool pool_;
   PackedRows packed_rows_;
   Attention attention_;

@@ -9,6 +9,10 @@ namespace {
 constexpr double kShareableWork = 100e3;
 /// Panels that a thread takes at a time, at most.
 constexpr std::int64_t kMaxChunkPanels = 16;
+/// int8 activations that stay in the level 2 cache.
+constexpr std::int64_t kFewActivations = std::int64_t{400} * 1024;
+/// Bytes of weights that the first row tile prefetches ahead.
+constexpr std::ptrdiff_t kPrefetchAhead = 2048;
 
 }  // namespace
 
@@ -20,10 +24,16 @@ void PackedRows::resize(const GemmKernels& kernels, std::int64_t rows, std::int6
   kernels_ = &kernels;
   rows_ = rows;
   columns_ = columns;
-  steps_ = kernels.weight_bytes == 2 ? columns + columns % 2 : columns;
+  const std::int64_t multiple = kernels.step_multiple;
+  steps_ = (columns + multiple - 1) / multiple * multiple;
   tiles_ = (rows + kernels.max_rows - 1) / kernels.max_rows;
   memory_.reserve(static_cast<std::size_t>(rows * steps_) * kernels.activation_bytes,
                   "packed activations");
+  if (!is_integer()) return;
+  segments_ = (columns + kernels.segment - 1) / kernels.segment;
+  const auto bytes = static_cast<std::size_t>(rows * segments_) * sizeof(float);
+  scales_.reserve(bytes, "activation scales");
+  offsets_.reserve(bytes, "activation sums");
 }
 
 void PackedRows::multiply(const PackedMatrix& weight, std::int64_t first_panel,
@@ -34,34 +44,59 @@ void PackedRows::multiply(const PackedMatrix& weight, std::int64_t first_panel,
   tile.out_stride = out_stride;
   const std::int64_t columns =
       std::min(weight.out_features(), last_panel * kPanelColumns) - first_panel * kPanelColumns;
-  for (std::int64_t k = 0; k < steps_; k += kernels_->k_block) {
-    tile.steps = std::min(kernels_->k_block, steps_ - k);
+  const auto multiply_panels = [&](std::int64_t panel, std::int64_t k) noexcept {
+    const std::int64_t column = (panel - first_panel) * kPanelColumns;
+    const std::int64_t width =
+        std::min<std::int64_t>(kernels_->max_panels, last_panel - panel) * kPanelColumns;
+    tile.columns = static_cast<int>(std::min(width, columns - column));
+    tile.out = out + column;
     tile.add = add || k > 0 ? 1 : 0;
+    multiply_block(tile, weight, panel, k);
+  };
+  // Every output adds up its blocks of K in the same order either way. Few rows stay in the cache
+  // with all of K, and then each panel is read from one end to the other.
+  const bool few = is_integer() && rows_ * steps_ <= kFewActivations;
+  if (few) {
     for (std::int64_t panel = first_panel; panel < last_panel; panel += kernels_->max_panels) {
-      const std::int64_t column = (panel - first_panel) * kPanelColumns;
-      const std::int64_t width =
-          std::min<std::int64_t>(kernels_->max_panels, last_panel - panel) * kPanelColumns;
-      tile.columns = static_cast<int>(std::min(width, columns - column));
-      tile.w = weight.panel(panel) +
-               k * kPanelColumns * static_cast<std::int64_t>(kernels_->weight_bytes);
-      tile.bias = k == 0 ? weight.bias(panel) : nullptr;
-      for (std::int64_t i = 0; i < tiles_; ++i) {
-        tile.a = tile_data(i, k);
-        tile.rows = tile_rows(i);
-        tile.out = out + first_row(i) * out_stride + column;
-        kernels_->tile(tile);
-      }
+      for (std::int64_t k = 0; k < steps_; k += kernels_->k_block) multiply_panels(panel, k);
+    }
+    return;
+  }
+  for (std::int64_t k = 0; k < steps_; k += kernels_->k_block) {
+    for (std::int64_t panel = first_panel; panel < last_panel; panel += kernels_->max_panels) {
+      multiply_panels(panel, k);
     }
   }
 }
 
-void run_gemm(ThreadPool& pool, const GemmKernels& kernels, PackedRows& scratch,
-              const PackedMatrix& weight, const float* x, std::int64_t rows, float* y, bool add) {
+/// All rows by the panels that begin with `panel`, over one block of K; tile.out is row 0's.
+void PackedRows::multiply_block(GemmTile& tile, const PackedMatrix& weight, std::int64_t panel,
+                                std::int64_t k) const noexcept {
+  float* const out = tile.out;
+  tile.steps = std::min(kernels_->k_block, steps_ - k);
+  tile.w = weight.panel(panel) + k * kPanelColumns * kernels_->weight_bits / 8;
+  tile.bias = k == 0 ? weight.bias(panel) : nullptr;
+  if (is_integer()) tile.w_scales = weight.scales(panel, k);
+  for (std::int64_t i = 0; i < tiles_; ++i) {
+    tile.a = tile_data(i, k);
+    tile.rows = tile_rows(i);
+    tile.out = out + first_row(i) * tile.out_stride;
+    if (is_integer()) {
+      tile.prefetch = i == 0 ? kPrefetchAhead : 0;
+      tile.a_scales = tile_scales(i, k);
+      tile.a_offsets = tile_offsets(i, k);
+    }
+    kernels_->tile(tile);
+  }
+}
+
+void run_gemm(ThreadPool& pool, PackedRows& scratch, const PackedMatrix& weight, const float* x,
+              std::int64_t rows, float* y, bool add) {
   const std::int64_t in = weight.in_features();
   const std::int64_t out = weight.out_features();
   for (std::int64_t begin = 0; begin < rows; begin += kBlockRows) {
     const std::int64_t count = std::min(kBlockRows, rows - begin);
-    scratch.resize(kernels, count, in);
+    scratch.resize(weight.kernels(), count, in);
     const int parts = parts_for(pool, double(count) * double(in) * double(out));
     // Whole tiles of panels, about four chunks a thread so that a delayed thread holds up little.
     const std::int64_t share = weight.panels() / (std::int64_t{4} * parts);

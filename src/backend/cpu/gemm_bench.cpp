@@ -17,13 +17,13 @@ namespace {
 /// Weights that are passed over between two uses of the same copy: more than any cache holds.
 constexpr double kColdBytes = 256e6;
 
-void run(benchmark::State& state, const std::string& isa, ComputeType type, bool cold) {
+void run(benchmark::State& state, const std::string& isa, WeightFormat format, bool cold) {
   const std::int64_t rows = state.range(0);
   const std::int64_t in = state.range(1);
   const std::int64_t out = state.range(2);
   BackendOptions options;
   options.isa = isa;
-  options.compute_type = type;
+  options.weights = format;
   options.threads = static_cast<int>(state.range(3));
   std::unique_ptr<Backend> backend;
   try {
@@ -41,10 +41,12 @@ void run(benchmark::State& state, const std::string& isa, ComputeType type, bool
   stored.dtype = DType::kBF16;
   stored.rows = out;
   stored.columns = in;
-  const double bytes = static_cast<double>(backend->packed_bytes(out, in));
+  const double bytes = static_cast<double>(backend->packed_bytes(out, in, MatrixRole::kProjection));
   const int copies = cold ? static_cast<int>(std::ceil(kColdBytes / bytes)) : 1;
   std::vector<std::unique_ptr<Matrix>> matrices;
-  for (int i = 0; i < copies; ++i) matrices.push_back(backend->pack({&stored, 1}));
+  for (int i = 0; i < copies; ++i) {
+    matrices.push_back(backend->pack({&stored, 1}, MatrixRole::kProjection));
+  }
   std::vector<float> values(static_cast<std::size_t>(rows * in));
   for (std::size_t i = 0; i < values.size(); ++i) {
     values[i] = std::sin(static_cast<float>(i) * 0.37f);
@@ -71,12 +73,16 @@ void register_all() {
       {"llada-8b", 4096, 24576, true}, {"nano", 128, 384, false},
       {"nano", 128, 768, false},       {"nano", 384, 128, false},
   };
+  const std::pair<WeightFormat, const char*> formats[] = {{WeightFormat::kF32, "f32"},
+                                                          {WeightFormat::kBF16, "bf16"},
+                                                          {WeightFormat::kInt8, "int8"},
+                                                          {WeightFormat::kInt4, "int4"}};
   for (const char* isa : {"avx512bf16", "avx512vnni", "avx2"}) {
-    for (const ComputeType type : {ComputeType::kF32, ComputeType::kBF16}) {
+    for (const auto& [format, format_name] : formats) {
       for (const Shape& shape : shapes) {
-        const std::string name = std::string("linear/") + isa +
-                                 (type == ComputeType::kF32 ? "/f32/" : "/bf16/") + shape.model;
-        auto* made = benchmark::RegisterBenchmark(name.c_str(), run, isa, type, shape.cold);
+        const std::string name =
+            std::string("linear/") + isa + "/" + format_name + "/" + shape.model;
+        auto* made = benchmark::RegisterBenchmark(name.c_str(), run, isa, format, shape.cold);
         made->UseRealTime()->ArgNames({"rows", "in", "out", "threads"});
         for (const std::int64_t rows : {1, 8, 32, 256, 1280}) {
           for (const std::int64_t threads : {1, 2}) {

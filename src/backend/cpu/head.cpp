@@ -31,8 +31,7 @@ void guide(float scale, std::int64_t n, const float* unconditional, float* logit
 
 }  // namespace
 
-void Head::gather(const GemmKernels& gemm, const PackedMatrix& head, const float* x,
-                  std::span<const HeadRow> rows) {
+void Head::gather(const PackedMatrix& head, const float* x, std::span<const HeadRow> rows) {
   hidden_.clear();
   sources_.clear();
   const auto add = [&](std::int32_t row) {
@@ -43,7 +42,7 @@ void Head::gather(const GemmKernels& gemm, const PackedMatrix& head, const float
     const std::int32_t conditional = add(row.row);
     sources_.push_back({conditional, is_guided(row) ? add(row.unconditional_row) : -1});
   }
-  packed_.resize(gemm, std::ssize(hidden_), head.in_features());
+  packed_.resize(head.kernels(), std::ssize(hidden_), head.in_features());
 }
 
 void Head::score_streamed(ThreadPool& pool, const KernelTable& kernels, const PackedMatrix& head,
@@ -170,9 +169,8 @@ void Head::score_whole(ThreadPool& pool, const KernelTable& kernels, const Packe
                    Phase(std::ssize(rows), score_row)});
 }
 
-void Head::scores(ThreadPool& pool, const KernelTable& kernels, const GemmKernels& gemm,
-                  const PackedMatrix& head, const float* x, std::span<const HeadRow> rows,
-                  std::span<Score> scores) {
+void Head::scores(ThreadPool& pool, const KernelTable& kernels, const PackedMatrix& head,
+                  const float* x, std::span<const HeadRow> rows, std::span<Score> scores) {
   std::vector<HeadRow> batch;
   std::vector<Score*> batch_scores;
   for (const bool whole : {false, true}) {
@@ -180,7 +178,7 @@ void Head::scores(ThreadPool& pool, const KernelTable& kernels, const GemmKernel
     std::int64_t hidden_rows = 0;
     const auto flush = [&] {
       if (batch.empty()) return;
-      gather(gemm, head, x, batch);
+      gather(head, x, batch);
       whole ? score_whole(pool, kernels, head, batch, batch_scores)
             : score_streamed(pool, kernels, head, batch, batch_scores);
       batch.clear();

@@ -13,9 +13,8 @@ namespace fdllm::cpu {
 /// reduced to a few numbers a row while it is in cache.
 class Head {
  public:
-  void scores(ThreadPool& pool, const KernelTable& kernels, const GemmKernels& gemm,
-              const PackedMatrix& head, const float* x, std::span<const HeadRow> rows,
-              std::span<Score> scores);
+  void scores(ThreadPool& pool, const KernelTable& kernels, const PackedMatrix& head,
+              const float* x, std::span<const HeadRow> rows, std::span<Score> scores);
 
  private:
   /// What one chunk of the vocabulary tells about one row.
@@ -32,8 +31,7 @@ class Head {
   };
 
   /// Packs the hidden rows that rows [begin, end) of `rows` need and notes where they went.
-  void gather(const GemmKernels& gemm, const PackedMatrix& head, const float* x,
-              std::span<const HeadRow> rows);
+  void gather(const PackedMatrix& head, const float* x, std::span<const HeadRow> rows);
   void score_streamed(ThreadPool& pool, const KernelTable& kernels, const PackedMatrix& head,
                       std::span<const HeadRow> rows, std::span<Score*> scores);
   void score_whole(ThreadPool& pool, const KernelTable& kernels, const PackedMatrix& head,

@@ -15,35 +15,72 @@ inline constexpr int kMaxTilePanels = 2;
 
 /// One tile of out = A W^T: `rows` rows by `columns` columns over `steps` values of K.
 ///
-/// W lies in panels of 16 output columns: f32 [K][16]; bf16 [K/2][16][2], K even (zero-padded).
+/// W lies in panels of 16 output columns: f32 [K][16]; bf16 [K/2][16][2]; int8 [K/4][16][4]; int4
+/// [K/8][16][4] bytes, k in the low nibbles and k + 4 in the high ones. K is filled up with zeros
+/// to a multiple of step_multiple.
 /// A was packed by the same table's pack_rows for exactly these rows.
-/// Each output is one chain of multiply-adds over K, the same whatever `rows` and `columns` are.
+/// Each output is one chain of multiply-adds over K, the same whatever `rows` and `columns` are; of
+/// integer formats, a chain over the segments of K: out = fma(f32(sum of a w) * w scale, a scale,
+/// out), where the sum over a segment is an exact int32.
 struct GemmTile {
   const void* a;
   const void* w;                ///< first panel, at the first K
   std::ptrdiff_t panel_stride;  ///< bytes from a panel to the next
-  std::int64_t steps;           ///< even for bf16
+  std::int64_t steps;           ///< a multiple of step_multiple
   int rows;                     ///< 1 .. max_rows
   int columns;                  ///< 1 .. 16 * max_panels; may end inside a panel
   float* out;
   std::ptrdiff_t out_stride;  ///< floats from a row to the next
   const float* bias;          ///< of the first column, padded to whole panels; or nullptr
   int add;                    ///< 1: out += ..., 0: out = ...
+  std::ptrdiff_t prefetch;    ///< integer formats: bytes ahead of w to prefetch; 0: w is in cache
+  // Integer formats only, from the first segment on.
+  const float* w_scales;          ///< [segments][16]
+  const float* a_scales;          ///< [segments][rows]
+  const std::int32_t* a_offsets;  ///< [segments][rows] weight_offset * sum of the row's segment
+};
+
+/// Rows of activations to be quantised for an integer format's tile().
+struct QuantizeRows {
+  const float* const* rows;
+  int count;            ///< 1 .. max_rows
+  std::int64_t values;  ///< of K in each row, from the start of a segment
+  void* out;            ///< [K/4][count][4] int8, K filled up to a multiple of step_multiple
+  // One for each segment of each row, as in GemmTile. A segment (with shared_scale: a row) that
+  // holds a value that is not finite has scale NaN, and zeros.
+  float* scales;
+  std::int32_t* offsets;
 };
 
 /// GEMM kernels for one compute type.
 struct GemmKernels {
   int max_rows;
   int max_panels;
-  std::size_t weight_bytes;      ///< per element of W
+  int weight_bits;               ///< per element of W
   std::size_t activation_bytes;  ///< per element of packed A
-  std::int64_t k_block;          ///< values of K that one tile call should take, even
+  int step_multiple;             ///< K is filled up to a multiple of it
+  std::int64_t k_block;          ///< values of K that one tile call takes: a multiple of segment
   /// Packs `steps` values of `count` rows (count <= max_rows) for tile(): [K][count], or for dot
   /// instructions [K/2][count][2]. `values` are the rows' valid values: an odd last pair is padded
   /// with 0. bf16 kernels round to nearest even.
   void (*pack_rows)(const float* const* rows, int count, std::int64_t values, void* out);
   void (*tile)(const GemmTile& tile);
+  // Integer formats only.
+  std::int64_t segment = 0;   ///< values of K that are summed in int32; 0: no integer format
+  bool shared_scale = false;  ///< all segments of a row of A and of a column of W have one scale
+  int weight_offset = 0;      ///< W is stored as q + weight_offset
+  void (*quantize_rows)(const QuantizeRows& task) = nullptr;  ///< instead of pack_rows
 };
+
+/// Segments of the integer formats. They decide the order of f32 sums, so every table has the same.
+/// int8 could sum a row of any model in one segment; 2048 values of 192 rows fit the level 2 cache.
+inline constexpr std::int64_t kInt8Segment = 2048;
+inline constexpr std::int64_t kInt4Segment = 128;
+inline constexpr std::int64_t kIntegerBlock = 2048;  ///< k_block of both
+/// Activations are multiples of (largest of the segment or row) / 127.
+inline constexpr float kActivationSteps = 127.0f;
+/// Rows or segments whose largest value is smaller count as zeros: its reciprocal may overflow.
+inline constexpr float kSmallestQuantized = 1e-30f;
 
 /// Scores of a block of keys for one query row, turned into attention weights in place.
 struct SoftmaxBlock {
@@ -67,6 +104,8 @@ struct KernelTable {
   const char* name;
   GemmKernels f32;
   GemmKernels bf16;
+  GemmKernels int8;
+  GemmKernels int4;
   void (*rms_norm)(const float* x, const float* weight, float eps, std::int64_t n, float* out);
   /// out[i] = silu(gate[i]) * up[i]
   void (*swiglu)(const float* gate, const float* up, std::int64_t n, float* out);

@@ -2,6 +2,7 @@
 #include "backend/cpu/simd_avx2.h"
 // (gemm_kernels.h and row_kernels.h are written over the Simd of the line above.)
 #include "backend/cpu/gemm_kernels.h"
+#include "backend/cpu/integer_tiles_avx2.h"
 #include "backend/cpu/row_kernels.h"
 
 namespace fdllm::cpu {
@@ -23,20 +24,22 @@ void any_tile_bf16(const GemmTile& tile) {
 
 constexpr GemmKernels kGemmF32 = {.max_rows = 6,
                                   .max_panels = 1,
-                                  .weight_bytes = 4,
+                                  .weight_bits = 32,
                                   .activation_bytes = 4,
+                                  .step_multiple = 1,
                                   .k_block = 512,
                                   .pack_rows = pack_rows_f32,
                                   .tile = any_tile_f32};
 constexpr GemmKernels kGemmBf16 = {.max_rows = 6,
                                    .max_panels = 1,
-                                   .weight_bytes = 2,
+                                   .weight_bits = 16,
                                    .activation_bytes = 4,
+                                   .step_multiple = 2,
                                    .k_block = 512,
                                    .pack_rows = pack_rows_bf16,
                                    .tile = any_tile_bf16};
 
-constexpr KernelTable kTable = vector_table("avx2", kGemmF32, kGemmBf16);
+constexpr KernelTable kTable = vector_table("avx2", kGemmF32, kGemmBf16, kGemmInt8, kGemmInt4);
 
 }  // namespace
 

@@ -1,4 +1,5 @@
 // The portable kernels: the oracle for all others, and what machines without AVX2 run.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -57,6 +58,71 @@ void tile_bf16(const GemmTile& tile) {
         for (int column = 0; column < kPanelColumns; ++column) {
           sums[row][column] += a[row] * to_float(w[2 * column + half]);
         }
+      }
+    }
+  }
+  store(tile, sums);
+}
+
+template <std::int64_t kSegment, bool kSharedScale, int kMultiple, int kWeightOffset>
+void quantize_rows(const QuantizeRows& task) {
+  for (int row = 0; row < task.count; ++row) {
+    const float* from = task.rows[row];
+    const auto largest_of = [from](std::int64_t begin, std::int64_t end) {
+      float largest = 0;
+      for (std::int64_t k = begin; k < end; ++k) {
+        const float magnitude = std::abs(from[k]);
+        if (magnitude > largest || std::isnan(magnitude)) largest = magnitude;
+        if (std::isnan(largest)) break;
+      }
+      return largest;
+    };
+    float largest = kSharedScale ? largest_of(0, task.values) : 0.0f;
+    for (std::int64_t begin = 0, segment = 0; begin < task.values; begin += kSegment, ++segment) {
+      const std::int64_t end = std::min(begin + kSegment, task.values);
+      const std::int64_t padded_end = begin + (end - begin + kMultiple - 1) / kMultiple * kMultiple;
+      if (!kSharedScale) largest = largest_of(begin, end);
+      const bool used = std::isfinite(largest) && largest >= kSmallestQuantized;
+      const float inverse = used ? kActivationSteps / largest : 0.0f;
+      std::int32_t sum = 0;
+      for (std::int64_t k = begin; k < padded_end; ++k) {
+        // To nearest even, the rounding mode that nobody changes.
+        const auto q =
+            static_cast<std::int8_t>(used && k < end ? std::nearbyint(from[k] * inverse) : 0.0f);
+        static_cast<std::int8_t*>(task.out)[(k / 4 * task.count + row) * 4 + k % 4] = q;
+        sum += q;
+      }
+      task.scales[segment * task.count + row] = used ? largest / kActivationSteps
+                                                : std::isfinite(largest)
+                                                    ? 0.0f
+                                                    : std::numeric_limits<float>::quiet_NaN();
+      task.offsets[segment * task.count + row] = kWeightOffset * sum;
+    }
+  }
+}
+
+template <std::int64_t kSegment, int kBits>
+void tile_integer(const GemmTile& tile) {
+  const auto* a = static_cast<const std::int8_t*>(tile.a);
+  const auto* w = static_cast<const std::int8_t*>(tile.w);
+  const auto weight_at = [w](std::int64_t k, int column) -> int {
+    if constexpr (kBits == 8) return w[(k / 4 * kPanelColumns + column) * 4 + k % 4];
+    const int both = static_cast<std::uint8_t>(w[(k / 8 * kPanelColumns + column) * 4 + k % 4]);
+    return k % 8 < 4 ? both & 15 : both >> 4;
+  };
+  float sums[kTileRows][kPanelColumns] = {};
+  for (std::int64_t begin = 0, segment = 0; begin < tile.steps; begin += kSegment, ++segment) {
+    const std::int64_t end = std::min(begin + kSegment, tile.steps);
+    for (int row = 0; row < tile.rows; ++row) {
+      const std::int64_t of_row = segment * tile.rows + row;
+      for (int column = 0; column < kPanelColumns; ++column) {
+        std::int32_t sum = -tile.a_offsets[of_row];
+        for (std::int64_t k = begin; k < end; ++k) {
+          sum += a[(k / 4 * tile.rows + row) * 4 + k % 4] * weight_at(k, column);
+        }
+        const float scaled =
+            static_cast<float>(sum) * tile.w_scales[segment * kPanelColumns + column];
+        sums[row][column] = std::fma(scaled, tile.a_scales[of_row], sums[row][column]);
       }
     }
   }
@@ -134,18 +200,44 @@ constexpr KernelTable kTable = {
     .name = "scalar",
     .f32 = {.max_rows = kTileRows,
             .max_panels = 1,
-            .weight_bytes = 4,
+            .weight_bits = 32,
             .activation_bytes = 4,
+            .step_multiple = 1,
             .k_block = 512,
             .pack_rows = pack_rows<false>,
             .tile = tile_f32},
     .bf16 = {.max_rows = kTileRows,
              .max_panels = 1,
-             .weight_bytes = 2,
+             .weight_bits = 16,
              .activation_bytes = 4,
+             .step_multiple = 2,
              .k_block = 512,
              .pack_rows = pack_rows<true>,
              .tile = tile_bf16},
+    .int8 = {.max_rows = kTileRows,
+             .max_panels = 1,
+             .weight_bits = 8,
+             .activation_bytes = 1,
+             .step_multiple = 4,
+             .k_block = kIntegerBlock,
+             .pack_rows = nullptr,
+             .tile = tile_integer<kInt8Segment, 8>,
+             .segment = kInt8Segment,
+             .shared_scale = true,
+             .weight_offset = 0,
+             .quantize_rows = quantize_rows<kInt8Segment, true, 4, 0>},
+    .int4 = {.max_rows = kTileRows,
+             .max_panels = 1,
+             .weight_bits = 4,
+             .activation_bytes = 1,
+             .step_multiple = 8,
+             .k_block = kIntegerBlock,
+             .pack_rows = nullptr,
+             .tile = tile_integer<kInt4Segment, 4>,
+             .segment = kInt4Segment,
+             .shared_scale = false,
+             .weight_offset = 8,
+             .quantize_rows = quantize_rows<kInt4Segment, false, 8, 8>},
     .rms_norm = rms_norm,
     .swiglu = swiglu,
     .rope = rope,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "backend/cpu/quantize.h"
 #include "base/check.h"
 #include "quant/row.h"
 
@@ -34,6 +35,22 @@ StackedRow find_row(std::span<const StoredMatrix> parts, std::int64_t column) {
   return {nullptr, 0};
 }
 
+/// K as it is stored.
+std::int64_t steps_of(std::int64_t columns, const GemmKernels& kernels) {
+  const std::int64_t multiple = kernels.step_multiple;
+  return (columns + multiple - 1) / multiple * multiple;
+}
+
+std::int64_t weights_of_panel(std::int64_t columns, const GemmKernels& kernels) {
+  return steps_of(columns, kernels) * kPanelColumns * kernels.weight_bits / 8;
+}
+
+std::int64_t scales_of_panel(std::int64_t columns, const GemmKernels& kernels) {
+  if (kernels.segment == 0) return 0;
+  const std::int64_t segments = (columns + kernels.segment - 1) / kernels.segment;
+  return segments * kPanelColumns * std::int64_t{sizeof(float)};
+}
+
 void check_part(const StoredMatrix& part, std::int64_t columns) {
   check(part.columns == columns && part.rows > 0 && columns > 0, "parts of unequal columns");
   checked_mul(part.rows, part.columns, "weight matrix");
@@ -61,65 +78,105 @@ HostBuffer::HostBuffer(std::int64_t elements) : size_(elements) {
 
 std::size_t PackedMatrix::panel_bytes(std::int64_t rows, std::int64_t columns,
                                       const GemmKernels& kernels) {
-  const auto panels = static_cast<std::size_t>((rows + kPanelColumns - 1) / kPanelColumns);
-  const auto steps =
-      static_cast<std::size_t>(kernels.weight_bytes == 2 ? columns + columns % 2 : columns);
-  return panels * kPanelColumns * steps * kernels.weight_bytes;
+  const std::int64_t panels = (rows + kPanelColumns - 1) / kPanelColumns;
+  return static_cast<std::size_t>(
+      panels * (weights_of_panel(columns, kernels) + scales_of_panel(columns, kernels)));
 }
 
 PackedMatrix::PackedMatrix(std::span<const StoredMatrix> parts, const GemmKernels& kernels,
-                           ThreadPool& pool) {
+                           ThreadPool& pool)
+    : kernels_(&kernels) {
   check(!parts.empty(), "a matrix of no parts");
   in_ = parts[0].columns;
-  bool biased = false;
   for (const StoredMatrix& part : parts) {
     check_part(part, in_);
     out_ += part.rows;
-    biased = biased || !part.bias.empty();
   }
   panels_ = (out_ + kPanelColumns - 1) / kPanelColumns;
-  steps_ = kernels.weight_bytes == 2 ? in_ + in_ % 2 : in_;
   memory_ = HostMemory(panel_bytes(out_, in_, kernels), "packed weights");
   stride_ = static_cast<std::ptrdiff_t>(memory_.size()) / panels_;
+  scales_at_ = weights_of_panel(in_, kernels);
+  read_bias(parts);
 
-  if (biased) {
-    bias_.assign(static_cast<std::size_t>(panels_) * kPanelColumns, 0.0f);
-    std::int64_t column = 0;
-    for (const StoredMatrix& part : parts) {
-      if (!part.bias.empty()) {
-        std::vector<float> values(static_cast<std::size_t>(part.rows));
-        read_stored(part.bias, part.bias_dtype, 0, part.rows, values.data());
-        for (std::int64_t row = 0; row < part.rows; ++row) {
-          bias_[column + row] = values[stored_row(part, row)];
-        }
-      }
-      column += part.rows;
-    }
-  }
-
-  const bool paired = kernels.weight_bytes == 2;
-  pool.run(pool.size(), panels_, [&](std::int64_t panel, int) noexcept {
-    float values[kPackSteps];
+  const bool quantized = kernels.segment > 0;
+  std::vector<float> values(quantized ? static_cast<std::size_t>(pool.size() * in_) : 0);
+  std::vector<std::int8_t> integers(values.size());
+  pool.run(pool.size(), panels_, [&](std::int64_t panel, int thread) noexcept {
     std::byte* target = memory_.data() + panel * stride_;
     for (int column = 0; column < kPanelColumns; ++column) {
       const StackedRow source = find_row(parts, panel * kPanelColumns + column);
       if (source.part == nullptr) break;
-      for (std::int64_t k = 0; k < in_; k += kPackSteps) {
-        const std::int64_t count = std::min(kPackSteps, in_ - k);
-        read_stored(source.part->data, source.part->dtype, source.row * in_ + k, count, values);
-        if (paired) {
-          auto* out =
-              reinterpret_cast<bf16*>(target) + k * kPanelColumns + std::int64_t{2} * column;
-          for (std::int64_t i = 0; i < count; ++i) {
-            out[i / 2 * 2 * kPanelColumns + i % 2] = to_bf16(values[i]);
-          }
-        } else {
-          float* out = reinterpret_cast<float*>(target) + k * kPanelColumns + column;
-          for (std::int64_t i = 0; i < count; ++i) out[i * kPanelColumns] = values[i];
-        }
+      if (quantized) {
+        pack_integers(*source.part, source.row, target, column,
+                      std::span(values).subspan(static_cast<std::size_t>(thread * in_),
+                                                static_cast<std::size_t>(in_)),
+                      integers.data() + thread * in_);
+      } else {
+        pack_floats(*source.part, source.row, target, column);
       }
     }
   });
+}
+
+void PackedMatrix::read_bias(std::span<const StoredMatrix> parts) {
+  const bool biased = std::any_of(parts.begin(), parts.end(),
+                                  [](const StoredMatrix& part) { return !part.bias.empty(); });
+  if (!biased) return;
+  bias_.assign(static_cast<std::size_t>(panels_) * kPanelColumns, 0.0f);
+  std::int64_t column = 0;
+  for (const StoredMatrix& part : parts) {
+    if (!part.bias.empty()) {
+      std::vector<float> values(static_cast<std::size_t>(part.rows));
+      read_stored(part.bias, part.bias_dtype, 0, part.rows, values.data());
+      for (std::int64_t row = 0; row < part.rows; ++row) {
+        bias_[column + row] = values[stored_row(part, row)];
+      }
+    }
+    column += part.rows;
+  }
+}
+
+void PackedMatrix::pack_floats(const StoredMatrix& part, std::int64_t row, std::byte* panel,
+                               int column) const {
+  float values[kPackSteps];
+  for (std::int64_t k = 0; k < in_; k += kPackSteps) {
+    const std::int64_t count = std::min(kPackSteps, in_ - k);
+    read_stored(part.data, part.dtype, row * in_ + k, count, values);
+    if (kernels_->weight_bits == 16) {
+      auto* out = reinterpret_cast<bf16*>(panel) + k * kPanelColumns + std::int64_t{2} * column;
+      for (std::int64_t i = 0; i < count; ++i) {
+        out[i / 2 * 2 * kPanelColumns + i % 2] = to_bf16(values[i]);
+      }
+    } else {
+      float* out = reinterpret_cast<float*>(panel) + k * kPanelColumns + column;
+      for (std::int64_t i = 0; i < count; ++i) out[i * kPanelColumns] = values[i];
+    }
+  }
+}
+
+void PackedMatrix::pack_integers(const StoredMatrix& part, std::int64_t row, std::byte* panel,
+                                 int column, std::span<float> values,
+                                 std::int8_t* quantized) const {
+  read_stored(part.data, part.dtype, row * in_, in_, values.data());
+  auto* scales = reinterpret_cast<float*>(panel + scales_at_) + column;
+  const bool is_int8 = kernels_->weight_bits == 8;
+  float shared = kernels_->shared_scale ? quantize_weights_int8(values, quantized) : 0.0f;
+  for (std::int64_t k = 0, segment = 0; k < in_; k += kernels_->segment, ++segment) {
+    if (!kernels_->shared_scale) {
+      const std::int64_t count = std::min(kernels_->segment, in_ - k);
+      shared = quantize_weights_int4(
+          values.subspan(static_cast<std::size_t>(k), static_cast<std::size_t>(count)),
+          quantized + k);
+    }
+    scales[segment * kPanelColumns] = shared;
+  }
+  const std::int64_t group = is_int8 ? 4 : 8;  // values of K that share a vector
+  auto* out = reinterpret_cast<std::uint8_t*>(panel) + std::ptrdiff_t{4} * column;
+  for (std::int64_t k = 0; k < in_; ++k) {
+    const auto stored = static_cast<unsigned>(quantized[k] + kernels_->weight_offset) & 255u;
+    std::uint8_t& byte = out[k / group * 4 * kPanelColumns + k % 4];
+    byte = static_cast<std::uint8_t>(k % group < 4 ? stored : byte | stored << 4);
+  }
 }
 
 StoredEmbedding::StoredEmbedding(const StoredMatrix& table) : table_(table) {

@@ -23,7 +23,7 @@ class HostBuffer final : public Buffer {
 };
 
 /// Weights in panels of 16 output columns, as kernels.h describes; the last panel is filled up with
-/// zeros.
+/// zeros. A panel of an integer format ends with its scales [segments][16].
 class PackedMatrix final : public Matrix {
  public:
   PackedMatrix(std::span<const StoredMatrix> parts, const GemmKernels& kernels, ThreadPool& pool);
@@ -32,23 +32,34 @@ class PackedMatrix final : public Matrix {
   std::int64_t in_features() const override { return in_; }
   std::size_t bytes() const override { return memory_.size() + bias_.size() * sizeof(float); }
 
+  const GemmKernels& kernels() const { return *kernels_; }
   std::int64_t panels() const { return panels_; }
-  /// Values of K that are stored: in_features, even for bf16.
-  std::int64_t steps() const { return steps_; }
   const std::byte* panel(std::int64_t index) const { return memory_.data() + index * stride_; }
   std::ptrdiff_t panel_stride() const { return stride_; }
+  /// Of a panel's first column from the K-th value on; integer formats only.
+  const float* scales(std::int64_t panel, std::int64_t k) const {
+    return reinterpret_cast<const float*>(this->panel(panel) + scales_at_) +
+           k / kernels_->segment * kPanelColumns;
+  }
   /// Of a panel's first column; nullptr where there is no bias.
   const float* bias(std::int64_t panel) const {
     return bias_.empty() ? nullptr : bias_.data() + panel * kPanelColumns;
   }
 
-  /// Bytes of the panels (a bias takes 4 a column more).
+  /// Bytes of all panels (a bias takes 4 a column more).
   static std::size_t panel_bytes(std::int64_t rows, std::int64_t columns,
                                  const GemmKernels& kernels);
 
  private:
-  std::int64_t out_ = 0, in_ = 0, steps_ = 0, panels_ = 0;
-  std::ptrdiff_t stride_ = 0;
+  void read_bias(std::span<const StoredMatrix> parts);
+  void pack_floats(const StoredMatrix& part, std::int64_t row, std::byte* panel, int column) const;
+  /// `values` and `quantized` are room for a row.
+  void pack_integers(const StoredMatrix& part, std::int64_t row, std::byte* panel, int column,
+                     std::span<float> values, std::int8_t* quantized) const;
+
+  const GemmKernels* kernels_;
+  std::int64_t out_ = 0, in_ = 0, panels_ = 0;
+  std::ptrdiff_t stride_ = 0, scales_at_ = 0;
   HostMemory memory_;
   std::vector<float> bias_;
 };

@@ -113,6 +113,34 @@ struct Simd {
         _mm_packus_epi32(_mm256_castsi256_si128(bits), _mm256_extracti128_si256(bits, 1)));
   }
 
+  /// Integers of 32 bits. to_int rounds to nearest even.
+  static Int zero_int() { return _mm256_setzero_si256(); }
+  static Int set1_int(std::int32_t value) { return _mm256_set1_epi32(value); }
+  static Int add_int(Int a, Int b) { return _mm256_add_epi32(a, b); }
+  static Int sub_int(Int a, Int b) { return _mm256_sub_epi32(a, b); }
+  static Int max_int(Int a, Int b) { return _mm256_max_epi32(a, b); }
+  static Int to_int(Float a) { return _mm256_cvtps_epi32(a); }
+  static Float to_float(Int a) { return _mm256_cvtepi32_ps(a); }
+  static Int magnitude_bits(Float a) {
+    return _mm256_and_si256(_mm256_castps_si256(a), _mm256_set1_epi32(0x7fffffff));
+  }
+  static std::int32_t sum_int(Int a) {
+    __m128i half = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    half = _mm_add_epi32(half, _mm_unpackhi_epi64(half, half));
+    return _mm_cvtsi128_si32(half) + _mm_extract_epi32(half, 1);
+  }
+  static std::int32_t maximum_int(Int a) {
+    __m128i half = _mm_max_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    half = _mm_max_epi32(half, _mm_unpackhi_epi64(half, half));
+    return _mm_cvtsi128_si32(_mm_max_epi32(half, _mm_shuffle_epi32(half, 1)));
+  }
+  /// The lanes, each in [-128, 127], as 8 bytes.
+  static void store_int8(std::int32_t* to, Int a) {
+    const __m128i words =
+        _mm_packs_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(to), _mm_packs_epi16(words, words));
+  }
+
   static Int first_lanes(std::int64_t count) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count < 8 ? count : 8)),
                               _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));

@@ -89,6 +89,24 @@ struct Simd {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi32_epi16(bf16_bits(a)));
   }
 
+  /// Integers of 32 bits. to_int rounds to nearest even.
+  static Int zero_int() { return _mm512_setzero_si512(); }
+  static Int set1_int(std::int32_t value) { return _mm512_set1_epi32(value); }
+  static Int add_int(Int a, Int b) { return _mm512_add_epi32(a, b); }
+  static Int sub_int(Int a, Int b) { return _mm512_sub_epi32(a, b); }
+  static Int max_int(Int a, Int b) { return _mm512_max_epi32(a, b); }
+  static Int to_int(Float a) { return _mm512_cvtps_epi32(a); }
+  static Float to_float(Int a) { return _mm512_cvtepi32_ps(a); }
+  static Int magnitude_bits(Float a) {
+    return _mm512_and_si512(_mm512_castps_si512(a), _mm512_set1_epi32(0x7fffffff));
+  }
+  static std::int32_t sum_int(Int a) { return _mm512_reduce_add_epi32(a); }
+  static std::int32_t maximum_int(Int a) { return _mm512_reduce_max_epi32(a); }
+  /// The lanes, each in [-128, 127], as 16 bytes.
+  static void store_int8(std::int32_t* to, Int a) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtsepi32_epi8(a));
+  }
+
   static __mmask16 first_lanes(std::int64_t count) {
     return static_cast<__mmask16>(count >= 16 ? 0xffffu : (1u << count) - 1u);
   }
