@@ -26,14 +26,16 @@ void EngineFlags::add_model_option(CLI::App& app) {
 }
 
 void EngineFlags::add_engine_options(CLI::App& app) {
-  std::map<std::string, WeightType> weight_types;
-  for (const WeightType type :
-       {WeightType::kBF16, WeightType::kF32, WeightType::kInt8, WeightType::kInt4}) {
-    weight_types.emplace(name_of(type), type);
-  }
+  const std::map<std::string, WeightType> weight_types{{"bf16", WeightType::kBF16},
+                                                       {"f32", WeightType::kF32},
+                                                       {"int8", WeightType::kInt8},
+                                                       {"int4", WeightType::kInt4}};
   const char* group = "Engine";
-  app.add_option("--weights", options.weights, "weights and arithmetic (default bf16)")
-      ->transform(CLI::CheckedTransformer(weight_types).description(""))
+  app.add_option_function<std::string>(
+         "--weights",
+         [this, weight_types](const std::string& name) { options.weights = weight_types.at(name); },
+         "weights and arithmetic (default bf16)")
+      ->check(CLI::IsMember({"bf16", "f32", "int8", "int4"}).description(""))
       ->type_name("bf16|f32|int8|int4")
       ->group(group);
   app.add_option("--threads", options.threads, "threads (default 0: one per physical core)")
