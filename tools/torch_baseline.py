@@ -244,26 +244,23 @@ def time_torch(model, prompts, options, batch):
     return time.perf_counter() - start, answers
 
 
-def time_binary(binary, folder, prompts, options, batch, threads):
-    """The same by fast-dllm: a run of all prompts, or for batch 1 of one prompt after the other."""
-    arguments = [binary, "generate", "--model", str(folder), "--json", "--weights", "f32",
-                 "--threads", str(threads), "--cache", options["cache"],
-                 "--gen-length", str(options["gen_length"]),
+def time_binary(binary, folder, prompts, options, batch, threads, weights):
+    """The same by fast-dllm: one run with `batch` requests live at a time."""
+    arguments = [binary, "generate", "--model", str(folder), "--json", "--weights", weights,
+                 "--threads", str(threads), "--max-live-requests", str(batch),
+                 "--cache", options["cache"], "--gen-length", str(options["gen_length"]),
                  "--block-length", str(options["block_length"]),
                  "--threshold", str(options["threshold"])]
     if not options["eos_stop"]:
         arguments.append("--no-eos-stop")
-    answers, seconds = [], 0.0
-    for i in range(0, len(prompts), batch):
-        with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
-            file.writelines(json.dumps({"prompt_ids": ids}) + "\n" for ids in prompts[i:i + batch])
-            file.flush()
-            run = subprocess.run(arguments + ["--prompts", file.name], check=True,
-                                 capture_output=True, text=True)
-        results = [json.loads(line) for line in run.stdout.splitlines()]
-        answers += [result["ids"] for result in results]
-        seconds += max(result["seconds"] for result in results)
-    return seconds, answers
+    with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
+        file.writelines(json.dumps({"prompt_ids": ids}) + "\n" for ids in prompts)
+        file.flush()
+        run = subprocess.run(arguments + ["--prompts", file.name], check=True,
+                             capture_output=True, text=True)
+    results = [json.loads(line) for line in run.stdout.splitlines()]
+    # Every request's clock starts when the run starts, so the last one's is the run's.
+    return max(result["seconds"] for result in results), [result["ids"] for result in results]
 
 
 def best_threads(model, prompts, options, batch):
@@ -295,21 +292,23 @@ def compare(model, folder, arguments):
     for batch in arguments.batch:
         threads = best_threads(model, prompts, options, batch)
         torch.set_num_threads(threads)
-        ours, theirs = [], []
+        theirs, ours, answers = [], {"f32": [], "bf16": []}, {}
         for _ in range(arguments.runs):
             seconds, expected = time_torch(model, prompts, options, batch)
             tokens = sum(map(len, expected))
             theirs.append(tokens / seconds)
-            if arguments.binary:
-                seconds, answers = time_binary(arguments.binary, folder, prompts, options, batch,
-                                               arguments.threads)
-                ours.append(sum(map(len, answers)) / seconds)
-        print(f"batch {batch:2}: torch {statistics.median(theirs):9.1f} tokens/s "
+            for weights in ours if arguments.binary else ():
+                seconds, answers[weights] = time_binary(arguments.binary, folder, prompts, options,
+                                                        batch, arguments.threads, weights)
+                ours[weights].append(sum(map(len, answers[weights])) / seconds)
+        print(f"batch {batch:2}: torch f32 {statistics.median(theirs):9.1f} tokens/s "
               f"({min(theirs):.1f} to {max(theirs):.1f}; {threads} threads)")
-        if ours:
-            same = sum(a == b for a, b in zip(answers, expected))
-            print(f"     fast-dllm {statistics.median(ours):9.1f} tokens/s ({min(ours):.1f} to "
-                  f"{max(ours):.1f}): {statistics.median(ours) / statistics.median(theirs):.1f}x; "
+        for weights in answers:
+            speeds = ours[weights]
+            same = sum(a == b for a, b in zip(answers[weights], expected))
+            print(f"     fast-dllm {weights:4} {statistics.median(speeds):9.1f} tokens/s "
+                  f"({min(speeds):.1f} to {max(speeds):.1f}): "
+                  f"{statistics.median(speeds) / statistics.median(theirs):.1f}x; "
                   f"{same} of {len(prompts)} answers the same")
 
 

@@ -56,6 +56,11 @@ void EngineFlags::add_engine_options(CLI::App& app) {
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 24).description(""))
       ->type_name("N")
       ->group(group);
+  app.add_option("--max-live-requests", options.max_live_requests,
+                 "requests that hold K/V at once, the others wait (default 64)")
+      ->check(CLI::Range(1, 1 << 20).description(""))
+      ->type_name("N")
+      ->group(group);
   app.add_option("--memory-limit", options.memory_limit,
                  "bytes that may be taken, e.g. 8gb (default: what the machine has available)")
       ->transform(CLI::AsSizeValue(false).description(""))

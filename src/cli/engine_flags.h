@@ -15,7 +15,8 @@ struct EngineFlags {
   std::string model;  ///< empty: the default
   EngineOptions options;
 
-  /// --device, --weights, --isa, --threads, --row-budget, --memory-limit.
+  /// --device, --weights, --isa, --threads, --row-budget, --max-live-requests,
+  /// --memory-limit.
   void add_engine_options(CLI::App& app);
   void add_model_option(CLI::App& app);
   /// The model that was asked for, else the default one, which is then named on stderr.
