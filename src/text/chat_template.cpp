@@ -56,7 +56,8 @@ struct ChatTemplate::Impl {
   jinja::Block block;
 };
 
-ChatTemplate::ChatTemplate(std::string source, std::string bos_token, std::string eos_token)
+ChatTemplate::ChatTemplate(std::string source, std::string_view bos_token,
+                           std::string_view eos_token)
     : impl_(std::make_unique<Impl>()) {
   impl_->source = std::move(source);
   impl_->bos_token = to_valid_utf8(bos_token);

@@ -22,7 +22,7 @@ class ChatTemplate {
  public:
   /// Throws kUnsupported or kCorruptFile with the line and the construct. An empty token is
   /// undefined in the template.
-  ChatTemplate(std::string source, std::string bos_token, std::string eos_token);
+  ChatTemplate(std::string source, std::string_view bos_token, std::string_view eos_token);
   ~ChatTemplate();
   ChatTemplate(ChatTemplate&&) noexcept;
   ChatTemplate& operator=(ChatTemplate&&) noexcept;

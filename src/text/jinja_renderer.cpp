@@ -31,11 +31,14 @@ class Renderer {
   using Frame = std::map<std::string, Value, std::less<>>;
 
   /// A scope whose names vanish with it.
-  struct Scope {
+  class Scope {
+   public:
     explicit Scope(std::vector<Frame>& frames) : frames_(frames) { frames_.emplace_back(); }
     ~Scope() { frames_.pop_back(); }
     Scope(const Scope&) = delete;
     Scope& operator=(const Scope&) = delete;
+
+   private:
     std::vector<Frame>& frames_;
   };
 

@@ -16,13 +16,16 @@ class TokenReader {
   explicit TokenReader(std::string_view source) : tokens_(tokenize(source)) {}
 
   /// Counts a level of recursion while it lives.
-  struct Nesting {
+  class Nesting {
+   public:
     Nesting(TokenReader& reader, int& level, int limit) : level_(level) {
       if (++level_ > limit) reader.unsupported(fmt::format("nesting deeper than {}", limit));
     }
     ~Nesting() { --level_; }
     Nesting(const Nesting&) = delete;
     Nesting& operator=(const Nesting&) = delete;
+
+   private:
     int& level_;
   };
 

@@ -32,7 +32,7 @@ constexpr std::string_view kNumbers = R"(\p{N}+)";
 constexpr std::string_view kThreeDigits = "[0-9][0-9][0-9]";
 constexpr std::string_view kOneNumber = R"(\p{N})";
 /// Stands for the last step's own pattern, GPT-2's.
-constexpr std::string_view kGpt2 = "";
+constexpr std::string_view kGpt2;
 
 using Names = std::span<const std::string_view>;
 

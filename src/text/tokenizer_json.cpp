@@ -162,9 +162,9 @@ class Reader {
     return *found;
   }
   static const Json& optional_member(const Json& object, const char* name) {
-    static const Json null;
+    static const Json kNull;
     const auto found = object.find(name);
-    return found == object.end() ? null : *found;
+    return found == object.end() ? kNull : *found;
   }
   const std::string& text(const Json& value, const std::string& field) const {
     if (!value.is_string()) corrupt(field, "a string", value);
@@ -190,7 +190,8 @@ class Reader {
     }
     for (const char* name : {"continuing_subword_prefix", "end_of_word_suffix"}) {
       const Json& value = optional_member(model, name);
-      if (!value.is_null() && value != "") unsupported(std::string("model.") + name, "null", value);
+      const bool none = value.is_null() || value == Json::string_t();
+      if (!none) unsupported(std::string("model.") + name, "null", value);
     }
     const Json& dropout = optional_member(model, "dropout");
     if (!dropout.is_null() && dropout != 0) unsupported("model.dropout", "null", dropout);

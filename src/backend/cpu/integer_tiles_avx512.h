@@ -50,18 +50,18 @@ void integer_tile(const GemmTile& tile) {
 }
 
 template <int kRows>
-constexpr auto tile_int8 = integer_tile<kRows, kInt8Segment, 8>;
+constexpr auto kTileInt8 = integer_tile<kRows, kInt8Segment, 8>;
 template <int kRows>
-constexpr auto tile_int4 = integer_tile<kRows, kInt4Segment, 4>;
+constexpr auto kTileInt4 = integer_tile<kRows, kInt4Segment, 4>;
 
 constexpr void (*kTilesInt8[16])(const GemmTile& tile) = {
-    tile_int8<1>,  tile_int8<2>,  tile_int8<3>,  tile_int8<4>,  tile_int8<5>,  tile_int8<6>,
-    tile_int8<7>,  tile_int8<8>,  tile_int8<9>,  tile_int8<10>, tile_int8<11>, tile_int8<12>,
-    tile_int8<13>, tile_int8<14>, tile_int8<15>, tile_int8<16>};
+    kTileInt8<1>,  kTileInt8<2>,  kTileInt8<3>,  kTileInt8<4>,  kTileInt8<5>,  kTileInt8<6>,
+    kTileInt8<7>,  kTileInt8<8>,  kTileInt8<9>,  kTileInt8<10>, kTileInt8<11>, kTileInt8<12>,
+    kTileInt8<13>, kTileInt8<14>, kTileInt8<15>, kTileInt8<16>};
 constexpr void (*kTilesInt4[16])(const GemmTile& tile) = {
-    tile_int4<1>,  tile_int4<2>,  tile_int4<3>,  tile_int4<4>,  tile_int4<5>,  tile_int4<6>,
-    tile_int4<7>,  tile_int4<8>,  tile_int4<9>,  tile_int4<10>, tile_int4<11>, tile_int4<12>,
-    tile_int4<13>, tile_int4<14>, tile_int4<15>, tile_int4<16>};
+    kTileInt4<1>,  kTileInt4<2>,  kTileInt4<3>,  kTileInt4<4>,  kTileInt4<5>,  kTileInt4<6>,
+    kTileInt4<7>,  kTileInt4<8>,  kTileInt4<9>,  kTileInt4<10>, kTileInt4<11>, kTileInt4<12>,
+    kTileInt4<13>, kTileInt4<14>, kTileInt4<15>, kTileInt4<16>};
 
 inline void any_tile_int8(const GemmTile& tile) {
   kTilesInt8[tile.rows - 1](tile);
