@@ -36,7 +36,7 @@ struct EngineOptions {
   int threads = 0;  ///< 0: one per physical core
   /// Rows that one forward may hold: the plans of the live requests are batched, oldest first, up
   /// to this many (a plan that is larger runs alone).
-  std::int64_t row_budget = 1024;
+  std::int64_t row_budget = 512;
   /// Requests that hold K/V at once; the others wait.
   std::int32_t max_live_requests = 64;
   /// Bytes that weights, K/V and buffers may take; 0: what the machine has available.

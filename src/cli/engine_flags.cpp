@@ -52,7 +52,7 @@ void EngineFlags::add_engine_options(CLI::App& app) {
       ->type_name("NAME")
       ->group(group);
   app.add_option("--row-budget", options.row_budget,
-                 "rows that one forward may batch (default 1024)")
+                 "rows that one forward may batch (default 512)")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 24).description(""))
       ->type_name("N")
       ->group(group);
