@@ -62,7 +62,9 @@ class Driver {
               {"streamed", streamed + stream.finish()}};
     }
     if (op == "load_template") {
-      template_.emplace(request.at("source"), request.at("bos_token"), request.at("eos_token"));
+      template_.emplace(request.at("source").get<std::string>(),
+                        request.at("bos_token").get<std::string>(),
+                        request.at("eos_token").get<std::string>());
       return Json::object();
     }
     if (op == "render") {
