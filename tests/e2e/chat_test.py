@@ -1,13 +1,12 @@
 """fast-dllm chat through a pipe and on a pseudo-terminal."""
 import os
-import pty
 import select
 import signal
 import subprocess
 import time
 import unittest
 
-from support import BINARY, DREAM, LLADA, QUESTION, TestCase
+from support import BINARY, DREAM, LLADA, QUESTION, TestCase, open_terminal
 
 
 class Scripted(TestCase):
@@ -61,7 +60,7 @@ class Terminal(TestCase):
     unread = b""
 
     def start(self, *arguments):
-        master, slave = pty.openpty()
+        master, slave = open_terminal()
         process = subprocess.Popen([BINARY, "chat", "--model", str(LLADA), *arguments], stdin=slave,
                                    stdout=slave, stderr=slave, start_new_session=True)
         os.close(slave)

@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import pty
 import shutil
 import struct
 import subprocess
@@ -23,6 +24,15 @@ def run(*arguments, stdin="", env=None, timeout=120):
     environment.update(env or {})
     return subprocess.run([BINARY, *map(str, arguments)], input=stdin, capture_output=True,
                           text=True, encoding="utf-8", timeout=timeout, env=environment)
+
+
+def open_terminal():
+    """(master, slave) of a new pseudo-terminal; skips the test where the system has none to give, as
+    in a chroot without /dev/pts."""
+    try:
+        return pty.openpty()
+    except OSError as error:
+        raise unittest.SkipTest(f"no pseudo-terminal: {error}") from error
 
 
 class TestCase(unittest.TestCase):

@@ -1,7 +1,6 @@
 """fast-dllm generate --visual on a pseudo-terminal: what is on the screen, and what is left of it."""
 import fcntl
 import os
-import pty
 import re
 import select
 import signal
@@ -11,7 +10,7 @@ import termios
 import time
 import unittest
 
-from support import BINARY, DREAM, LLADA, QUESTION, TestCase
+from support import BINARY, DREAM, LLADA, QUESTION, TestCase, open_terminal
 
 HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
 BEGIN, END = "\x1b[?2026h", "\x1b[?2026l"
@@ -80,7 +79,7 @@ class Screen:
 class Visual(TestCase):
     def show(self, *arguments, columns=80, rows=24, env=None, act=None):
         """Runs generate on a terminal; returns exit code, raw output, and the screen."""
-        master, slave = pty.openpty()
+        master, slave = open_terminal()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         environment = {**os.environ, "TERM": "xterm-256color", **(env or {})}
         process = subprocess.Popen([BINARY, "generate", "--visual", *map(str, arguments)],
