@@ -9,6 +9,7 @@ enum class RandomStream : std::uint32_t {
   kGumbel = 0,      ///< a noise value per (position, step, vocabulary id)
   kConfidence = 1,  ///< 'random' remasking: a confidence per (position, step)
   kSelection = 2,   ///< which positions to commit (Dream's origin and alg_temp)
+  kMasking = 3,     ///< which tokens of a text are masked when its loss is measured
 };
 
 /// Philox4x32-10 (Salmon et al., 2011): a counter-based generator, so that a number depends only on
