@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,11 +23,22 @@ enum class Remasking : std::uint8_t {
 
 /// How weights are kept, converted at load from what the file holds. kF32 computes in f32, the
 /// others in bf16 (docs/design.md). kInt8: 8 bits, one scale for each output channel; activations
-/// are rounded to 8 bits too. kInt4: 4 bits, a scale for each 128 weights; the LM head has 8.
-enum class WeightType : std::uint8_t { kBF16, kF32, kInt8, kInt4 };
+/// are rounded to 8 bits too. kInt4: 4 bits, a scale for each 128 weights; the LM head has 8. A
+/// group names how many weights (and activations) share a scale instead.
+enum class WeightType : std::uint8_t {
+  kBF16,
+  kF32,
+  kInt8,
+  kInt8Group128,
+  kInt8Group32,
+  kInt4,
+  kInt4Group32
+};
 
-/// "bf16", "f32", "int8", "int4": the values of `--weights`.
+/// "bf16", "f32", "int8", "int8-g128", "int8-g32", "int4", "int4-g32": the values of `--weights`.
 std::string_view name_of(WeightType type);
+/// All of them, in the order of the help.
+std::span<const WeightType> weight_types();
 
 /// How an Engine is made.
 struct EngineOptions {

@@ -20,15 +20,42 @@ enum class ComputeType : std::uint8_t { kF32, kBF16 };
 /// How weight matrices are kept and multiplied. kF32 computes in ComputeType::kF32, all others in
 /// kBF16. The integer formats quantise: w = scale * q, q symmetric around 0, and the activations of
 /// a linear operation likewise to int8, row by row; products are summed in int32 and scaled in f32
-/// (quantize.h). kInt8 has one scale for an output channel, and one for a row of activations; kInt4
-/// one for each 128 values along K of both. Norms and biases are f32 in every format.
-enum class WeightFormat : std::uint8_t { kF32, kBF16, kInt8, kInt4 };
+/// (quantize.h). kInt8 has one scale for an output channel, and one for a row of activations; the
+/// others one for each group of neighbours along K of both (the last group may be shorter): of 32
+/// where the name says so, else of 128. Norms and biases are f32 in every format.
+enum class WeightFormat : std::uint8_t {
+  kF32,
+  kBF16,
+  kInt8,
+  kInt8Group128,
+  kInt8Group32,
+  kInt4,
+  kInt4Group32
+};
 
 constexpr ComputeType compute_type_of(WeightFormat format) {
   return format == WeightFormat::kF32 ? ComputeType::kF32 : ComputeType::kBF16;
 }
 
-/// What a matrix is for. The head takes at least 8 bits: with kInt4 weights it is kInt8.
+/// Bits of a weight.
+constexpr int bits_of(WeightFormat format) {
+  switch (format) {
+    case WeightFormat::kF32:
+      return 32;
+    case WeightFormat::kBF16:
+      return 16;
+    case WeightFormat::kInt8:
+    case WeightFormat::kInt8Group128:
+    case WeightFormat::kInt8Group32:
+      return 8;
+    case WeightFormat::kInt4:
+    case WeightFormat::kInt4Group32:
+      break;
+  }
+  return 4;
+}
+
+/// What a matrix is for. The head takes at least 8 bits: with 4-bit weights it is kInt8.
 enum class MatrixRole : std::uint8_t { kProjection, kHead };
 
 /// f32 values in device memory. Only a back end looks inside.

@@ -24,7 +24,7 @@ struct Subject {
   WeightFormat format;
 
   bool is_bf16() const { return format == WeightFormat::kBF16; }
-  bool is_integer() const { return format == WeightFormat::kInt8 || format == WeightFormat::kInt4; }
+  bool is_integer() const { return bits_of(format) <= 8; }
   std::unique_ptr<Backend> make(int threads) const {
     return make_backend({.device = "cpu", .weights = format, .isa = isa, .threads = threads});
   }
@@ -47,15 +47,17 @@ inline std::vector<Subject> float_subjects() {
   return subjects_of({WeightFormat::kF32, WeightFormat::kBF16});
 }
 inline std::vector<Subject> integer_subjects() {
-  return subjects_of({WeightFormat::kInt8, WeightFormat::kInt4});
+  return subjects_of({WeightFormat::kInt8, WeightFormat::kInt8Group128, WeightFormat::kInt8Group32,
+                      WeightFormat::kInt4, WeightFormat::kInt4Group32});
 }
 inline std::vector<Subject> all_subjects() {
-  return subjects_of(
-      {WeightFormat::kF32, WeightFormat::kBF16, WeightFormat::kInt8, WeightFormat::kInt4});
+  std::vector<Subject> subjects = float_subjects();
+  for (const Subject& subject : integer_subjects()) subjects.push_back(subject);
+  return subjects;
 }
 
 inline std::string name_of_subject(const testing::TestParamInfo<Subject>& info) {
-  const char* names[] = {"_f32", "_bf16", "_int8", "_int4"};
+  const char* names[] = {"_f32", "_bf16", "_int8", "_int8_g128", "_int8_g32", "_int4", "_int4_g32"};
   return info.param.isa + names[static_cast<std::size_t>(info.param.format)];
 }
 

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <string>
 #include <system_error>
 
 #include <CLI/CLI.hpp>
@@ -26,17 +27,18 @@ void EngineFlags::add_model_option(CLI::App& app) {
 }
 
 void EngineFlags::add_engine_options(CLI::App& app) {
-  const std::map<std::string, WeightType> weight_types{{"bf16", WeightType::kBF16},
-                                                       {"f32", WeightType::kF32},
-                                                       {"int8", WeightType::kInt8},
-                                                       {"int4", WeightType::kInt4}};
+  std::map<std::string, WeightType> types;
+  std::string names;
+  for (const WeightType type : weight_types()) {
+    types.emplace(name_of(type), type);
+    names += (names.empty() ? "" : "|") + std::string(name_of(type));
+  }
   const char* group = "Engine";
   app.add_option_function<std::string>(
-         "--weights",
-         [this, weight_types](const std::string& name) { options.weights = weight_types.at(name); },
+         "--weights", [this, types](const std::string& name) { options.weights = types.at(name); },
          "weights and arithmetic (default bf16)")
-      ->check(CLI::IsMember({"bf16", "f32", "int8", "int4"}).description(""))
-      ->type_name("bf16|f32|int8|int4")
+      ->check(CLI::IsMember(types).description(""))
+      ->type_name(names)
       ->group(group);
   app.add_option("--threads", options.threads, "threads (default 0: one per physical core)")
       ->check(CLI::Range(0, 4096).description(""))

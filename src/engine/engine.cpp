@@ -93,8 +93,14 @@ WeightFormat format_of(WeightType weights) {
       return WeightFormat::kBF16;
     case WeightType::kInt8:
       return WeightFormat::kInt8;
+    case WeightType::kInt8Group128:
+      return WeightFormat::kInt8Group128;
+    case WeightType::kInt8Group32:
+      return WeightFormat::kInt8Group32;
     case WeightType::kInt4:
       return WeightFormat::kInt4;
+    case WeightType::kInt4Group32:
+      return WeightFormat::kInt4Group32;
   }
   fail(ErrorCode::kInvalidArgument, "weights: unknown type {}", static_cast<int>(weights));
 }
@@ -106,8 +112,11 @@ const char* smaller_weights_hint(WeightType weights) {
     case WeightType::kBF16:
       return "; --weights int8 halves that";
     case WeightType::kInt8:
+    case WeightType::kInt8Group128:
+    case WeightType::kInt8Group32:
       return "; --weights int4 nearly halves that";
     case WeightType::kInt4:
+    case WeightType::kInt4Group32:
       break;
   }
   return "";

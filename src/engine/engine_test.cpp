@@ -137,12 +137,13 @@ TEST_P(BatchInvariance, BatchOrderAndThreadsDoNotChangeABit) {
 
 INSTANTIATE_TEST_SUITE_P(Models, BatchInvariance,
                          testing::Combine(testing::Values("llada-nano", "dream-nano"),
-                                          testing::Values(WeightType::kF32, WeightType::kBF16,
-                                                          WeightType::kInt8, WeightType::kInt4)),
+                                          testing::ValuesIn(weight_types().begin(),
+                                                            weight_types().end())),
                          [](const auto& instance) {
                            std::string name = std::get<0>(instance.param);
+                           name += "_" + std::string(name_of(std::get<1>(instance.param)));
                            std::replace(name.begin(), name.end(), '-', '_');
-                           return name + "_" + std::string(name_of(std::get<1>(instance.param)));
+                           return name;
                          });
 
 TEST(Engine, IntegerWeightsStillAnswer) {

@@ -55,8 +55,7 @@ class CpuBackend final : public Backend {
   }
   ComputeType compute_type() const override { return type_; }
   WeightFormat weight_format(MatrixRole role) const override {
-    return role == MatrixRole::kHead && weights_ == WeightFormat::kInt4 ? WeightFormat::kInt8
-                                                                        : weights_;
+    return role == MatrixRole::kHead && bits_of(weights_) == 4 ? WeightFormat::kInt8 : weights_;
   }
 
   std::unique_ptr<Buffer> allocate(std::int64_t elements) override {
@@ -200,9 +199,15 @@ class CpuBackend final : public Backend {
       case WeightFormat::kBF16:
         return kernels_.bf16;
       case WeightFormat::kInt8:
-        return kernels_.int8;
+        return kernels_.integer.int8;
+      case WeightFormat::kInt8Group128:
+        return kernels_.integer.int8_g128;
+      case WeightFormat::kInt8Group32:
+        return kernels_.integer.int8_g32;
       case WeightFormat::kInt4:
-        return kernels_.int4;
+        return kernels_.integer.int4;
+      case WeightFormat::kInt4Group32:
+        return kernels_.integer.int4_g32;
     }
     fail(ErrorCode::kInvalidArgument, "weights: unknown format {}", static_cast<int>(format));
   }

@@ -73,10 +73,14 @@ void register_all() {
       {"llada-8b", 4096, 24576, true}, {"nano", 128, 384, false},
       {"nano", 128, 768, false},       {"nano", 384, 128, false},
   };
-  const std::pair<WeightFormat, const char*> formats[] = {{WeightFormat::kF32, "f32"},
-                                                          {WeightFormat::kBF16, "bf16"},
-                                                          {WeightFormat::kInt8, "int8"},
-                                                          {WeightFormat::kInt4, "int4"}};
+  const std::pair<WeightFormat, const char*> formats[] = {
+      {WeightFormat::kF32, "f32"},
+      {WeightFormat::kBF16, "bf16"},
+      {WeightFormat::kInt8, "int8"},
+      {WeightFormat::kInt8Group128, "int8-g128"},
+      {WeightFormat::kInt8Group32, "int8-g32"},
+      {WeightFormat::kInt4, "int4"},
+      {WeightFormat::kInt4Group32, "int4-g32"}};
   for (const char* isa : {"avx512bf16", "avx512vnni", "avx2"}) {
     for (const auto& [format, format_name] : formats) {
       for (const Shape& shape : shapes) {

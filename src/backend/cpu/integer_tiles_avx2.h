@@ -12,15 +12,15 @@ inline const __m256i* vectors_at(const char* w) {
   return reinterpret_cast<const __m256i*>(w);
 }
 
-/// Signed weights |q| <= 127: their signs go to the activations, and 2 * 127 * 127 fits 16 bits.
-template <int kRows>
+/// Signed weights: their signs go to the activations, and 2 * 128 * 127 fits 16 bits.
+template <int kRows, std::int64_t kSegment>
 void tile_int8(const GemmTile& tile) {
   SegmentSums<kRows> out;
   const auto* a = static_cast<const int*>(tile.a);
   const auto* w = static_cast<const char*>(tile.w);
   const __m256i ones = _mm256_set1_epi16(1);
-  for (std::int64_t k = 0, segment = 0; k < tile.steps; k += kInt8Segment, ++segment) {
-    const std::int64_t left = tile.steps - k < kInt8Segment ? tile.steps - k : kInt8Segment;
+  for (std::int64_t k = 0, segment = 0; k < tile.steps; k += kSegment, ++segment) {
+    const std::int64_t left = tile.steps - k < kSegment ? tile.steps - k : kSegment;
     __m256i sums[kRows][2];
 #pragma GCC unroll 4
     for (int row = 0; row < kRows; ++row) sums[row][0] = sums[row][1] = _mm256_setzero_si256();
@@ -48,7 +48,7 @@ void tile_int8(const GemmTile& tile) {
 }
 
 /// Weights 0 .. 15 (q + 8): a sum of 2 products is at most 3810, so 8 of them fit 16 bits.
-template <int kRows>
+template <int kRows, std::int64_t kSegment>
 void tile_int4(const GemmTile& tile) {
   constexpr std::int64_t kNarrow = 32;  // values of K that are summed in 16 bits: 8 of each 4
   SegmentSums<kRows> out;
@@ -56,8 +56,8 @@ void tile_int4(const GemmTile& tile) {
   const auto* w = static_cast<const char*>(tile.w);
   const __m256i ones = _mm256_set1_epi16(1);
   const __m256i low_nibbles = _mm256_set1_epi8(15);
-  for (std::int64_t k = 0, segment = 0; k < tile.steps; k += kInt4Segment, ++segment) {
-    const std::int64_t end = tile.steps - k < kInt4Segment ? tile.steps - k : kInt4Segment;
+  for (std::int64_t k = 0, segment = 0; k < tile.steps; k += kSegment, ++segment) {
+    const std::int64_t end = tile.steps - k < kSegment ? tile.steps - k : kSegment;
     __m256i sums[kRows][2];
 #pragma GCC unroll 4
     for (int row = 0; row < kRows; ++row) sums[row][0] = sums[row][1] = _mm256_setzero_si256();
@@ -102,42 +102,36 @@ void tile_int4(const GemmTile& tile) {
   out.store(tile);
 }
 
-constexpr void (*kTilesInt8[4])(const GemmTile& tile) = {tile_int8<1>, tile_int8<2>, tile_int8<3>,
-                                                         tile_int8<4>};
-constexpr void (*kTilesInt4[4])(const GemmTile& tile) = {tile_int4<1>, tile_int4<2>, tile_int4<3>,
-                                                         tile_int4<4>};
-
-inline void any_tile_int8(const GemmTile& tile) {
-  kTilesInt8[tile.rows - 1](tile);
-}
-inline void any_tile_int4(const GemmTile& tile) {
-  kTilesInt4[tile.rows - 1](tile);
+template <std::int64_t kSegment, int kBits>
+void any_integer_tile(const GemmTile& tile) {
+  using Tile = void (*)(const GemmTile& tile);
+  static constexpr Tile kInt8[4] = {tile_int8<1, kSegment>, tile_int8<2, kSegment>,
+                                    tile_int8<3, kSegment>, tile_int8<4, kSegment>};
+  static constexpr Tile kInt4[4] = {tile_int4<1, kSegment>, tile_int4<2, kSegment>,
+                                    tile_int4<3, kSegment>, tile_int4<4, kSegment>};
+  (kBits == 8 ? kInt8 : kInt4)[tile.rows - 1](tile);
 }
 
-constexpr GemmKernels kGemmInt8 = {.max_rows = 4,
-                                   .max_panels = 1,
-                                   .weight_bits = 8,
-                                   .activation_bytes = 1,
-                                   .step_multiple = 4,
-                                   .k_block = kIntegerBlock,
-                                   .pack_rows = nullptr,
-                                   .tile = any_tile_int8,
-                                   .segment = kInt8Segment,
-                                   .shared_scale = true,
-                                   .weight_offset = 0,
-                                   .quantize_rows = quantize_rows<kInt8Segment, true, 4, 0>};
-constexpr GemmKernels kGemmInt4 = {.max_rows = 4,
-                                   .max_panels = 1,
-                                   .weight_bits = 4,
-                                   .activation_bytes = 1,
-                                   .step_multiple = 8,
-                                   .k_block = kIntegerBlock,
-                                   .pack_rows = nullptr,
-                                   .tile = any_tile_int4,
-                                   .segment = kInt4Segment,
-                                   .shared_scale = false,
-                                   .weight_offset = 8,
-                                   .quantize_rows = quantize_rows<kInt4Segment, false, 8, 8>};
+template <std::int64_t kSegment, int kBits, bool kSharedScale = false>
+constexpr GemmKernels kIntegerGemm = {
+    .max_rows = 4,
+    .max_panels = 1,
+    .weight_bits = kBits,
+    .activation_bytes = 1,
+    .step_multiple = 32 / kBits,
+    .k_block = kIntegerBlock,
+    .pack_rows = nullptr,
+    .tile = any_integer_tile<kSegment, kBits>,
+    .segment = kSegment,
+    .shared_scale = kSharedScale,
+    .weight_offset = kBits == 8 ? 0 : 8,
+    .quantize_rows = quantize_rows<kSegment, kSharedScale, 32 / kBits, kBits == 8 ? 0 : 8>};
+
+constexpr IntegerKernels kIntegerKernels = {.int8 = kIntegerGemm<kChannelSegment, 8, true>,
+                                            .int8_g128 = kIntegerGemm<128, 8>,
+                                            .int8_g32 = kIntegerGemm<32, 8>,
+                                            .int4 = kIntegerGemm<128, 4>,
+                                            .int4_g32 = kIntegerGemm<32, 4>};
 
 }  // namespace
 }  // namespace fdllm::cpu

@@ -49,51 +49,40 @@ void integer_tile(const GemmTile& tile) {
   out.store(tile);
 }
 
-template <int kRows>
-constexpr auto kTileInt8 = integer_tile<kRows, kInt8Segment, 8>;
-template <int kRows>
-constexpr auto kTileInt4 = integer_tile<kRows, kInt4Segment, 4>;
-
-constexpr void (*kTilesInt8[16])(const GemmTile& tile) = {
-    kTileInt8<1>,  kTileInt8<2>,  kTileInt8<3>,  kTileInt8<4>,  kTileInt8<5>,  kTileInt8<6>,
-    kTileInt8<7>,  kTileInt8<8>,  kTileInt8<9>,  kTileInt8<10>, kTileInt8<11>, kTileInt8<12>,
-    kTileInt8<13>, kTileInt8<14>, kTileInt8<15>, kTileInt8<16>};
-constexpr void (*kTilesInt4[16])(const GemmTile& tile) = {
-    kTileInt4<1>,  kTileInt4<2>,  kTileInt4<3>,  kTileInt4<4>,  kTileInt4<5>,  kTileInt4<6>,
-    kTileInt4<7>,  kTileInt4<8>,  kTileInt4<9>,  kTileInt4<10>, kTileInt4<11>, kTileInt4<12>,
-    kTileInt4<13>, kTileInt4<14>, kTileInt4<15>, kTileInt4<16>};
-
-inline void any_tile_int8(const GemmTile& tile) {
-  kTilesInt8[tile.rows - 1](tile);
-}
-inline void any_tile_int4(const GemmTile& tile) {
-  kTilesInt4[tile.rows - 1](tile);
+template <std::int64_t kSegment, int kBits>
+void any_integer_tile(const GemmTile& tile) {
+  static constexpr void (*kTiles[16])(const GemmTile& tile) = {
+      integer_tile<1, kSegment, kBits>,  integer_tile<2, kSegment, kBits>,
+      integer_tile<3, kSegment, kBits>,  integer_tile<4, kSegment, kBits>,
+      integer_tile<5, kSegment, kBits>,  integer_tile<6, kSegment, kBits>,
+      integer_tile<7, kSegment, kBits>,  integer_tile<8, kSegment, kBits>,
+      integer_tile<9, kSegment, kBits>,  integer_tile<10, kSegment, kBits>,
+      integer_tile<11, kSegment, kBits>, integer_tile<12, kSegment, kBits>,
+      integer_tile<13, kSegment, kBits>, integer_tile<14, kSegment, kBits>,
+      integer_tile<15, kSegment, kBits>, integer_tile<16, kSegment, kBits>};
+  kTiles[tile.rows - 1](tile);
 }
 
-constexpr GemmKernels kGemmInt8 = {.max_rows = 16,
-                                   .max_panels = 1,
-                                   .weight_bits = 8,
-                                   .activation_bytes = 1,
-                                   .step_multiple = 4,
-                                   .k_block = kIntegerBlock,
-                                   .pack_rows = nullptr,
-                                   .tile = any_tile_int8,
-                                   .segment = kInt8Segment,
-                                   .shared_scale = true,
-                                   .weight_offset = 128,
-                                   .quantize_rows = quantize_rows<kInt8Segment, true, 4, 128>};
-constexpr GemmKernels kGemmInt4 = {.max_rows = 16,
-                                   .max_panels = 1,
-                                   .weight_bits = 4,
-                                   .activation_bytes = 1,
-                                   .step_multiple = 8,
-                                   .k_block = kIntegerBlock,
-                                   .pack_rows = nullptr,
-                                   .tile = any_tile_int4,
-                                   .segment = kInt4Segment,
-                                   .shared_scale = false,
-                                   .weight_offset = 8,
-                                   .quantize_rows = quantize_rows<kInt4Segment, false, 8, 8>};
+template <std::int64_t kSegment, int kBits, bool kSharedScale = false>
+constexpr GemmKernels kIntegerGemm = {
+    .max_rows = 16,
+    .max_panels = 1,
+    .weight_bits = kBits,
+    .activation_bytes = 1,
+    .step_multiple = 32 / kBits,
+    .k_block = kIntegerBlock,
+    .pack_rows = nullptr,
+    .tile = any_integer_tile<kSegment, kBits>,
+    .segment = kSegment,
+    .shared_scale = kSharedScale,
+    .weight_offset = kBits == 8 ? 128 : 8,
+    .quantize_rows = quantize_rows<kSegment, kSharedScale, 32 / kBits, kBits == 8 ? 128 : 8>};
+
+constexpr IntegerKernels kIntegerKernels = {.int8 = kIntegerGemm<kChannelSegment, 8, true>,
+                                            .int8_g128 = kIntegerGemm<128, 8>,
+                                            .int8_g32 = kIntegerGemm<32, 8>,
+                                            .int4 = kIntegerGemm<128, 4>,
+                                            .int4_g32 = kIntegerGemm<32, 4>};
 
 }  // namespace
 }  // namespace fdllm::cpu

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "backend/cpu/kernels.h"
+#include "backend/cpu/peak_loops.h"
 
 namespace fdllm::cpu {
 
@@ -12,5 +13,7 @@ std::vector<std::string> available_isas();
 /// The table called `name`; "auto" is the best one. Throws kInvalidArgument for an unknown name,
 /// kUnsupported for one that this machine cannot run.
 const KernelTable& select_kernels(const std::string& name);
+/// The same for the loops that measure its peaks.
+const PeakLoops& select_peak_loops(const std::string& name);
 
 }  // namespace fdllm::cpu

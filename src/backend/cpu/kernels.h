@@ -72,11 +72,19 @@ struct GemmKernels {
   void (*quantize_rows)(const QuantizeRows& task) = nullptr;  ///< instead of pack_rows
 };
 
-/// Segments of the integer formats. They decide the order of f32 sums, so every table has the same.
+/// Kernels of the integer formats. Their segments decide the order of f32 sums, so every table has
+/// the same.
+struct IntegerKernels {
+  GemmKernels int8;       ///< segments of kChannelSegment, one scale for all of a row or column
+  GemmKernels int8_g128;  ///< segments of 128
+  GemmKernels int8_g32;   ///< segments of 32
+  GemmKernels int4;       ///< segments of 128
+  GemmKernels int4_g32;   ///< segments of 32
+};
+
 /// int8 could sum a row of any model in one segment; 2048 values of 192 rows fit the level 2 cache.
-inline constexpr std::int64_t kInt8Segment = 2048;
-inline constexpr std::int64_t kInt4Segment = 128;
-inline constexpr std::int64_t kIntegerBlock = 2048;  ///< k_block of both
+inline constexpr std::int64_t kChannelSegment = 2048;
+inline constexpr std::int64_t kIntegerBlock = 2048;  ///< k_block of all of them
 /// Activations are multiples of (largest of the segment or row) / 127.
 inline constexpr float kActivationSteps = 127.0f;
 /// Rows or segments whose largest value is smaller count as zeros: its reciprocal may overflow.
@@ -104,8 +112,7 @@ struct KernelTable {
   const char* name;
   GemmKernels f32;
   GemmKernels bf16;
-  GemmKernels int8;
-  GemmKernels int4;
+  IntegerKernels integer;
   void (*rms_norm)(const float* x, const float* weight, float eps, std::int64_t n, float* out);
   /// out[i] = silu(gate[i]) * up[i]
   void (*swiglu)(const float* gate, const float* up, std::int64_t n, float* out);

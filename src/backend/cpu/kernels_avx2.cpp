@@ -39,7 +39,7 @@ constexpr GemmKernels kGemmBf16 = {.max_rows = 6,
                                    .pack_rows = pack_rows_bf16,
                                    .tile = any_tile_bf16};
 
-constexpr KernelTable kTable = vector_table("avx2", kGemmF32, kGemmBf16, kGemmInt8, kGemmInt4);
+constexpr KernelTable kTable = vector_table("avx2", kGemmF32, kGemmBf16, kIntegerKernels);
 
 }  // namespace
 

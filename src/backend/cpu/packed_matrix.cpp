@@ -164,18 +164,19 @@ void PackedMatrix::pack_integers(const StoredMatrix& part, std::int64_t row, std
   for (std::int64_t k = 0, segment = 0; k < in_; k += kernels_->segment, ++segment) {
     if (!kernels_->shared_scale) {
       const std::int64_t count = std::min(kernels_->segment, in_ - k);
-      shared = quantize_weights_int4(
-          values.subspan(static_cast<std::size_t>(k), static_cast<std::size_t>(count)),
-          quantized + k);
+      const std::span<float> group =
+          values.subspan(static_cast<std::size_t>(k), static_cast<std::size_t>(count));
+      shared = is_int8 ? quantize_weights_int8(group, quantized + k)
+                       : quantize_weights_int4(group, quantized + k);
     }
     scales[segment * kPanelColumns] = shared;
   }
-  const std::int64_t group = is_int8 ? 4 : 8;  // values of K that share a vector
+  const std::int64_t together = is_int8 ? 4 : 8;  // values of K that share a vector
   auto* out = reinterpret_cast<std::uint8_t*>(panel) + std::ptrdiff_t{4} * column;
   for (std::int64_t k = 0; k < in_; ++k) {
     const auto stored = static_cast<unsigned>(quantized[k] + kernels_->weight_offset) & 255u;
-    std::uint8_t& byte = out[k / group * 4 * kPanelColumns + k % 4];
-    byte = static_cast<std::uint8_t>(k % group < 4 ? stored : byte | stored << 4);
+    std::uint8_t& byte = out[k / together * 4 * kPanelColumns + k % 4];
+    byte = static_cast<std::uint8_t>(k % together < 4 ? stored : byte | stored << 4);
   }
 }
 

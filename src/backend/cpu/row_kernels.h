@@ -165,13 +165,12 @@ inline double exp_sum(const float* logits, std::int64_t n, float maximum,
 
 /// The table of this file's instruction set.
 constexpr KernelTable vector_table(const char* name, GemmKernels f32, GemmKernels bf16,
-                                   GemmKernels int8, GemmKernels int4) {
+                                   IntegerKernels integer) {
   return {
       .name = name,
       .f32 = f32,
       .bf16 = bf16,
-      .int8 = int8,
-      .int4 = int4,
+      .integer = integer,
       .rms_norm = rms_norm,
       .swiglu = swiglu,
       .rope = rope,
