@@ -10,6 +10,7 @@
 #include "decode/decoder.h"
 #include "decode/settings.h"
 #include "engine/answer.h"
+#include "engine/backend_options.h"
 #include "engine/open_text.h"
 #include "engine/step_loop.h"
 #include "formats/checkpoint.h"
@@ -32,17 +33,6 @@ struct OpenModel {
   std::unique_ptr<Backend> backend;
   ModelInfo info;
 };
-
-void add_end_tokens_of_family(OpenModel& model) {
-  for (const std::string_view text : model.family->end_token_texts) {
-    const std::optional<std::int32_t> id = model.tokenizer->find(text);
-    if (!id || *id >= model.config.vocab) continue;
-    auto& end_tokens = model.config.end_tokens;
-    if (std::find(end_tokens.begin(), end_tokens.end(), *id) == end_tokens.end()) {
-      end_tokens.push_back(*id);
-    }
-  }
-}
 
 std::vector<std::pair<std::string, std::int64_t>> stored_dtypes(const Checkpoint& checkpoint) {
   std::map<std::string, std::int64_t> counts;
@@ -85,26 +75,6 @@ ModelInfo describe(const OpenModel& model) {
   return info;
 }
 
-WeightFormat format_of(WeightType weights) {
-  switch (weights) {
-    case WeightType::kF32:
-      return WeightFormat::kF32;
-    case WeightType::kBF16:
-      return WeightFormat::kBF16;
-    case WeightType::kInt8:
-      return WeightFormat::kInt8;
-    case WeightType::kInt8Group128:
-      return WeightFormat::kInt8Group128;
-    case WeightType::kInt8Group32:
-      return WeightFormat::kInt8Group32;
-    case WeightType::kInt4:
-      return WeightFormat::kInt4;
-    case WeightType::kInt4Group32:
-      return WeightFormat::kInt4Group32;
-  }
-  fail(ErrorCode::kInvalidArgument, "weights: unknown type {}", static_cast<int>(weights));
-}
-
 const char* smaller_weights_hint(WeightType weights) {
   switch (weights) {
     case WeightType::kF32:
@@ -124,8 +94,7 @@ const char* smaller_weights_hint(WeightType weights) {
 
 OpenModel open_model(const std::filesystem::path& path, const EngineOptions& options) {
   OpenModel model;
-  model.backend =
-      make_backend({options.device, format_of(options.weights), options.isa, options.threads});
+  model.backend = make_backend(backend_options(options));
   model.checkpoint = open_checkpoint(path);
   model.family = &family_of(*model.checkpoint);
   model.config = model.family->read_config(*model.checkpoint);
@@ -139,7 +108,7 @@ OpenModel open_model(const std::filesystem::path& path, const EngineOptions& opt
          "tokenizer belong to this checkpoint?",
          text.source, model.tokenizer->vocab_size() - 1, model.config.vocab);
   }
-  add_end_tokens_of_family(model);
+  add_end_tokens(*model.family, *model.tokenizer, model.config);
   model.info = describe(model);
   return model;
 }

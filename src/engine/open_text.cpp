@@ -1,5 +1,6 @@
 #include "engine/open_text.h"
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -60,6 +61,15 @@ ModelText open_text(const Checkpoint& checkpoint) {
   if (checkpoint.format() == "gguf") return open_gguf_text(checkpoint);
   const std::filesystem::path file = checkpoint.path() / "tokenizer.json";
   return {file.string(), read_tokenizer_json(file), read_chat_template(checkpoint.path())};
+}
+
+void add_end_tokens(const Family& family, const Tokenizer& tokenizer, ModelConfig& config) {
+  for (const std::string_view text : family.end_token_texts) {
+    const std::optional<std::int32_t> id = tokenizer.find(text);
+    if (!id || *id >= config.vocab) continue;
+    auto& known = config.end_tokens;
+    if (std::find(known.begin(), known.end(), *id) == known.end()) known.push_back(*id);
+  }
 }
 
 std::unique_ptr<Tokenizer> open_tokenizer(const std::filesystem::path& model) {

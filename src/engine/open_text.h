@@ -5,6 +5,7 @@
 #include <string>
 
 #include "formats/checkpoint.h"
+#include "model/config.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 #include "text/tokenizer_gguf.h"
@@ -20,6 +21,9 @@ struct ModelText {
 
 /// From tokenizer.json and tokenizer_config.json of a folder, or from a GGUF file's metadata.
 ModelText open_text(const Checkpoint& checkpoint);
+
+/// Adds the tokens that end an answer by the family's texts, where the tokenizer has them.
+void add_end_tokens(const Family& family, const Tokenizer& tokenizer, ModelConfig& config);
 
 /// The tokenizer alone, without a look at the weights.
 std::unique_ptr<Tokenizer> open_tokenizer(const std::filesystem::path& model);

@@ -10,14 +10,13 @@
 #include "backend/cpu/isa.h"
 #include "backend/cpu/kernels.h"
 #include "backend/cpu/packed_matrix.h"
+#include "backend/cpu/thread_count.h"
 #include "base/check.h"
-#include "base/cpu_features.h"
 #include "base/thread_pool.h"
 
 namespace fdllm::cpu {
 namespace {
 
-constexpr int kMaxThreads = 1024;
 constexpr std::int64_t kMaxHeadDim = 1024;
 
 float* data_of(Buffer& buffer) {
@@ -30,15 +29,6 @@ const float* data_of(const Buffer& buffer) {
 /// `buffer` holds at least rows x columns values.
 void check_size(const Buffer& buffer, std::int64_t rows, std::int64_t columns) {
   check(rows >= 0 && columns > 0 && rows <= buffer.size() / columns, "a buffer too small");
-}
-
-int thread_count(int requested) {
-  if (requested < 0 || requested > kMaxThreads) {
-    fail(ErrorCode::kInvalidArgument,
-         "threads: expected 1 to {}, or 0 for one per physical core, found {}", kMaxThreads,
-         requested);
-  }
-  return requested == 0 ? std::min(physical_cores(), kMaxThreads) : requested;
 }
 
 class CpuBackend final : public Backend {
