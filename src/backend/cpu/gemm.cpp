@@ -9,8 +9,8 @@ namespace {
 constexpr double kShareableWork = 100e3;
 /// Panels that a thread takes at a time, at most.
 constexpr std::int64_t kMaxChunkPanels = 16;
-/// int8 activations that stay in the level 2 cache.
-constexpr std::int64_t kFewActivations = std::int64_t{400} * 1024;
+/// Bytes of activations that stay in the level 2 cache.
+constexpr std::int64_t kCachedActivations = std::int64_t{400} * 1024;
 /// Bytes of weights that the first row tile prefetches ahead.
 constexpr std::ptrdiff_t kPrefetchAhead = 2048;
 
@@ -53,18 +53,15 @@ void PackedRows::multiply(const PackedMatrix& weight, std::int64_t first_panel,
     tile.add = add || k > 0 ? 1 : 0;
     multiply_block(tile, weight, panel, k);
   };
-  // Every output adds up its blocks of K in the same order either way. Few rows stay in the cache
-  // with all of K, and then each panel is read from one end to the other.
-  const bool few = is_integer() && rows_ * steps_ <= kFewActivations;
-  if (few) {
+  // Every output adds up its blocks of K in the same order whatever the span is. The longer it is,
+  // the longer each panel is read from one end to the other.
+  const std::int64_t span_bytes = rows_ * kernels_->k_block * kernels_->activation_bytes;
+  const std::int64_t span =
+      std::max<std::int64_t>(kCachedActivations / span_bytes, 1) * kernels_->k_block;
+  for (std::int64_t begin = 0; begin < steps_; begin += span) {
+    const std::int64_t end = std::min(begin + span, steps_);
     for (std::int64_t panel = first_panel; panel < last_panel; panel += kernels_->max_panels) {
-      for (std::int64_t k = 0; k < steps_; k += kernels_->k_block) multiply_panels(panel, k);
-    }
-    return;
-  }
-  for (std::int64_t k = 0; k < steps_; k += kernels_->k_block) {
-    for (std::int64_t panel = first_panel; panel < last_panel; panel += kernels_->max_panels) {
-      multiply_panels(panel, k);
+      for (std::int64_t k = begin; k < end; k += kernels_->k_block) multiply_panels(panel, k);
     }
   }
 }
@@ -81,8 +78,8 @@ void PackedRows::multiply_block(GemmTile& tile, const PackedMatrix& weight, std:
     tile.a = tile_data(i, k);
     tile.rows = tile_rows(i);
     tile.out = out + first_row(i) * tile.out_stride;
+    tile.prefetch = i == 0 ? kPrefetchAhead : 0;
     if (is_integer()) {
-      tile.prefetch = i == 0 ? kPrefetchAhead : 0;
       tile.a_scales = tile_scales(i, k);
       tile.a_offsets = tile_offsets(i, k);
     }
@@ -94,12 +91,14 @@ void run_gemm(ThreadPool& pool, PackedRows& scratch, const PackedMatrix& weight,
               std::int64_t rows, float* y, bool add) {
   const std::int64_t in = weight.in_features();
   const std::int64_t out = weight.out_features();
-  for (std::int64_t begin = 0; begin < rows; begin += kBlockRows) {
-    const std::int64_t count = std::min(kBlockRows, rows - begin);
+  const std::int64_t blocks = (rows + kBlockRows - 1) / kBlockRows;
+  for (std::int64_t i = 0; i < blocks; ++i) {
+    const std::int64_t begin = rows * i / blocks;
+    const std::int64_t count = rows * (i + 1) / blocks - begin;
     scratch.resize(weight.kernels(), count, in);
     const int parts = parts_for(pool, double(count) * double(in) * double(out));
     // Whole tiles of panels, about four chunks a thread so that a delayed thread holds up little.
-    const std::int64_t share = weight.panels() / (std::int64_t{4} * parts);
+    const std::int64_t share = weight.panels() / (std::int64_t{16} * parts);
     const std::int64_t chunk = std::clamp(share / kMaxTilePanels * kMaxTilePanels,
                                           std::int64_t{kMaxTilePanels}, kMaxChunkPanels);
     const float* block = x + begin * in;

@@ -5,9 +5,6 @@
 namespace fdllm::cpu {
 namespace {
 
-/// Bytes ahead of the current weights that are prefetched.
-constexpr int kPrefetch = 2048;
-
 /// Vectors of a panel.
 constexpr int kPanelVectors = kPanelColumns / Simd::kWidth;
 
@@ -61,7 +58,7 @@ void tile_f32(const GemmTile& tile) {
       const char* at = w + v / kPanelVectors * tile.panel_stride;
       weights[v] = Simd::load(reinterpret_cast<const float*>(at) +
                               std::ptrdiff_t{v % kPanelVectors} * Simd::kWidth);
-      if (v % kPanelVectors == 0) _mm_prefetch(at + kPrefetch, _MM_HINT_T0);
+      if (v % kPanelVectors == 0) _mm_prefetch(at + tile.prefetch, _MM_HINT_T0);
     }
 #pragma GCC unroll 16
     for (int row = 0; row < kRows; ++row) {
@@ -93,7 +90,7 @@ void tile_bf16(const GemmTile& tile) {
     for (int v = 0; v < kVectors; ++v) {
       const char* at = w + v * tile.panel_stride;
       weights[v] = (__m512bh)Simd::load_pairs(at);
-      _mm_prefetch(at + kPrefetch, _MM_HINT_T0);
+      _mm_prefetch(at + tile.prefetch, _MM_HINT_T0);
     }
 #pragma GCC unroll 16
     for (int row = 0; row < kRows; ++row) {
@@ -127,7 +124,7 @@ void tile_bf16(const GemmTile& tile) {
         const char* at = w + v / kPanelVectors * tile.panel_stride;
         const Simd::Int pairs = Simd::load_pairs(at + v % kPanelVectors * sizeof(Simd::Int));
         weights[v] = half == 0 ? Simd::even_of(pairs) : Simd::odd_of(pairs);
-        if (half == 0 && v % kPanelVectors == 0) _mm_prefetch(at + kPrefetch, _MM_HINT_T0);
+        if (half == 0 && v % kPanelVectors == 0) _mm_prefetch(at + tile.prefetch, _MM_HINT_T0);
       }
 #pragma GCC unroll 16
       for (int row = 0; row < kRows; ++row) {

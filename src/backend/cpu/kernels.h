@@ -33,7 +33,7 @@ struct GemmTile {
   std::ptrdiff_t out_stride;  ///< floats from a row to the next
   const float* bias;          ///< of the first column, padded to whole panels; or nullptr
   int add;                    ///< 1: out += ..., 0: out = ...
-  std::ptrdiff_t prefetch;    ///< integer formats: bytes ahead of w to prefetch; 0: w is in cache
+  std::ptrdiff_t prefetch;    ///< bytes ahead of w to prefetch; 0: w is in cache
   // Integer formats only, from the first segment on.
   const float* w_scales;          ///< [segments][16]
   const float* a_scales;          ///< [segments][rows]

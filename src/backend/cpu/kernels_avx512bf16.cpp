@@ -5,8 +5,8 @@
 namespace fdllm::cpu {
 namespace {
 
-constexpr GemmKernels kGemmBf16 = {.max_rows = 12,
-                                   .max_panels = 2,
+constexpr GemmKernels kGemmBf16 = {.max_rows = 16,
+                                   .max_panels = 1,
                                    .weight_bits = 16,
                                    .activation_bytes = 2,
                                    .step_multiple = 2,
