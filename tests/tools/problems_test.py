@@ -57,6 +57,18 @@ class Problems(unittest.TestCase):
             self.assertEqual(prompt["id"], answer["id"])
             self.assertEqual(solve(prompt["prompt"]), answer["answer"], prompt["prompt"])
 
+    def test_worked_answers_are_right_line_by_line(self):
+        worked = self.folder / "worked"
+        prompts, answers = map(read, self.make("some", "--count", 300, "--worked", worked))
+        for prompt, answer, text in zip(prompts, answers, read(worked), strict=True):
+            self.assertEqual((text["id"], text["prompt"]), (prompt["id"], prompt["prompt"]))
+            self.assertTrue(text["answer"].endswith(f". #### {answer['answer']}"), text)
+            for left, right in re.findall(r"(\d+ [*+-] \d+) = (\d+)", text["answer"]):
+                self.assertEqual(eval(left), int(right), text)
+            if not prompt["prompt"].startswith("Sort"):
+                last = re.findall(r"= (\d+)", text["answer"])[-1]
+                self.assertEqual(last, answer["answer"], text)
+
     def test_a_seed_repeats_and_avoided_questions_stay_away(self):
         first, _ = self.make("first", "--count", 50)
         again, _ = self.make("again", "--count", 50)
