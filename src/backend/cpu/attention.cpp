@@ -113,6 +113,7 @@ class TaskRunner {
           qk.rows = first_row(tile + 1) - first;
           qk.a = packed_queries(scratch, first);
           qk.out = scratch.scores + first * kScoreStride + key;
+          qk.prefetch = tile == 0 ? kPrefetchAhead : 0;
           gemm_.tile(qk);
         }
       }
@@ -150,6 +151,7 @@ class TaskRunner {
                  block * kPanelColumns * gemm_.weight_bits / 8;
           pv.columns = static_cast<int>(std::min(tile_columns, padded_dim - column));
           pv.out = scratch.outputs + first * padded_dim + column;
+          pv.prefetch = tile == 0 ? kPrefetchAhead : 0;
           gemm_.tile(pv);
         }
       }

@@ -11,8 +11,6 @@ constexpr double kShareableWork = 100e3;
 constexpr std::int64_t kMaxChunkPanels = 16;
 /// Bytes of activations that stay in the level 2 cache.
 constexpr std::int64_t kCachedActivations = std::int64_t{400} * 1024;
-/// Bytes of weights that the first row tile prefetches ahead.
-constexpr std::ptrdiff_t kPrefetchAhead = 2048;
 
 }  // namespace
 

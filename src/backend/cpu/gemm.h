@@ -12,6 +12,10 @@ namespace fdllm::cpu {
 /// block of K of all its activations stays in the level 2 cache.
 inline constexpr std::int64_t kBlockRows = 192;
 
+/// Bytes of a panel that the first row tile prefetches ahead; the other tiles find them in the
+/// cache.
+inline constexpr std::ptrdiff_t kPrefetchAhead = 2048;
+
 /// At most kBlockRows rows of activations, packed for the tile kernels of one weight format: row
 /// tiles of nearly equal height one after another, each [K][rows of the tile].
 class PackedRows {
