@@ -13,6 +13,8 @@ enum class ErrorCode {
   kOutOfMemory,      ///< the estimate (or the allocation) exceeds what the machine has
   kNumeric,          ///< NaN or infinity where a number was expected
   kCancelled,        ///< the caller asked for it
+  kBusy,             ///< too many requests wait already; try again later
+  kUnavailable,      ///< shutting down: no new requests
   kInternal,         ///< a broken invariant: a bug in this engine
 };
 

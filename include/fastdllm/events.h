@@ -27,7 +27,8 @@ struct StepEvent {
 enum class FinishReason : std::uint8_t {
   kStop,       ///< an end token or a stop string
   kLength,     ///< the canvas is full
-  kCancelled,  ///< the step callback said so
+  kCancelled,  ///< the step callback, or the one who asked, said so
+  kDeadline,   ///< the time that the request was given is over
   kError,      ///< see GenerateResult::error
 };
 

@@ -26,6 +26,9 @@ constexpr int exit_code(ErrorCode code) {
       return 70;
     case ErrorCode::kCancelled:
       return kExitCancelled;
+    case ErrorCode::kBusy:
+    case ErrorCode::kUnavailable:
+      return kExitFailed;
   }
   return 70;
 }
