@@ -20,7 +20,7 @@ enum class ComputeType : std::uint8_t { kF32, kBF16 };
 /// How weight matrices are kept and multiplied. kF32 computes in ComputeType::kF32, all others in
 /// kBF16. The integer formats quantise: w = scale * q, q symmetric around 0, and the activations of
 /// a linear operation likewise to int8, row by row; products are summed in int32 and scaled in f32
-/// (quantize.h). kInt8 has one scale for an output channel, and one for a row of activations; the
+/// (weight_kernels.h). kInt8 has one scale for an output channel, and one for a row of activations; the
 /// others one for each group of neighbours along K of both (the last group may be shorter): of 32
 /// where the name says so, else of 128. Norms and biases are f32 in every format.
 enum class WeightFormat : std::uint8_t {
@@ -65,6 +65,15 @@ class Buffer {
   virtual std::int64_t size() const = 0;  ///< elements
 };
 
+/// What packing changed in the weights of one stored type; both sums are 0 where their bits (or
+/// their integers and scales) are kept.
+struct WeightConversion {
+  DType stored = DType::kF32;
+  std::int64_t weights = 0;
+  double squared_error = 0;  ///< sum (packed - stored)^2
+  double squared_size = 0;   ///< sum stored^2
+};
+
 /// A weight matrix W [out, in] with an optional bias [out], packed for the back end's kernels.
 class Matrix {
  public:
@@ -72,6 +81,8 @@ class Matrix {
   virtual std::int64_t out_features() const = 0;
   virtual std::int64_t in_features() const = 0;
   virtual std::size_t bytes() const = 0;
+  /// One for each stored type of its parts.
+  virtual std::span<const WeightConversion> conversions() const = 0;
 };
 
 /// Token embeddings, read where they are stored.

@@ -2,7 +2,6 @@
 // quantised numbers, bit for bit against the scalar kernels, and the error of quantisation itself.
 #include "backend/conformance.h"
 #include "backend/cpu/kernels.h"
-#include "backend/cpu/quantize.h"
 
 namespace fdllm {
 namespace {
@@ -37,8 +36,10 @@ class IntegerConformance : public Conformance {
         const std::span<const float> part(values.data() + first, count);
         double scale = 0;
         if (weights) {
-          scale = static_cast<double>(is_int8() ? cpu::quantize_weights_int8(part, q.data())
-                                                : cpu::quantize_weights_int4(part, q.data()));
+          const cpu::IntegerKernels& scalar = cpu::scalar_kernels().integer;
+          scale = static_cast<double>((is_int8() ? scalar.int8 : scalar.int4)
+                                          .quantize_weights(part.data(), std::ssize(part), q.data())
+                                          .scale);
         } else {
           float largest = 0;
           for (const float value : part) largest = std::max(largest, std::abs(value));

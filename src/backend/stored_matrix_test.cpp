@@ -7,6 +7,11 @@ namespace {
 
 class StoredMatrices : public Conformance {
  protected:
+  /// Types whose integers and scales are kept.
+  bool runs_as_stored(DType type) const {
+    return (type == DType::kQ8_0 && subject().format == WeightFormat::kInt8Group32) ||
+           (type == DType::kQ4_0 && subject().format == WeightFormat::kInt4Group32);
+  }
   /// y of one packed matrix.
   std::vector<float> product(const StoredMatrix& matrix, const std::vector<float>& x) const {
     const auto backend = subject().make(2);
@@ -35,6 +40,7 @@ TEST_P(StoredMatrices, EveryTypeGivesTheBitsOfItsValues) {
   const std::vector<float> x = normal(3 * kColumns);
   for (std::size_t i = 0; i < kDTypes.size(); ++i) {
     const auto type = static_cast<DType>(i);
+    if (runs_as_stored(type)) continue;  // not the bits that its values would be rounded to
     std::vector<std::byte> stored(kRows * row_bytes(type, kColumns));
     if (can_encode(type)) {
       encode_row(type, normal(kRows * kColumns, 0.05f), stored);
@@ -49,6 +55,112 @@ TEST_P(StoredMatrices, EveryTypeGivesTheBitsOfItsValues) {
     matrix.data = stored;
     matrix.dtype = type;
     EXPECT_EQ(product(matrix, x), expected) << name_of(type);
+  }
+}
+
+/// The value that a packed integer weight stands for.
+float dequantized(const cpu::PackedMatrix& matrix, std::int64_t column, std::int64_t k) {
+  const cpu::GemmKernels& kernels = matrix.kernels();
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(matrix.panel(column / 16));
+  int number = 0;
+  if (kernels.weight_bits == 8) {
+    const std::uint8_t byte = bytes[k / 4 * 64 + column % 16 * 4 + k % 4];
+    number = kernels.weight_offset == 0 ? static_cast<std::int8_t>(byte) : byte - 128;
+  } else {
+    const std::uint8_t byte = bytes[k / 8 * 64 + column % 16 * 4 + k % 4];
+    number = (k % 8 < 4 ? byte & 15 : byte >> 4) - 8;
+  }
+  return matrix.scales(column / 16, k)[column % 16] * static_cast<float>(number);
+}
+
+// Q8_0 and Q4_0 in the format of their groups, here with any integers and scales, -128 and
+// subnormal ones included.
+TEST_P(StoredMatrices, GroupsOfTheFormatRunAsTheyAre) {
+  constexpr std::int64_t kRows = 40, kColumns = 2144;
+  int tested = 0;
+  for (const DType type : {DType::kQ8_0, DType::kQ4_0}) {
+    if (!runs_as_stored(type)) continue;
+    ++tested;
+    std::vector<std::byte> stored(kRows * row_bytes(type, kColumns));
+    for (std::byte& byte : stored) byte = static_cast<std::byte>(integer(0, 255));
+    for (std::size_t at = 0; at < stored.size(); at += block_bytes(type)) {
+      const auto scale = static_cast<std::uint16_t>(integer(0, 0x3bff) | (integer(0, 1) << 15));
+      std::memcpy(&stored[at], &scale, sizeof(scale));
+    }
+    std::vector<float> values(kRows * kColumns);
+    decode_row(type, stored, values);
+    StoredMatrix matrix;
+    matrix.data = stored;
+    matrix.dtype = type;
+    matrix.rows = kRows;
+    matrix.columns = kColumns;
+    for (const std::int64_t heads : {0, 4}) {
+      matrix.interleaved_heads = heads;
+      const auto backend = subject().make(2);
+      const auto packed = backend->pack(std::span(&matrix, 1), MatrixRole::kProjection);
+      ASSERT_EQ(packed->conversions().size(), 1u);
+      EXPECT_EQ(packed->conversions()[0].stored, type);
+      EXPECT_EQ(packed->conversions()[0].weights, kRows * kColumns);
+      EXPECT_EQ(packed->conversions()[0].squared_error, 0);
+      std::vector<float> found, expected;
+      for (std::int64_t column = 0; column < kRows; ++column) {
+        const std::int64_t dim = column % 10;
+        const std::int64_t row = heads == 0 ? column : column - dim + 2 * (dim % 5) + dim / 5;
+        for (std::int64_t k = 0; k < kColumns; ++k) {
+          found.push_back(dequantized(static_cast<const cpu::PackedMatrix&>(*packed), column, k));
+          expected.push_back(values[row * kColumns + k]);
+        }
+      }
+      EXPECT_TRUE(same_bits(found, expected)) << name_of(type) << " heads " << heads;
+    }
+    // A scale that is not finite reaches every output that it takes part in.
+    const std::uint16_t infinity = 0x7c00;
+    std::memcpy(&stored[0], &infinity, sizeof(infinity));
+    matrix.interleaved_heads = 0;
+    const std::vector<float> y = product(matrix, normal(kColumns));
+    EXPECT_TRUE(std::isnan(y[0]));
+    EXPECT_TRUE(std::isfinite(y[1]));
+  }
+  const bool has_such_a_type = subject().format == WeightFormat::kInt8Group32 ||
+                               subject().format == WeightFormat::kInt4Group32;
+  EXPECT_EQ(tested, has_such_a_type ? 1 : 0);
+}
+
+TEST_P(StoredMatrices, TellsWhatPackingChanged) {
+  constexpr std::int64_t kRows = 20, kColumns = 512;
+  const std::vector<float> weights = normal(kRows * kColumns, 0.05f);
+  std::vector<std::byte> half(kRows * row_bytes(DType::kBF16, kColumns));
+  encode_row(DType::kBF16, weights, half);
+  StoredMatrix parts[2] = {plain(weights, kColumns), plain(weights, kColumns)};
+  parts[1].data = half;
+  parts[1].dtype = DType::kBF16;
+  const auto backend = subject().make(2);
+  const auto packed = backend->pack(parts, MatrixRole::kProjection);
+  const std::span<const WeightConversion> conversions = packed->conversions();
+  ASSERT_EQ(conversions.size(), 2u);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(conversions[i].stored, parts[i].dtype);
+    EXPECT_EQ(conversions[i].weights, kRows * kColumns);
+    double error = 0, size = 0;
+    for (std::int64_t column = 0; column < kRows; ++column) {
+      for (std::int64_t k = 0; k < kColumns; ++k) {
+        const float original = weights[column * kColumns + k];
+        const float value = i == 0 ? original : round_bf16(original);
+        float kept = value;
+        if (subject().is_bf16()) kept = round_bf16(value);
+        if (subject().is_integer()) {
+          kept = dequantized(static_cast<const cpu::PackedMatrix&>(*packed), i * kRows + column, k);
+        }
+        error += std::pow(static_cast<double>(value) - static_cast<double>(kept), 2);
+        size += std::pow(static_cast<double>(value), 2);
+      }
+    }
+    if (error == 0) {
+      EXPECT_EQ(conversions[i].squared_error, 0);
+    } else {
+      EXPECT_NEAR(conversions[i].squared_error / error, 1.0, 1e-3);
+      EXPECT_NEAR(conversions[i].squared_size / size, 1.0, 1e-3);
+    }
   }
 }
 

@@ -98,12 +98,11 @@ inline float to_float(f16 value) {
   const std::uint32_t sign = (value.bits & 0x8000u) << 16;
   const std::uint32_t exponent = (value.bits >> 10) & 0x1fu;
   const std::uint32_t mantissa = value.bits & 0x3ffu;
-  if (exponent == 0) {
-    const float magnitude = std::ldexp(static_cast<float>(mantissa), -24);
-    return sign != 0 ? -magnitude : magnitude;
-  }
+  const float subnormal = static_cast<float>(static_cast<std::int32_t>(mantissa)) * 0x1p-24f;
   const std::uint32_t wide = exponent == 31 ? 0x7f800000u : (exponent + 112u) << 23;
-  return std::bit_cast<float>(sign | wide | (mantissa << 13));
+  const std::uint32_t magnitude =
+      exponent == 0 ? std::bit_cast<std::uint32_t>(subnormal) : wide | (mantissa << 13);
+  return std::bit_cast<float>(sign | magnitude);
 }
 
 /// Rounds to nearest, ties to even; too large a value becomes infinity, NaN stays NaN.

@@ -5,6 +5,7 @@
 #include "backend/cpu/simd_avx512.h"
 // (integer_kernels.h is written over the Simd of the line above.)
 #include "backend/cpu/integer_kernels.h"
+#include "backend/cpu/weight_kernels.h"
 
 namespace fdllm::cpu {
 namespace {
@@ -76,7 +77,8 @@ constexpr GemmKernels kIntegerGemm = {
     .segment = kSegment,
     .shared_scale = kSharedScale,
     .weight_offset = kBits == 8 ? 128 : 8,
-    .quantize_rows = quantize_rows<kSegment, kSharedScale, 32 / kBits, kBits == 8 ? 128 : 8>};
+    .quantize_rows = quantize_rows<kSegment, kSharedScale, 32 / kBits, kBits == 8 ? 128 : 8>,
+    .quantize_weights = quantize_weights<kBits>};
 
 constexpr IntegerKernels kIntegerKernels = {.int8 = kIntegerGemm<kChannelSegment, 8, true>,
                                             .int8_g128 = kIntegerGemm<128, 8>,

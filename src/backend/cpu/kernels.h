@@ -52,6 +52,13 @@ struct QuantizeRows {
   std::int32_t* offsets;
 };
 
+/// How quantize_weights() rounded w to scale * q.
+struct QuantizedWeights {
+  float scale;
+  double error;  ///< sum (w - scale q)^2
+  double size;   ///< sum w^2
+};
+
 /// GEMM kernels for one compute type.
 struct GemmKernels {
   int max_rows;
@@ -70,6 +77,11 @@ struct GemmKernels {
   bool shared_scale = false;  ///< all segments of a row of A and of a column of W have one scale
   int weight_offset = 0;      ///< W is stored as q + weight_offset
   void (*quantize_rows)(const QuantizeRows& task) = nullptr;  ///< instead of pack_rows
+  /// Writes q of weights that share a scale, in [-127, 127] or [-8, 7]. A value that is not finite
+  /// gives the scale NaN and zeros; values that are all below kSmallestQuantized give zeros. The
+  /// same bits from every table.
+  QuantizedWeights (*quantize_weights)(const float* values, std::int64_t count,
+                                       std::int8_t* quantized) = nullptr;
 };
 
 /// Kernels of the integer formats. Their segments decide the order of f32 sums, so every table has
@@ -87,7 +99,7 @@ inline constexpr std::int64_t kChannelSegment = 2048;
 inline constexpr std::int64_t kIntegerBlock = 2048;  ///< k_block of all of them
 /// Activations are multiples of (largest of the segment or row) / 127.
 inline constexpr float kActivationSteps = 127.0f;
-/// Rows or segments whose largest value is smaller count as zeros: its reciprocal may overflow.
+/// Rows or groups whose largest value is smaller count as zeros: its reciprocal may overflow.
 inline constexpr float kSmallestQuantized = 1e-30f;
 
 /// Scores of a block of keys for one query row, turned into attention weights in place.

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "backend/cpu/kernels.h"
+#include "backend/cpu/weight_kernels.h"
 #include "base/dtype.h"
 
 namespace fdllm::cpu {
@@ -209,7 +210,8 @@ constexpr GemmKernels kIntegerGemm = {
     .segment = kSegment,
     .shared_scale = kSharedScale,
     .weight_offset = kBits == 8 ? 0 : 8,
-    .quantize_rows = quantize_rows<kSegment, kSharedScale, 32 / kBits, kBits == 8 ? 0 : 8>};
+    .quantize_rows = quantize_rows<kSegment, kSharedScale, 32 / kBits, kBits == 8 ? 0 : 8>,
+    .quantize_weights = quantize_weights<kBits>};
 
 constexpr KernelTable kTable = {
     .name = "scalar",

@@ -2,38 +2,12 @@
 
 #include <algorithm>
 
-#include "backend/cpu/quantize.h"
+#include "backend/cpu/panel_packer.h"
 #include "base/check.h"
 #include "quant/row.h"
 
 namespace fdllm::cpu {
 namespace {
-
-/// Values of K that are converted at a time while packing.
-constexpr std::int64_t kPackSteps = 256;
-
-/// The stored row that becomes output column `column` of the stacked matrix.
-struct StackedRow {
-  const StoredMatrix* part;
-  std::int64_t row;
-};
-
-/// Where a part keeps row `row` of the matrix that it stands for.
-std::int64_t stored_row(const StoredMatrix& part, std::int64_t row) {
-  if (part.interleaved_heads == 0) return row;
-  const std::int64_t head_dim = part.rows / part.interleaved_heads;
-  const std::int64_t half = head_dim / 2;
-  const std::int64_t dim = row % head_dim;
-  return row - dim + 2 * (dim % half) + dim / half;
-}
-
-StackedRow find_row(std::span<const StoredMatrix> parts, std::int64_t column) {
-  for (const StoredMatrix& part : parts) {
-    if (column < part.rows) return {&part, stored_row(part, column)};
-    column -= part.rows;
-  }
-  return {nullptr, 0};
-}
 
 /// K as it is stored.
 std::int64_t steps_of(std::int64_t columns, const GemmKernels& kernels) {
@@ -98,24 +72,26 @@ PackedMatrix::PackedMatrix(std::span<const StoredMatrix> parts, const GemmKernel
   scales_at_ = weights_of_panel(in_, kernels);
   read_bias(parts);
 
-  const bool quantized = kernels.segment > 0;
-  std::vector<float> values(quantized ? static_cast<std::size_t>(pool.size() * in_) : 0);
-  std::vector<std::int8_t> integers(values.size());
+  std::vector<PanelPacker> packers(static_cast<std::size_t>(pool.size()),
+                                   PanelPacker(kernels, in_));
   pool.run(pool.size(), panels_, [&](std::int64_t panel, int thread) noexcept {
     std::byte* target = memory_.data() + panel * stride_;
-    for (int column = 0; column < kPanelColumns; ++column) {
-      const StackedRow source = find_row(parts, panel * kPanelColumns + column);
-      if (source.part == nullptr) break;
-      if (quantized) {
-        pack_integers(*source.part, source.row, target, column,
-                      std::span(values).subspan(static_cast<std::size_t>(thread * in_),
-                                                static_cast<std::size_t>(in_)),
-                      integers.data() + thread * in_);
-      } else {
-        pack_floats(*source.part, source.row, target, column);
-      }
-    }
+    packers[thread].pack(parts, panel * kPanelColumns, target,
+                         reinterpret_cast<float*>(target + scales_at_));
   });
+  add_up_errors(packers);
+}
+
+void PackedMatrix::add_up_errors(std::span<const PanelPacker> packers) {
+  for (std::size_t type = 0; type < kDTypes.size(); ++type) {
+    WeightConversion sum{.stored = static_cast<DType>(type)};
+    for (const PanelPacker& packer : packers) {
+      sum.weights += packer.errors()[type].weights;
+      sum.squared_error += packer.errors()[type].error;
+      sum.squared_size += packer.errors()[type].size;
+    }
+    if (sum.weights > 0) conversions_.push_back(sum);
+  }
 }
 
 void PackedMatrix::read_bias(std::span<const StoredMatrix> parts) {
@@ -133,50 +109,6 @@ void PackedMatrix::read_bias(std::span<const StoredMatrix> parts) {
       }
     }
     column += part.rows;
-  }
-}
-
-void PackedMatrix::pack_floats(const StoredMatrix& part, std::int64_t row, std::byte* panel,
-                               int column) const {
-  float values[kPackSteps];
-  for (std::int64_t k = 0; k < in_; k += kPackSteps) {
-    const std::int64_t count = std::min(kPackSteps, in_ - k);
-    read_stored(part.data, part.dtype, row * in_ + k, count, values);
-    if (kernels_->weight_bits == 16) {
-      auto* out = reinterpret_cast<bf16*>(panel) + k * kPanelColumns + std::int64_t{2} * column;
-      for (std::int64_t i = 0; i < count; ++i) {
-        out[i / 2 * 2 * kPanelColumns + i % 2] = to_bf16(values[i]);
-      }
-    } else {
-      float* out = reinterpret_cast<float*>(panel) + k * kPanelColumns + column;
-      for (std::int64_t i = 0; i < count; ++i) out[i * kPanelColumns] = values[i];
-    }
-  }
-}
-
-void PackedMatrix::pack_integers(const StoredMatrix& part, std::int64_t row, std::byte* panel,
-                                 int column, std::span<float> values,
-                                 std::int8_t* quantized) const {
-  read_stored(part.data, part.dtype, row * in_, in_, values.data());
-  auto* scales = reinterpret_cast<float*>(panel + scales_at_) + column;
-  const bool is_int8 = kernels_->weight_bits == 8;
-  float shared = kernels_->shared_scale ? quantize_weights_int8(values, quantized) : 0.0f;
-  for (std::int64_t k = 0, segment = 0; k < in_; k += kernels_->segment, ++segment) {
-    if (!kernels_->shared_scale) {
-      const std::int64_t count = std::min(kernels_->segment, in_ - k);
-      const std::span<float> group =
-          values.subspan(static_cast<std::size_t>(k), static_cast<std::size_t>(count));
-      shared = is_int8 ? quantize_weights_int8(group, quantized + k)
-                       : quantize_weights_int4(group, quantized + k);
-    }
-    scales[segment * kPanelColumns] = shared;
-  }
-  const std::int64_t together = is_int8 ? 4 : 8;  // values of K that share a vector
-  auto* out = reinterpret_cast<std::uint8_t*>(panel) + std::ptrdiff_t{4} * column;
-  for (std::int64_t k = 0; k < in_; ++k) {
-    const auto stored = static_cast<unsigned>(quantized[k] + kernels_->weight_offset) & 255u;
-    std::uint8_t& byte = out[k / together * 4 * kPanelColumns + k % 4];
-    byte = static_cast<std::uint8_t>(k % together < 4 ? stored : byte | stored << 4);
   }
 }
 

@@ -6,6 +6,7 @@
 #include "backend/backend.h"
 #include "backend/cpu/host_memory.h"
 #include "backend/cpu/kernels.h"
+#include "backend/cpu/panel_packer.h"
 #include "base/thread_pool.h"
 
 namespace fdllm::cpu {
@@ -31,6 +32,7 @@ class PackedMatrix final : public Matrix {
   std::int64_t out_features() const override { return out_; }
   std::int64_t in_features() const override { return in_; }
   std::size_t bytes() const override { return memory_.size() + bias_.size() * sizeof(float); }
+  std::span<const WeightConversion> conversions() const override { return conversions_; }
 
   const GemmKernels& kernels() const { return *kernels_; }
   std::int64_t panels() const { return panels_; }
@@ -52,16 +54,14 @@ class PackedMatrix final : public Matrix {
 
  private:
   void read_bias(std::span<const StoredMatrix> parts);
-  void pack_floats(const StoredMatrix& part, std::int64_t row, std::byte* panel, int column) const;
-  /// `values` and `quantized` are room for a row.
-  void pack_integers(const StoredMatrix& part, std::int64_t row, std::byte* panel, int column,
-                     std::span<float> values, std::int8_t* quantized) const;
+  void add_up_errors(std::span<const PanelPacker> packers);
 
   const GemmKernels* kernels_;
   std::int64_t out_ = 0, in_ = 0, panels_ = 0;
   std::ptrdiff_t stride_ = 0, scales_at_ = 0;
   HostMemory memory_;
   std::vector<float> bias_;
+  std::vector<WeightConversion> conversions_;
 };
 
 /// Token embeddings in their stored type.
