@@ -30,16 +30,17 @@ struct LaneSums {
   Floats vectors[kVectors] = {};
 
   float total() const {
-    float lanes[kLanes];
-    __builtin_memcpy(lanes, vectors, sizeof(lanes));
-    for (int width = kLanes / 2; width > 0; width /= 2) {
-      for (int i = 0; i < width; ++i) lanes[i] += lanes[i + width];
-    }
-    return lanes[0];
+    float sixteen[kLanes], eight[8], four[4];
+    __builtin_memcpy(sixteen, vectors, sizeof(sixteen));
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) eight[i] = sixteen[i] + sixteen[i + 8];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) four[i] = eight[i] + eight[i + 4];
+    return (four[0] + four[2]) + (four[1] + four[3]);
   }
 };
 
-/// body(first, vector, valid) for each 16 values; the last ones are filled up with zeros.
+/// body(first, values, valid) for each 16 values; the last ones are filled up with zeros.
 template <typename Body>
 [[gnu::always_inline]] inline void for_lanes(const float* values, std::int64_t count, Body&& body) {
   std::int64_t i = 0;
@@ -94,7 +95,7 @@ template <int kBits>
   const Ints low = Ints{} + (kRounderBits + kLow);
   const Ints high = Ints{} + (kRounderBits + kHigh);
   bits = bits > low ? bits : low;
-  bits = bits < high ? bits : high;
+  bits = high > bits ? bits : high;
   numbers = bits - kRounderBits;
   __builtin_memcpy(&rounded, &bits, sizeof(rounded));
   rounded -= kRounder;
