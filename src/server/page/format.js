@@ -1,0 +1,15 @@
+// Numbers as the page shows them.
+
+export const count = (value) => Math.round(value).toLocaleString("en-US");
+
+export function seconds(value) {
+  if (value < 0.0995) return `${(value * 1000).toFixed(value < 0.00995 ? 1 : 0)} ms`;
+  return `${value.toFixed(value < 9.995 ? 2 : 1)} s`;
+}
+
+/** Three significant digits or, above, whole numbers. */
+export const rate = (value) => (value >= 100 ? count(value) : Number(value.toPrecision(3)).toString());
+
+export const ratio = (value) => `${value >= 100 ? count(value) : value.toPrecision(3)}×`;
+
+export const plural = (value, noun) => `${count(value)} ${noun}${value === 1 ? "" : "s"}`;

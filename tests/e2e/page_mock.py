@@ -1,0 +1,231 @@
+"""A stand-in for `fast-dllm serve` that the page's tests can slow down and break.
+
+It serves the page's own files and answers /v1/models, /v1/chat/completions and /v1/infill with made
+up denoising, in the shapes of the real server. A prompt may contain, in brackets, what is to happen:
+[slow] a pause at each step, [break] the connection ends half-way, [fail] an error event half-way,
+[busy] status 429, [html] an answer full of markup.
+
+usage: page_mock.py [PORT]
+"""
+import http.server
+import json
+import pathlib
+import random
+import re
+import sys
+import threading
+import time
+
+PAGE = pathlib.Path(__file__).resolve().parents[2] / "src" / "server" / "page"
+TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8",
+         ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+MARKUP = "<img src=x onerror=\"document.title='broken'\"><script>document.title='broken'</script>"
+ANSWER = ("Olga has 8 more rocks than Sam, so Olga has 18 + 8 = 26 rocks.\n"
+          "Together they have 18 + 26 = 44 rocks.\n#### 44")
+END = "<|eot_id|>"
+
+
+def security_policy():
+    """The header that the real server sends, from its source."""
+    source = (PAGE / "page_files.h").read_text(encoding="utf-8")
+    return "".join(re.findall(r'"([^"]*)"', source[source.index("kPageSecurityPolicy"):]))
+
+
+class Refusal(Exception):
+    def __init__(self, status, message, param=None):
+        super().__init__(message)
+        self.status, self.param = status, param
+
+
+def pieces(text):
+    return re.findall(r" ?\w+|\s|[^\w\s]", text)
+
+
+def schedule(body, length, block_length):
+    """Yields (block, positions to commit) of each step."""
+    order = random.Random(body.get("seed", 0))
+    for block, begin in enumerate(range(0, length, block_length)):
+        left = list(range(begin, min(begin + block_length, length)))
+        order.shuffle(left)
+        size = 1 if body.get("steps") or body.get("cache") == "none" else 4
+        while left:
+            yield block, left[:size]
+            left = left[size:]
+
+
+def denoise(body, tokens, masked, block_length):
+    """Yields the denoising events of a canvas of which `masked` positions are open."""
+    chance = random.Random(1)
+    open_positions = set(masked)
+    step = 0
+    for block, positions in schedule(body, len(tokens), block_length):
+        committed = [position for position in positions if position in open_positions]
+        if not committed:
+            continue
+        open_positions -= set(committed)
+        in_block = [position for position in sorted(open_positions)
+                    if block * block_length <= position < (block + 1) * block_length]
+        yield {"step": step, "forwards": step + 1, "block": block,
+               "query": [0, len(tokens)],
+               "committed": [[position, tokens[position]] for position in committed],
+               "provisional": [[position, tokens[position], round(chance.random() * 0.9, 3)]
+                               for position in in_block],
+               "masked": len(open_positions)}
+        step += 1
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *arguments):
+        pass
+
+    def do_GET(self):
+        self.server.seen.append(("GET", self.path))
+        if self.path == "/v1/models":
+            return self.checked(lambda: self.reply({"object": "list", "data": [
+                {"id": "mock-nano", "object": "model", "family": "llada", "backend": "mock"}]}))
+        path = PAGE / ("index.html" if self.path == "/" else self.path.removeprefix("/page/"))
+        if path.parent != PAGE or path.suffix not in TYPES or not path.is_file():
+            return self.refuse(Refusal(404, "no such page"))
+        data = path.read_bytes()
+        self.send_response(200)
+        self.send_header("Content-Type", TYPES[path.suffix])
+        self.send_header("Content-Length", str(len(data)))
+        self.send_header("Content-Security-Policy", security_policy())
+        self.end_headers()
+        self.wfile.write(data)
+
+    def do_POST(self):
+        self.server.seen.append(("POST", self.path))
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.bodies.append(body)
+        self.checked(lambda: self.infill(body) if self.path == "/v1/infill" else self.chat(body))
+
+    def checked(self, act):
+        try:
+            key = self.server.key
+            if key and self.headers.get("Authorization") != f"Bearer {key}":
+                raise Refusal(401, "no valid API key was given.")
+            act()
+        except Refusal as refusal:
+            self.refuse(refusal)
+        except OSError:
+            self.server.disconnects += 1
+            self.close_connection = True
+
+    def reply(self, value, status=200, headers=()):
+        data = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        for header in headers:
+            self.send_header(*header)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def refuse(self, refusal):
+        error = {"message": str(refusal), "type": "invalid_request_error", "param": refusal.param,
+                 "code": None}
+        self.reply({"error": error}, refusal.status,
+                   [("Retry-After", "3")] if refusal.status == 429 else ())
+
+    def begin_stream(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.close_connection = True
+
+    def event(self, value):
+        self.wfile.write(b"data: " + (value if isinstance(value, bytes)
+                                      else json.dumps(value).encode()) + b"\n\n")
+        self.wfile.flush()
+
+    def chat(self, body):
+        prompt = body["messages"][-1]["content"]
+        length = body.get("gen_length", 64)
+        block_length = body.get("block_length", 32)
+        if length % block_length:
+            raise Refusal(400, f"gen_length {length} is no multiple of block_length {block_length}",
+                          "gen_length")
+        if "[busy]" in prompt:
+            raise Refusal(429, "the queue is full.")
+        answer = MARKUP if "[html]" in prompt else ANSWER
+        tokens = (pieces(answer) + [END] * length)[:length]
+        self.begin_stream()
+        self.event({"choices": [], "denoising": {"canvas": {
+            "prompt_tokens": 12, "gen_length": length, "block_length": block_length}}})
+        texts, sent, start, forwards = {}, 0, time.monotonic(), 0
+        for event in denoise(body, tokens, range(length), block_length):
+            forwards = event["forwards"]
+            if forwards == 4 and "[break]" in prompt:
+                return
+            if forwards == 4 and "[fail]" in prompt:
+                return self.event({"error": {"message": "a score is not a number", "param": None}})
+            texts.update((position, text) for position, text in event["committed"])
+            self.event({"choices": [], "denoising": event})
+            while sent in texts:
+                if texts[sent] != END:
+                    self.event({"choices": [{"index": 0, "delta": {"content": texts[sent]}}]})
+                sent += 1
+            time.sleep(0.15 if "[slow]" in prompt else self.server.delay)
+        self.event({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+        self.end_stream(start, forwards, sum(token != END for token in tokens))
+
+    def infill(self, body):
+        parts = body["parts"]
+        tokens, masked, filled = [], [], []
+        for part in parts:
+            begin = len(tokens)
+            if isinstance(part, dict):
+                tokens += [" word"] * part["hole"]
+                masked += range(begin, len(tokens))
+            else:
+                tokens += pieces(part)
+            filled.append("".join(tokens[begin:]))
+        fixed = [[position, token] for position, token in enumerate(tokens)
+                 if position not in set(masked)]
+        self.begin_stream()
+        self.event({"choices": [], "denoising": {"canvas": {
+            "prompt_tokens": 0, "gen_length": len(tokens), "block_length": len(tokens),
+            "fixed": fixed}}})
+        start, forwards = time.monotonic(), 0
+        for event in denoise(body, tokens, masked, len(tokens)):
+            forwards = event["forwards"]
+            self.event({"choices": [], "denoising": event})
+            time.sleep(self.server.delay)
+        self.event({"object": "infill", "text": "".join(filled), "parts": filled,
+                    "finish_reason": "stop"})
+        self.end_stream(start, forwards, len(masked))
+
+    def end_stream(self, start, forwards, tokens):
+        seconds = time.monotonic() - start
+        self.event({"choices": [], "usage": {
+            "prompt_tokens": 12, "completion_tokens": tokens, "total_tokens": 12 + tokens,
+            "forwards": forwards, "refresh_forwards": 1, "seconds": seconds,
+            "tokens_per_second": tokens / max(seconds, 1e-6)}})
+        self.event(b"[DONE]")
+
+
+class MockServer(http.server.ThreadingHTTPServer):
+    """Listens at once; `seen` are the requests, `disconnects` counts clients that left half-way."""
+
+    daemon_threads = True
+
+    def __init__(self, port=0, delay=0.002, key=""):
+        super().__init__(("127.0.0.1", port), Handler)
+        self.delay, self.key = delay, key
+        self.seen, self.bodies, self.disconnects = [], [], 0
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def stop(self):
+        self.shutdown()
+        self.server_close()
+
+
+if __name__ == "__main__":
+    server = MockServer(int(sys.argv[1]) if len(sys.argv) > 1 else 8088, delay=0.05)
+    print(f"listening on {server.url}", flush=True)
+    threading.Event().wait()
