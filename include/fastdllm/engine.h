@@ -15,6 +15,8 @@
 
 namespace fdllm {
 
+class StepLoop;
+
 struct ChatMessage {
   std::string role;  ///< "system", "user" or "assistant"
   std::string content;
@@ -104,7 +106,9 @@ class Engine {
                                    std::int32_t attend_end);
 
  private:
+  friend class Service;
   struct Impl;
+  std::unique_ptr<StepLoop> make_loop();
   explicit Engine(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

@@ -49,6 +49,9 @@ struct EngineOptions {
   /// Rows that one forward may hold: the plans of the live requests are batched, oldest first, up
   /// to this many (a plan that is larger runs alone).
   std::int64_t row_budget = 512;
+  /// A forward of many rows that takes longer than this pauses between layers, so that the steps of
+  /// other requests need not wait for its end. Changes no result.
+  double slice_seconds = 0.05;
   /// Requests that hold K/V at once; the others wait.
   std::int32_t max_live_requests = 64;
   /// Bytes that weights, K/V and buffers may take; 0: what the machine has available.

@@ -11,7 +11,7 @@
 namespace fdllm {
 
 struct ServiceOptions {
-  /// Requests that may wait for a place among the live ones; submit() refuses more.
+  /// Requests that submit() takes beyond EngineOptions::max_live_requests.
   std::size_t max_waiting = 128;
 };
 

@@ -135,6 +135,10 @@ void validate_engine_options(const EngineOptions& options) {
     fail(ErrorCode::kInvalidArgument, "max_live_requests: expected at least 1, found {}",
          options.max_live_requests);
   }
+  if (!(options.slice_seconds >= 0)) {
+    fail(ErrorCode::kInvalidArgument, "slice_seconds: expected 0 or more, found {}",
+         options.slice_seconds);
+  }
   if (options.threads < 0) {
     fail(ErrorCode::kInvalidArgument, "threads: expected 0 (automatic) or more, found {}",
          options.threads);
@@ -166,7 +170,7 @@ struct Engine::Impl {
       memory = options.memory_limit -
                std::min<std::uint64_t>(options.memory_limit, model.info.weight_bytes);
     }
-    return {options.row_budget, options.max_live_requests, memory};
+    return {options.row_budget, options.max_live_requests, memory, options.slice_seconds};
   }
   std::vector<float> run_logits(KvSlab& kv, std::span<const std::int32_t> tokens, ForwardPlan plan);
 
@@ -242,6 +246,11 @@ GenerateOptions Engine::resolve(const GenerateRequest& request) const {
   return options;
 }
 
+std::unique_ptr<StepLoop> Engine::make_loop() {
+  return std::make_unique<StepLoop>(impl_->transformer, *impl_->model.backend,
+                                    *impl_->model.tokenizer, impl_->traits, impl_->limits());
+}
+
 std::vector<GenerateResult> Engine::generate(std::span<const GenerateRequest> requests,
                                              const StepCallback& on_step,
                                              const ResultCallback& on_result) {
@@ -250,12 +259,11 @@ std::vector<GenerateResult> Engine::generate(std::span<const GenerateRequest> re
     results[number] = std::move(result);
     if (on_result) on_result(number, results[number]);
   };
-  StepLoop loop(impl_->transformer, *impl_->model.backend, *impl_->model.tokenizer, impl_->traits,
-                impl_->limits());
+  const std::unique_ptr<StepLoop> loop = make_loop();
   for (std::size_t i = 0; i < requests.size(); ++i) {
     try {
       validate(requests[i]);
-      loop.submit(i, requests[i]);
+      loop->submit(i, requests[i]);
     } catch (const Error& error) {
       GenerateResult result;
       result.prompt_ids = requests[i].prompt_ids;
@@ -264,7 +272,7 @@ std::vector<GenerateResult> Engine::generate(std::span<const GenerateRequest> re
       keep(i, std::move(result));
     }
   }
-  while (loop.step(on_step, keep)) {
+  while (loop->step(on_step, keep)) {
   }
   return results;
 }

@@ -1,7 +1,8 @@
 #include "engine/step_loop.h"
 
 #include <algorithm>
-#include <new>
+#include <iterator>
+#include <utility>
 
 #include "base/check.h"
 #include "base/system_memory.h"
@@ -11,6 +12,13 @@ namespace fdllm {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+/// Plans of no more rows, such as the steps of a block, are never paused.
+constexpr std::int64_t kShortRows = 64;
+
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
 
 }  // namespace
 
@@ -23,6 +31,8 @@ struct StepLoop::Live {
   std::optional<DecodeStep> step;  ///< wanted, not yet run
   std::int32_t steps_done = 0;
   GenerateResult result;
+  bool in_long_pass = false;           ///< its step is part of the long pass
+  std::optional<FinishReason> ending;  ///< it ends before its next step, with this reason
   bool ended = false;
 
   std::int32_t canvas_length() const {
@@ -32,7 +42,14 @@ struct StepLoop::Live {
   std::int64_t rows() const {
     return static_cast<std::int64_t>(step->plan.query.size()) * canvases();
   }
+  bool is_long() const { return rows() > kShortRows; }
 };
+
+std::int64_t StepLoop::rows_of(std::span<Live* const> batch) {
+  std::int64_t rows = 0;
+  for (const Live* live : batch) rows += live->rows();
+  return rows;
+}
 
 StepLoop::StepLoop(Transformer& transformer, Backend& backend, const Tokenizer& tokenizer,
                    const DecodeTraits& traits, LoopLimits limits)
@@ -54,34 +71,103 @@ void StepLoop::submit(std::size_t number, const GenerateRequest& request) {
 
 bool StepLoop::step(const Engine::StepCallback& on_step, const ResultCallback& on_result) {
   admit(on_result);
-  const std::vector<Live*> batch = gather(on_result);
-  if (!batch.empty()) {
-    std::vector<Score> scores;
-    try {
-      run(batch, scores);
-    } catch (const Error& error) {
-      for (Live* live : batch) {
-        live->result.error = error.what();
-        finish(*live, on_result);
-      }
-      remove_finished();
-      return !live_.empty() || !waiting_.empty();
+  plan_steps(on_result);
+  const auto layers = static_cast<std::int32_t>(transformer_.config().layers);
+  Batch batch = gather(long_batch_.empty() ? Take::kAll : Take::kShort);
+  if (long_batch_.empty()) {
+    Batch long_plans;
+    std::copy_if(batch.begin(), batch.end(), std::back_inserter(long_plans),
+                 [](const Live* live) { return live->is_long(); });
+    if (expected_seconds(rows_of(long_plans), layers) > limits_.slice_seconds) {
+      long_batch_ = std::move(long_plans);
+      for (Live* live : long_batch_) live->in_long_pass = true;
+      guarded(long_batch_, on_result, [&] { start(long_pass_, long_batch_); });
+      batch = gather(Take::kShort);
     }
-    std::size_t offset = 0;
-    for (Live* live : batch) {
-      const std::size_t count = live->step->scores.size();
-      const auto own = std::span(scores).subspan(offset, count);
-      offset += count;
-      try {
-        advance(*live, own, on_step);
-      } catch (const Error& error) {
-        live->result.error = error.what();
-      }
-      if (!live->result.error.empty() || live->decoder->finished()) finish(*live, on_result);
+  }
+  double seconds = 0;
+  if (!batch.empty()) {
+    const Clock::time_point begin = Clock::now();
+    guarded(batch, on_result, [&] {
+      start(pass_, batch);
+      run(pass_, batch, layers);
+    });
+    seconds = seconds_since(begin);
+    complete(batch, on_step, on_result);
+  }
+  if (!long_batch_.empty()) {
+    bool complete_now = false;
+    guarded(long_batch_, on_result, [&] {
+      const double layer = expected_seconds(rows_of(long_batch_), 1);
+      const double wanted = std::max(seconds, limits_.slice_seconds) / std::max(layer, 1e-9);
+      complete_now = run(long_pass_, long_batch_,
+                         static_cast<std::int32_t>(std::clamp(wanted, 1.0, double(layers))));
+    });
+    if (complete_now) {
+      const Batch done = std::exchange(long_batch_, {});
+      complete(done, on_step, on_result);
     }
   }
   remove_finished();
   return !live_.empty() || !waiting_.empty();
+}
+
+/// Runs `run`; where it fails, so do all requests of the batch, which is then empty.
+template <typename Run>
+void StepLoop::guarded(Batch& batch, const ResultCallback& on_result, Run&& run) {
+  try {
+    run();
+  } catch (const Error& error) {
+    for (Live* live : batch) {
+      live->result.error = error.what();
+      finish(*live, on_result);
+    }
+    batch.clear();
+  }
+}
+
+void StepLoop::complete(std::span<Live* const> batch, const Engine::StepCallback& on_step,
+                        const ResultCallback& on_result) {
+  std::size_t offset = 0;
+  for (Live* live : batch) {
+    live->in_long_pass = false;
+    const std::size_t count = live->step->scores.size();
+    const auto own = std::span(scores_).subspan(offset, count);
+    offset += count;
+    try {
+      if (!live->ending) advance(*live, own, on_step);
+    } catch (const Error& error) {
+      live->result.error = error.what();
+    }
+    if (live->ending || !live->result.error.empty() || live->decoder->finished()) {
+      finish(*live, on_result);
+    }
+  }
+}
+
+void StepLoop::end(std::size_t number, FinishReason reason, const ResultCallback& on_result) {
+  const auto has_number = [&](const std::unique_ptr<Live>& live) {
+    return live->number == number && !live->ended;
+  };
+  const auto queued = std::find_if(waiting_.begin(), waiting_.end(), has_number);
+  if (queued != waiting_.end()) {
+    (*queued)->ending = reason;
+    finish(**queued, on_result);
+    waiting_.erase(queued);
+    return;
+  }
+  const auto found = std::find_if(live_.begin(), live_.end(), has_number);
+  if (found == live_.end()) return;
+  (*found)->ending = reason;
+  if ((*found)->in_long_pass) {
+    const bool wanted = std::any_of(long_batch_.begin(), long_batch_.end(),
+                                    [](const Live* live) { return !live->ending; });
+    if (wanted) return;
+    for (Live* live : std::exchange(long_batch_, {})) finish(*live, on_result);
+  } else {
+    finish(**found, on_result);
+  }
+  remove_finished();
 }
 
 void StepLoop::admit(const ResultCallback& on_result) {
@@ -127,21 +213,26 @@ void StepLoop::begin(Live& live) {
   }
 }
 
-std::vector<StepLoop::Live*> StepLoop::gather(const ResultCallback& on_result) {
-  std::vector<Live*> batch;
+void StepLoop::plan_steps(const ResultCallback& on_result) {
+  for (const auto& entry : live_) {
+    Live& live = *entry;
+    if (live.ended || live.step) continue;
+    live.step = live.decoder->next();
+    if (!live.step) {
+      finish(live, on_result);
+      continue;
+    }
+    live.step->plan =
+        with_shifted_rows(std::move(live.step->plan), transformer_.config().logit_shift);
+  }
+}
+
+StepLoop::Batch StepLoop::gather(Take take) const {
+  Batch batch;
   std::int64_t rows = 0;
   for (const auto& entry : live_) {
     Live& live = *entry;
-    if (live.ended) continue;
-    if (!live.step) {
-      live.step = live.decoder->next();
-      if (!live.step) {
-        finish(live, on_result);
-        continue;
-      }
-      live.step->plan =
-          with_shifted_rows(std::move(live.step->plan), transformer_.config().logit_shift);
-    }
+    if (live.ended || live.in_long_pass || (take == Take::kShort && live.is_long())) continue;
     // A later, smaller plan may pass one that does not fit: the oldest always runs, so none
     // starves.
     if (!batch.empty() && rows + live.rows() > limits_.row_budget) continue;
@@ -151,13 +242,11 @@ std::vector<StepLoop::Live*> StepLoop::gather(const ResultCallback& on_result) {
   return batch;
 }
 
-void StepLoop::run(std::span<Live* const> batch, std::vector<Score>& scores) {
+void StepLoop::start(ForwardPass& pass, std::span<Live* const> batch) {
   std::vector<SequenceInput> inputs;
-  std::size_t count = 0;
   for (Live* live : batch) {
     const DecodeStep& step = *live->step;
     SequenceInput input{live->kv.get(), live->decoder->canvas().tokens(), &step.plan, step.scores};
-    count += step.scores.size();
     if (step.unconditional_tokens) {
       input.unconditional = static_cast<std::int32_t>(inputs.size()) + 1;
       inputs.push_back(input);
@@ -166,8 +255,36 @@ void StepLoop::run(std::span<Live* const> batch, std::vector<Score>& scores) {
       inputs.push_back(input);
     }
   }
-  scores.resize(count);
-  transformer_.forward(pass_, inputs, scores);
+  transformer_.start(pass, inputs);
+}
+
+bool StepLoop::run(ForwardPass& pass, std::span<Live* const> batch, std::int32_t layers) {
+  const Clock::time_point begin = Clock::now();
+  const auto all = static_cast<std::int32_t>(transformer_.config().layers);
+  const std::int32_t first = pass.next_layer();
+  const std::int32_t last = std::min(first + layers, all);
+  transformer_.run_layers(pass, {first, last});
+  if (last == all) {
+    std::size_t count = 0;
+    for (const Live* live : batch) count += live->step->scores.size();
+    scores_.resize(count);
+    transformer_.score(pass, scores_);
+  }
+  const std::int64_t rows = rows_of(batch);
+  const double seconds = seconds_since(begin);
+  if (rows > kShortRows) row_layer_seconds_ = seconds / (double(rows) * double(last - first));
+  if (on_forward_) {
+    on_forward_({.rows = rows,
+                 .requests = static_cast<std::int32_t>(batch.size()),
+                 .layers = last - first,
+                 .complete = last == all,
+                 .seconds = seconds});
+  }
+  return last == all;
+}
+
+double StepLoop::expected_seconds(std::int64_t rows, std::int32_t layers) const {
+  return row_layer_seconds_ * double(rows) * double(layers);
 }
 
 void StepLoop::advance(Live& live, std::span<const Score> scores,
@@ -180,8 +297,8 @@ void StepLoop::advance(Live& live, std::span<const Score> scores,
   event.query_begin = live.step->plan.query.front();
   event.query_end = live.step->plan.query.back() + 1;
   live.step.reset();
-  if (on_step && !on_step(event)) live.decoder->finish(FinishReason::kCancelled);
-  if (!live.decoder->finished() &&
+  if (on_step && !on_step(event)) live.ending = FinishReason::kCancelled;
+  if (!live.ending && !live.decoder->finished() &&
       has_stop_string(live.decoder->canvas(), live.request.options.stop, tokenizer_)) {
     live.decoder->finish(FinishReason::kStop);
   }
@@ -192,13 +309,11 @@ void StepLoop::finish(Live& live, const ResultCallback& on_result) {
   if (live.decoder) {
     read_answer(live.decoder->canvas(), traits_.end_tokens, live.request.options.stop, tokenizer_,
                 result);
-    if (live.decoder->finish_reason() == FinishReason::kCancelled) {
-      result.finish_reason = FinishReason::kCancelled;
-    }
   }
+  if (live.ending) result.finish_reason = *live.ending;
   if (!result.error.empty()) result.finish_reason = FinishReason::kError;
   result.prompt_ids = std::move(live.request.prompt_ids);
-  result.seconds = std::chrono::duration<double>(Clock::now() - live.arrival).count();
+  result.seconds = seconds_since(live.arrival);
   for (const auto* slab : {&live.kv, &live.unconditional_kv}) {
     if (*slab) kv_bytes_ -= (*slab)->bytes();
   }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "fastdllm/engine.h"
+#include "fastdllm/service.h"
 
 #include "backend/backend.h"
 #include "decode/decoder.h"
@@ -23,14 +24,20 @@ struct LoopLimits {
   std::int64_t row_budget;
   std::int32_t max_live_requests;
   std::uint64_t memory;  ///< bytes for K/V and buffers; 0: what the machine has available
+  double slice_seconds;  ///< EngineOptions::slice_seconds
 };
 
 /// The one step loop. Requests join and leave between steps; a step gathers the plans of the live
 /// requests, oldest first, as many as the row budget holds, into one ragged batch, runs one forward
 /// and hands each decoder its scores. generate() of one prompt is a batch of one.
+///
+/// Where the plans of many rows (refreshes) would take longer than a slice, they become a pass of
+/// their own that pauses between layers: a step then runs the short plans whole and as much of the
+/// long pass as takes about the same time, so that neither holds up the other for long.
 class StepLoop {
  public:
   using ResultCallback = std::function<void(std::size_t request, GenerateResult result)>;
+  using ForwardCallback = std::function<void(const ForwardInfo&)>;
 
   StepLoop(Transformer& transformer, Backend& backend, const Tokenizer& tokenizer,
            const DecodeTraits& traits, LoopLimits limits);
@@ -40,15 +47,36 @@ class StepLoop {
   void submit(std::size_t number, const GenerateRequest& request);
   /// Admits what fits and runs one forward. Returns false when nothing is left to do.
   bool step(const Engine::StepCallback& on_step, const ResultCallback& on_result);
+  /// Ends a request with `reason` and what it has so far: at once, or where it is part of a paused
+  /// pass that others need too, at the end of that pass. Unknown numbers are ignored.
+  void end(std::size_t number, FinishReason reason, const ResultCallback& on_result);
+
+  std::size_t waiting() const { return waiting_.size(); }
+  std::size_t live() const { return live_.size(); }
+  std::uint64_t kv_bytes() const { return kv_bytes_; }
+  std::size_t max_live() const { return static_cast<std::size_t>(limits_.max_live_requests); }
+  void on_forward(ForwardCallback callback) { on_forward_ = std::move(callback); }
+  const ForwardCallback& on_forward() const { return on_forward_; }
 
  private:
   struct Live;
   using LiveList = std::list<std::unique_ptr<Live>>;
+  using Batch = std::vector<Live*>;
+  enum class Take : std::uint8_t { kAll, kShort };
 
   void admit(const ResultCallback& on_result);
   void begin(Live& live);
-  std::vector<Live*> gather(const ResultCallback& on_result);
-  void run(std::span<Live* const> batch, std::vector<Score>& scores);
+  void plan_steps(const ResultCallback& on_result);
+  Batch gather(Take take) const;
+  void start(ForwardPass& pass, std::span<Live* const> batch);
+  /// Runs layers of a started pass, and the head after the last one; returns whether that was all.
+  bool run(ForwardPass& pass, std::span<Live* const> batch, std::int32_t layers);
+  static std::int64_t rows_of(std::span<Live* const> batch);
+  double expected_seconds(std::int64_t rows, std::int32_t layers) const;
+  template <typename Run>
+  void guarded(Batch& batch, const ResultCallback& on_result, Run&& run);
+  void complete(std::span<Live* const> batch, const Engine::StepCallback& on_step,
+                const ResultCallback& on_result);
   void advance(Live& live, std::span<const Score> scores, const Engine::StepCallback& on_step);
   void finish(Live& live, const ResultCallback& on_result);
   void remove_finished();
@@ -61,7 +89,12 @@ class StepLoop {
   std::deque<std::unique_ptr<Live>> waiting_;
   LiveList live_;
   std::uint64_t kv_bytes_ = 0;
-  ForwardPass pass_;
+  ForwardCallback on_forward_;
+  ForwardPass pass_, long_pass_;
+  Batch long_batch_;  ///< whose plans long_pass_ runs; empty: there is none
+  std::vector<Score> scores_;
+  /// Seconds that a row took in a layer of the last pass of many rows, its head included.
+  double row_layer_seconds_ = 0;
 };
 
 }  // namespace fdllm

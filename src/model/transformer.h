@@ -32,6 +32,8 @@ struct SequenceInput {
 class ForwardPass {
  public:
   std::int64_t rows() const { return rows_; }
+  /// The layer that run_layers() must go on with.
+  std::int32_t next_layer() const { return static_cast<std::int32_t>(next_layer_); }
 
  private:
   friend class Transformer;
