@@ -28,6 +28,14 @@ struct GenerateRequest {
   GenerateOptions options;
 };
 
+/// How weights that are stored in one type are kept: converted, or as they are.
+struct KeptWeights {
+  std::string stored;  ///< "Q4_0"
+  WeightType kept = WeightType::kBF16;
+  /// Root of the squared error that converting added, over the squared stored weights; 0: none.
+  double relative_error = 0;
+};
+
 /// What is known about a model before anything runs.
 struct ModelInfo {
   std::string path, family, format;
@@ -40,7 +48,11 @@ struct ModelInfo {
   std::vector<std::int32_t> end_tokens;
   std::vector<std::string> rules;
   std::vector<std::pair<std::string, std::int64_t>> stored_dtypes;  ///< "BF16" -> tensors
-  std::uint64_t weight_bytes = 0;  ///< packed, at the engine's weight type
+  WeightType weights = WeightType::kBF16;  ///< what the engine's weight type stands for
+  std::uint64_t weight_bytes = 0;          ///< packed, in that type
+  /// Of the matrices. load() measures all weights, inspect() the first 16 rows of the matrices of
+  /// three layers and of the head.
+  std::vector<KeptWeights> kept_weights;
 };
 
 /// Bytes that a canvas of `canvas_length` tokens and `requests` live requests need.

@@ -24,8 +24,10 @@ enum class Remasking : std::uint8_t {
 /// How weights are kept, converted at load from what the file holds. kF32 computes in f32, the
 /// others in bf16 (docs/design.md). kInt8: 8 bits, one scale for each output channel; activations
 /// are rounded to 8 bits too. kInt4: 4 bits, a scale for each 128 weights; the LM head has 8. A
-/// group names how many weights (and activations) share a scale instead.
+/// group names how many weights (and activations) share a scale instead. kAuto chooses by what most
+/// of the file's weights are stored in: floats give kBF16, 4 bits and less kInt4, others kInt8.
 enum class WeightType : std::uint8_t {
+  kAuto,
   kBF16,
   kF32,
   kInt8,
@@ -35,7 +37,8 @@ enum class WeightType : std::uint8_t {
   kInt4Group32
 };
 
-/// "bf16", "f32", "int8", "int8-g128", "int8-g32", "int4", "int4-g32": the values of `--weights`.
+/// "auto", "bf16", "f32", "int8", "int8-g128", "int8-g32", "int4", "int4-g32": the values of
+/// `--weights`.
 std::string_view name_of(WeightType type);
 /// All of them, in the order of the help.
 std::span<const WeightType> weight_types();
@@ -44,7 +47,7 @@ std::span<const WeightType> weight_types();
 struct EngineOptions {
   std::string device = "cpu";
   std::string isa = "auto";  ///< auto | scalar | avx2 | avx512vnni | avx512bf16
-  WeightType weights = WeightType::kBF16;
+  WeightType weights = WeightType::kAuto;
   int threads = 0;  ///< 0: one per physical core
   /// Rows that one forward may hold: the plans of the live requests are batched, oldest first, up
   /// to this many (a plan that is larger runs alone).

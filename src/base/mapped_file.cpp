@@ -1,6 +1,7 @@
 #include "base/mapped_file.h"
 
 #include <cerrno>
+#include <cstdint>
 #include <system_error>
 #include <utility>
 
@@ -32,7 +33,28 @@ std::string system_text(int error) {
   return std::generic_category().message(error);
 }
 
+/// madvise() on the pages from `begin` to `end`. Only advice: that it fails harms nothing.
+void advise(std::uintptr_t begin, std::uintptr_t end, int advice) {
+  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, advice);
+}
+
+std::uintptr_t page_size() {
+  static const auto size = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  return size;
+}
+
 }  // namespace
+
+void MappedFile::prefetch(std::span<const std::byte> part) {
+  const auto begin = reinterpret_cast<std::uintptr_t>(part.data());
+  advise(begin / page_size() * page_size(), begin + part.size(), MADV_WILLNEED);
+}
+
+void MappedFile::release(std::span<const std::byte> part) {
+  const std::uintptr_t page = page_size();
+  const auto begin = reinterpret_cast<std::uintptr_t>(part.data());
+  advise((begin + page - 1) / page * page, (begin + part.size()) / page * page, MADV_DONTNEED);
+}
 
 MappedFile MappedFile::open(const std::filesystem::path& path) {
   // O_NONBLOCK: opening a pipe must not wait for a writer.

@@ -21,6 +21,12 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return bytes_; }
   std::string_view text() const;
 
+  /// Asks the system to read a part of a mapped file's bytes ahead.
+  static void prefetch(std::span<const std::byte> part);
+  /// Lets go of the memory of the pages that lie wholly in a part of a mapped file's bytes: they
+  /// stay in the system's cache and are mapped again when they are read.
+  static void release(std::span<const std::byte> part);
+
  private:
   explicit MappedFile(std::span<const std::byte> bytes) : bytes_(bytes) {}
 

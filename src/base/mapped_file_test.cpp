@@ -66,6 +66,34 @@ TEST_F(MappedFileTest, OutlivesTheDeletedFile) {
   EXPECT_EQ(file.text(), "still here");
 }
 
+TEST_F(MappedFileTest, ReleasedPagesAreReadAgain) {
+  std::string content(100000, 'a');
+  for (std::size_t i = 0; i < content.size(); ++i) content[i] = static_cast<char>(i * 7 % 251);
+  const MappedFile file = MappedFile::open(write("pages", content));
+  const auto resident = [&] {  // pages of the file that this process has mapped
+    std::ifstream smaps("/proc/self/smaps");
+    std::string line;
+    bool found = false;
+    while (std::getline(smaps, line)) {
+      if (line.find(folder_.string()) != std::string::npos) found = true;
+      if (found && line.starts_with("Rss:")) return std::stol(line.substr(4));
+    }
+    return -1L;
+  };
+  const std::span<const std::byte> inner = file.bytes().subspan(5000, 90000);
+  MappedFile::prefetch(inner);
+  EXPECT_EQ(file.text(), content);
+  const long before = resident();
+  MappedFile::release(inner);
+  if (before >= 0) {
+    EXPECT_LT(resident(), before / 2);
+  }
+  EXPECT_EQ(file.text(), content);
+  MappedFile::prefetch({});
+  MappedFile::release(file.bytes().first(10));
+  EXPECT_EQ(file.text(), content);
+}
+
 TEST_F(MappedFileTest, ClearErrors) {
   expect_error(folder_ / "missing", ErrorCode::kNotFound, "no such file");
   expect_error(write("file", "x") / "below", ErrorCode::kNotFound, "no such file");

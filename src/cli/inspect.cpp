@@ -41,6 +41,16 @@ std::string token_text(const Tokenizer& tokenizer, std::int32_t id) {
   return fmt::format("{} {}", id, printable(text));
 }
 
+std::string kept_text(const KeptWeights& kept) {
+  if (kept.relative_error == 0) {
+    return fmt::format("{} runs as it is ({})", kept.stored, name_of(kept.kept));
+  }
+  return fmt::format(
+      "{} is converted to {}: {:.2g} % error (relative, root mean square, of a "
+      "sample of rows)",
+      kept.stored, name_of(kept.kept), 100 * kept.relative_error);
+}
+
 nlohmann::ordered_json to_json(const ModelInfo& info, const InspectFlags& flags,
                                const MemoryEstimate& memory) {
   nlohmann::ordered_json json;
@@ -48,7 +58,13 @@ nlohmann::ordered_json to_json(const ModelInfo& info, const InspectFlags& flags,
   json["family"] = info.family;
   json["format"] = info.format;
   json["backend"] = info.backend;
-  json["weights"] = name_of(flags.engine.options.weights);
+  json["weights"] = name_of(info.weights);
+  json["kept_weights"] = nlohmann::ordered_json::array();
+  for (const KeptWeights& kept : info.kept_weights) {
+    json["kept_weights"].push_back({{"stored", kept.stored},
+                                    {"kept", name_of(kept.kept)},
+                                    {"relative_error", kept.relative_error}});
+  }
   json["parameters"] = info.parameters;
   json["stored_tensors"] = nlohmann::ordered_json::object();
   for (const auto& [name, count] : info.stored_dtypes) json["stored_tensors"][name] = count;
@@ -108,7 +124,9 @@ void print_text(const ModelInfo& info, const InspectFlags& flags, const MemoryEs
   for (const std::string& rule : info.rules) rules += (rules.empty() ? "" : ", ") + rule;
   row("unmask rules", rules + " (the first is the default)");
   row("back end", info.backend);
-  row("weights", std::string(name_of(flags.engine.options.weights)));
+  const bool chosen = flags.engine.options.weights == WeightType::kAuto;
+  row("weights", std::string(name_of(info.weights)) + (chosen ? " (chosen by auto)" : ""));
+  for (const KeptWeights& kept : info.kept_weights) row("", kept_text(kept));
   row("memory",
       fmt::format("{} = weights {} + K/V {} + buffers {}", size_text(memory.total()),
                   size_text(memory.weights), size_text(memory.kv), size_text(memory.buffers)));

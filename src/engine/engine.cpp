@@ -6,6 +6,7 @@
 
 #include "backend/backend.h"
 #include "base/check.h"
+#include "base/log.h"
 #include "base/system_memory.h"
 #include "decode/decoder.h"
 #include "decode/settings.h"
@@ -21,6 +22,9 @@
 
 namespace fdllm {
 namespace {
+
+/// Tokens that a model must have memory for to be worth loading.
+constexpr std::int64_t kSmallCanvas = 256;
 
 /// All of a checkpoint but its packed weights.
 struct OpenModel {
@@ -46,9 +50,9 @@ std::vector<std::pair<std::string, std::int64_t>> stored_dtypes(const Checkpoint
   return {counts.begin(), counts.end()};
 }
 
-ModelInfo describe(const OpenModel& model) {
+void describe(OpenModel& model) {
   const ModelConfig& config = model.config;
-  ModelInfo info;
+  ModelInfo& info = model.info;
   info.path = model.checkpoint->path().string();
   info.family = config.family;
   info.format = std::string(model.checkpoint->format());
@@ -72,13 +76,29 @@ ModelInfo describe(const OpenModel& model) {
   info.rules = config.rules;
   info.weight_bytes = Transformer::packed_bytes(*model.backend, config);
   info.stored_dtypes = stored_dtypes(*model.checkpoint);
-  return info;
+}
+
+WeightType type_of(WeightFormat format) {
+  for (const WeightType type : weight_types()) {
+    if (type != WeightType::kAuto && weight_format(type) == format) return type;
+  }
+  return WeightType::kAuto;
+}
+
+std::vector<KeptWeights> kept_weights(const ConversionSums& sums) {
+  std::vector<KeptWeights> kept;
+  for (const FormatConversion& conversion : sums.all()) {
+    kept.push_back(
+        {name_of(conversion.sums.stored), type_of(conversion.format), conversion.relative_error()});
+  }
+  return kept;
 }
 
 const char* smaller_weights_hint(WeightType weights) {
   switch (weights) {
     case WeightType::kF32:
       return "; --weights bf16 halves that";
+    case WeightType::kAuto:
     case WeightType::kBF16:
       return "; --weights int8 halves that";
     case WeightType::kInt8:
@@ -94,11 +114,14 @@ const char* smaller_weights_hint(WeightType weights) {
 
 OpenModel open_model(const std::filesystem::path& path, const EngineOptions& options) {
   OpenModel model;
-  model.backend = make_backend(backend_options(options));
   model.checkpoint = open_checkpoint(path);
   model.family = &family_of(*model.checkpoint);
   model.config = model.family->read_config(*model.checkpoint);
   model.tensors = resolve_tensors(*model.checkpoint, *model.family, model.config);
+  EngineOptions resolved = options;
+  resolved.weights = resolve_weights(options.weights, model.tensors);
+  model.info.weights = resolved.weights;
+  model.backend = make_backend(backend_options(resolved));
   ModelText text = open_text(*model.checkpoint);
   model.tokenizer = std::move(text.tokenizer);
   model.chat_template = std::move(text.chat_template);
@@ -109,7 +132,7 @@ OpenModel open_model(const std::filesystem::path& path, const EngineOptions& opt
          text.source, model.tokenizer->vocab_size() - 1, model.config.vocab);
   }
   add_end_tokens(*model.family, *model.tokenizer, model.config);
-  model.info = describe(model);
+  describe(model);
   return model;
 }
 
@@ -148,10 +171,13 @@ void validate_engine_options(const EngineOptions& options) {
 void require_memory(const OpenModel& model, const EngineOptions& options) {
   const std::uint64_t available =
       options.memory_limit != 0 ? options.memory_limit : available_memory();
-  const std::uint64_t needed = model.info.weight_bytes;
-  if (available != 0 && needed > available) {
-    fail(ErrorCode::kOutOfMemory, "{}: the weights need {}, {} is available{}", model.info.path,
-         bytes_text(needed), bytes_text(available), smaller_weights_hint(options.weights));
+  const std::int64_t canvas = std::min(kSmallCanvas, model.config.max_positions);
+  const MemoryEstimate needed = estimate_of(model, canvas, 1, options.row_budget);
+  if (available != 0 && needed.total() > available) {
+    fail(ErrorCode::kOutOfMemory,
+         "{}: the weights need {} and a canvas of {} tokens {}, {} is available{}", model.info.path,
+         bytes_text(needed.weights), canvas, bytes_text(needed.kv + needed.buffers),
+         bytes_text(available), smaller_weights_hint(model.info.weights));
   }
 }
 
@@ -162,7 +188,13 @@ struct Engine::Impl {
       : model(std::move(opened)),
         options(engine_options),
         transformer(*model.backend, model.config, model.tensors),
-        traits{model.config.mask_token, model.config.end_tokens, model.config.rules} {}
+        traits{model.config.mask_token, model.config.end_tokens, model.config.rules} {
+    model.info.kept_weights = kept_weights(transformer.conversions());
+    for (const KeptWeights& kept : model.info.kept_weights) {
+      log_info("{}: {} weights run as {}, relative error {:.2g}", model.info.path, kept.stored,
+               name_of(kept.kept), kept.relative_error);
+    }
+  }
 
   LoopLimits limits() const {
     std::uint64_t memory = 0;
@@ -194,7 +226,10 @@ Engine Engine::load(const std::filesystem::path& model, const EngineOptions& opt
 
 ModelInfo Engine::inspect(const std::filesystem::path& model, const EngineOptions& options) {
   validate_engine_options(options);
-  return open_model(model, options).info;
+  OpenModel opened = open_model(model, options);
+  opened.info.kept_weights =
+      kept_weights(sample_conversions(*opened.backend, opened.config, opened.tensors));
+  return std::move(opened.info);
 }
 
 MemoryEstimate Engine::estimate(const std::filesystem::path& model, const EngineOptions& options,

@@ -150,6 +150,8 @@ bool same_name(std::string_view option, std::string_view name) {
 
 std::string_view name_of(WeightType type) {
   switch (type) {
+    case WeightType::kAuto:
+      return "auto";
     case WeightType::kBF16:
       return "bf16";
     case WeightType::kF32:
@@ -169,10 +171,10 @@ std::string_view name_of(WeightType type) {
 }
 
 std::span<const WeightType> weight_types() {
-  static constexpr WeightType kTypes[] = {WeightType::kBF16,        WeightType::kF32,
-                                          WeightType::kInt8,        WeightType::kInt8Group128,
-                                          WeightType::kInt8Group32, WeightType::kInt4,
-                                          WeightType::kInt4Group32};
+  static constexpr WeightType kTypes[] = {WeightType::kAuto,         WeightType::kBF16,
+                                          WeightType::kF32,          WeightType::kInt8,
+                                          WeightType::kInt8Group128, WeightType::kInt8Group32,
+                                          WeightType::kInt4,         WeightType::kInt4Group32};
   return kTypes;
 }
 

@@ -81,6 +81,10 @@ class Checkpoint {
   /// nullptr where there is none.
   virtual const TensorView* find(std::string_view name) const = 0;
   virtual std::vector<std::string> names() const = 0;
+
+  // Hints for the memory that a mapped file takes; the tensor can be read all the same.
+  virtual void prefetch(const TensorView&) const {}  ///< it will be read soon
+  virtual void release(const TensorView&) const {}   ///< it won't be read soon
 };
 
 /// Opens a Hugging Face folder (config.json and model.safetensors, or shards with

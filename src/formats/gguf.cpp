@@ -88,6 +88,9 @@ class GgufFile final : public Checkpoint {
     return names;
   }
 
+  void prefetch(const TensorView& tensor) const override { MappedFile::prefetch(tensor.data); }
+  void release(const TensorView& tensor) const override { MappedFile::release(tensor.data); }
+
  private:
   struct Stored {
     TensorView view;

@@ -41,6 +41,8 @@ class HuggingFaceFolder final : public Checkpoint {
   const Metadata& generation() const override { return generation_; }
   const TensorView* find(std::string_view name) const override { return store_.find(name); }
   std::vector<std::string> names() const override { return store_.names(); }
+  void prefetch(const TensorView& tensor) const override { MappedFile::prefetch(tensor.data); }
+  void release(const TensorView& tensor) const override { MappedFile::release(tensor.data); }
 
  private:
   static Metadata read_generation(const fs::path& path) {

@@ -105,6 +105,7 @@ ModelTensors resolve_tensors(const Checkpoint& checkpoint, const Family& family,
   const TensorNames& names = tensor_names(family, checkpoint.format());
   Resolver resolver(checkpoint, config);
   ModelTensors tensors{};
+  tensors.checkpoint = &checkpoint;
   tensors.embedding = resolver.token_table(names.embedding);
   tensors.final_norm = resolver.tensor(names.final_norm, {config.hidden});
   tensors.head = config.tied_embeddings ? tensors.embedding : resolver.token_table(names.head);

@@ -72,7 +72,8 @@ struct LayerTensors {
   const TensorView *q_bias = nullptr, *k_bias = nullptr, *v_bias = nullptr;
 };
 struct ModelTensors {
-  const TensorView* embedding;  ///< [>= vocab, hidden]
+  const Checkpoint* checkpoint;  ///< that the views belong to
+  const TensorView* embedding;   ///< [>= vocab, hidden]
   const TensorView* final_norm;
   const TensorView* head;  ///< = embedding where tied
   std::vector<LayerTensors> layers;

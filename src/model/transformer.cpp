@@ -9,20 +9,6 @@
 namespace fdllm {
 namespace {
 
-StoredMatrix stored(const TensorView& weight, std::int64_t rows, const TensorView* bias = nullptr) {
-  StoredMatrix matrix;
-  matrix.dtype = weight.dtype;
-  matrix.rows = rows;
-  matrix.columns = weight.shape[1];
-  matrix.data = weight.data.first(static_cast<std::size_t>(matrix.rows) *
-                                  row_bytes(weight.dtype, matrix.columns));
-  if (bias != nullptr) {
-    matrix.bias = bias->data;
-    matrix.bias_dtype = bias->dtype;
-  }
-  return matrix;
-}
-
 std::vector<float> to_floats(const TensorView& tensor) {
   std::vector<float> values(static_cast<std::size_t>(tensor.elements()));
   decode_row(tensor.dtype, tensor.data, values);
@@ -70,10 +56,10 @@ Transformer::Transformer(Backend& backend, ModelConfig config, const ModelTensor
     : backend_(backend),
       config_(std::move(config)),
       shape_{config_.heads, config_.kv_heads, config_.head_dim} {
-  const auto pack = [&](std::initializer_list<StoredMatrix> parts,
-                        MatrixRole role = MatrixRole::kProjection) {
-    auto matrix = backend_.pack(std::span(parts.begin(), parts.size()), role);
+  const auto pack = [&](std::span<const StoredMatrix> parts, MatrixRole role) {
+    auto matrix = backend_.pack(parts, role);
     weight_bytes_ += matrix->bytes();
+    conversions_.add(backend_.weight_format(role), matrix->conversions());
     return matrix;
   };
   const auto upload = [&](const TensorView& tensor) {
@@ -81,28 +67,33 @@ Transformer::Transformer(Backend& backend, ModelConfig config, const ModelTensor
     weight_bytes_ += values.size() * sizeof(float);
     return backend_.upload(values);
   };
-  const std::int64_t kv_width = shape_.kv_heads * shape_.head_dim;
-  const auto stored_by_heads = [&](const TensorView& weight, std::int64_t heads,
-                                   const TensorView* bias) {
-    StoredMatrix matrix = stored(weight, heads * shape_.head_dim, bias);
-    if (config_.interleaved_query_key) matrix.interleaved_heads = heads;
-    return matrix;
+  // The file's pages are read ahead while the layer before is packed, and let go after it.
+  const auto prefetch = [&](std::size_t layer) {
+    if (layer >= tensors.layers.size()) return;
+    for (const TensorView* tensor : matrices_of(tensors.layers[layer])) {
+      tensors.checkpoint->prefetch(*tensor);
+    }
   };
   layers_.reserve(tensors.layers.size());
-  for (const LayerTensors& source : tensors.layers) {
+  prefetch(0);
+  for (std::size_t i = 0; i < tensors.layers.size(); ++i) {
+    const LayerTensors& source = tensors.layers[i];
+    prefetch(i + 1);
+    const StoredLayer stored = stored_layer(config_, source);
     Layer& layer = layers_.emplace_back();
     layer.attention_norm = upload(*source.attention_norm);
-    layer.qkv = pack({stored_by_heads(*source.q, shape_.heads, source.q_bias),
-                      stored_by_heads(*source.k, shape_.kv_heads, source.k_bias),
-                      stored(*source.v, kv_width, source.v_bias)});
-    layer.attention_out = pack({stored(*source.attention_out, config_.hidden)});
+    layer.qkv = pack(stored.qkv, MatrixRole::kProjection);
+    layer.attention_out = pack(stored.attention_out, MatrixRole::kProjection);
     layer.ffn_norm = upload(*source.ffn_norm);
-    layer.gate_up = pack({stored(*source.gate, config_.ffn), stored(*source.up, config_.ffn)});
-    layer.down = pack({stored(*source.down, config_.hidden)});
+    layer.gate_up = pack(stored.gate_up, MatrixRole::kProjection);
+    layer.down = pack(stored.down, MatrixRole::kProjection);
+    for (const TensorView* tensor : matrices_of(source)) tensors.checkpoint->release(*tensor);
   }
-  embedding_ = backend_.embedding(stored(*tensors.embedding, config_.vocab));
+  embedding_ = backend_.embedding(stored_matrix(*tensors.embedding, config_.vocab));
   final_norm_ = upload(*tensors.final_norm);
-  head_ = pack({stored(*tensors.head, config_.vocab)}, MatrixRole::kHead);
+  const StoredMatrix head = stored_matrix(*tensors.head, config_.vocab);
+  head_ = pack(std::span(&head, 1), MatrixRole::kHead);
+  if (tensors.head != tensors.embedding) tensors.checkpoint->release(*tensors.head);
 }
 
 Transformer::~Transformer() = default;

@@ -8,6 +8,7 @@
 #include "backend/backend.h"
 #include "model/config.h"
 #include "model/forward_plan.h"
+#include "model/stored_weights.h"
 
 namespace fdllm {
 
@@ -60,6 +61,8 @@ class Transformer {
   const ModelConfig& config() const { return config_; }
   /// Packed weights, in bytes.
   std::size_t weight_bytes() const { return weight_bytes_; }
+  /// What packing changed.
+  const ConversionSums& conversions() const { return conversions_; }
   /// What the constructor will pack, without doing so.
   static std::size_t packed_bytes(const Backend& backend, const ModelConfig& config);
   /// Activation buffers of a forward of `rows` rows.
@@ -99,6 +102,7 @@ class Transformer {
   std::unique_ptr<Buffer> cos_, sin_;
   std::int64_t rope_positions_ = 0;
   std::size_t weight_bytes_ = 0;
+  ConversionSums conversions_;
   std::unique_ptr<Buffer> normed_, qkv_, scored_qkv_, attended_, gate_up_, ffn_, gathered_;
 };
 
