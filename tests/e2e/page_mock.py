@@ -75,8 +75,6 @@ def denoise(body, tokens, masked, block_length):
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
     def log_message(self, *arguments):
         pass
 
@@ -112,7 +110,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.refuse(refusal)
         except OSError:
             self.server.disconnects += 1
-            self.close_connection = True
 
     def reply(self, value, status=200, headers=()):
         data = json.dumps(value).encode()
@@ -133,9 +130,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def begin_stream(self):
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
-        self.send_header("Connection", "close")
         self.end_headers()
-        self.close_connection = True
 
     def event(self, value):
         self.wfile.write(b"data: " + (value if isinstance(value, bytes)

@@ -23,6 +23,8 @@ function storedSettings() {
 export class Chat {
   #conversation = newConversation();
   #abort = null;
+  #deleted = new Set();
+  #fit;
   #notice = new Notice();
   #model;
 
@@ -59,8 +61,6 @@ export class Chat {
     this.#open(newConversation());
   }
 
-  #fit;
-
   #storeSettings() {
     localStorage.setItem(SETTINGS, JSON.stringify(
       { options: this.form.values(), system: this.parts.system.value }));
@@ -77,7 +77,7 @@ export class Chat {
       else this.#addStoredAnswer(message);
     }
     this.#list();
-    turns.parentElement.scrollTop = turns.parentElement.scrollHeight;
+    turns.lastElementChild?.scrollIntoView({ block: "end" });
   }
 
   #list() {
@@ -99,9 +99,11 @@ export class Chat {
 
   #delete(conversation) {
     deleteConversation(conversation.id);
+    this.#deleted.add(conversation.id);
     if (conversation.id === this.#conversation.id) this.#open(newConversation());
     const { undo } = this.parts;
     undo.replaceChildren(`Deleted “${titleOf(conversation)}”. `, button("Undo", () => {
+      this.#deleted.delete(conversation.id);
       saveConversation(conversation);
       undo.replaceChildren();
       this.#list();
@@ -181,13 +183,16 @@ export class Chat {
     const asked = this.#addQuestion(question);
     const { turn, text, ending, player } = this.#addAnswer(recording, true);
     turn.setAttribute("aria-busy", "true");
-    turn.scrollIntoView({ block: "end" });
+    let laidOut = false;
     try {
       const stopped = await record("/v1/chat/completions",
         { model: this.#model()?.id ?? "default", messages: said, ...options }, abort.signal, recording,
         () => {
           if (text.textContent !== recording.answer) text.textContent = recording.answer;
           player().update();
+          if (laidOut || !recording.canvas) return;
+          laidOut = true;
+          asked.scrollIntoView({ block: "start" });
         });
       const how = stopped ? "stopped" : recording.finishReason;
       ending.textContent = ENDINGS[how] ?? "";
@@ -196,7 +201,7 @@ export class Chat {
         { role: "assistant", content: recording.answer, ending: how,
           settings: options, recording: recording.toJSON() });
       conversation.updated = Date.now();
-      if (!saveConversation(conversation)) {
+      if (!this.#deleted.has(conversation.id) && !saveConversation(conversation)) {
         this.#notice.say("This browser has no room for the conversation: delete some, or export it.");
       }
     } catch (error) {

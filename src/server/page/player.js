@@ -97,6 +97,7 @@ export class Player {
     const { steps, stepCount } = this.#recording;
     if (stepCount === 0) return;
     if (this.#step === stepCount) this.#step = 0;
+    this.#show();
     const timeOf = (step) => (step === 0 ? 0 : steps[step - 1].seconds * slowdown);
     const offset = timeOf(this.#step);
     const start = performance.now();
