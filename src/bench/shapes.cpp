@@ -68,4 +68,8 @@ Metadata shape_config(const Shape& shape, std::optional<std::int64_t> layers) {
   return {config.source(), std::move(values)};
 }
 
+std::int64_t layers_of(const Shape& shape) {
+  return shape_config(shape).required_integer(shape.layers_key);
+}
+
 }  // namespace fdllm::bench

@@ -27,4 +27,7 @@ const Shape& find_shape(std::string_view name);
 /// The shape's config.json as a checkpoint's; `layers` replaces its depth.
 Metadata shape_config(const Shape& shape, std::optional<std::int64_t> layers = std::nullopt);
 
+/// The shape's own depth.
+std::int64_t layers_of(const Shape& shape);
+
 }  // namespace fdllm::bench

@@ -16,6 +16,7 @@ namespace {
 
 constexpr const char* kShippedModel = "llada-nano";
 constexpr int kFoldersAbove = 4;
+constexpr const char* kGroup = "Engine";
 
 }  // namespace
 
@@ -26,20 +27,8 @@ void EngineFlags::add_model_option(CLI::App& app) {
       ->type_name("DIR");
 }
 
-void EngineFlags::add_engine_options(CLI::App& app) {
-  std::map<std::string, WeightType> types;
-  std::string names;
-  for (const WeightType type : weight_types()) {
-    types.emplace(name_of(type), type);
-    names += (names.empty() ? "" : "|") + std::string(name_of(type));
-  }
-  const char* group = "Engine";
-  app.add_option_function<std::string>(
-         "--weights", [this, types](const std::string& name) { options.weights = types.at(name); },
-         "weights and arithmetic (default bf16)")
-      ->check(CLI::IsMember(types).description(""))
-      ->type_name(names)
-      ->group(group);
+void EngineFlags::add_machine_options(CLI::App& app) {
+  const char* group = kGroup;
   app.add_option("--threads", options.threads, "threads (default 0: one per physical core)")
       ->check(CLI::Range(0, 4096).description(""))
       ->type_name("N")
@@ -53,6 +42,28 @@ void EngineFlags::add_engine_options(CLI::App& app) {
   app.add_option("--device", options.device, "device (default cpu)")
       ->type_name("NAME")
       ->group(group);
+}
+
+void EngineFlags::add_compute_options(CLI::App& app) {
+  std::map<std::string, WeightType> types;
+  std::string names;
+  for (const WeightType type : weight_types()) {
+    types.emplace(name_of(type), type);
+    names += (names.empty() ? "" : "|") + std::string(name_of(type));
+  }
+  const char* group = kGroup;
+  app.add_option_function<std::string>(
+         "--weights", [this, types](const std::string& name) { options.weights = types.at(name); },
+         "weights and arithmetic (default bf16)")
+      ->check(CLI::IsMember(types).description(""))
+      ->type_name(names)
+      ->group(group);
+  add_machine_options(app);
+}
+
+void EngineFlags::add_engine_options(CLI::App& app) {
+  add_compute_options(app);
+  const char* group = kGroup;
   app.add_option("--row-budget", options.row_budget,
                  "rows that one forward may batch (default 512)")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 24).description(""))

@@ -15,8 +15,11 @@ struct EngineFlags {
   std::string model;  ///< empty: the default
   EngineOptions options;
 
-  /// --device, --weights, --isa, --threads, --row-budget, --max-live-requests,
-  /// --memory-limit.
+  /// --device, --isa, --threads.
+  void add_machine_options(CLI::App& app);
+  /// Those, and --weights.
+  void add_compute_options(CLI::App& app);
+  /// Those, and --row-budget, --max-live-requests, --memory-limit.
   void add_engine_options(CLI::App& app);
   void add_model_option(CLI::App& app);
   /// The model that was asked for, else the default one, which is then named on stderr.

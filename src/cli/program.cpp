@@ -25,6 +25,7 @@ constexpr Command kCommands[] = {
     {"inspect", "Show what a checkpoint holds and what it needs", add_inspect},
     {"verify", "Compare the engine with recorded generations and logits", add_verify},
     {"convert", "Write a checkpoint as a GGUF file", add_convert},
+    {"bench", "Measure the machine, a forward or a generation", add_bench},
 };
 
 int report_error(const std::string& message, int code) {

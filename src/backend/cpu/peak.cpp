@@ -114,6 +114,7 @@ MachinePeaks measure_cpu_peaks(const BackendOptions& options) {
   ThreadPool pool(cpu::thread_count(options.threads));
   Sink sink;
   MachinePeaks peaks;
+  peaks.isa = cpu::select_kernels(options.isa).name;
   peaks.f32 = operations_per_second(pool, loops.f32, sink);
   peaks.bf16 =
       loops.bf16.run == loops.f32.run ? peaks.f32 : operations_per_second(pool, loops.bf16, sink);

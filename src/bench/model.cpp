@@ -1,0 +1,78 @@
+#include "bench/model.h"
+
+#include <chrono>
+
+#include "base/check.h"
+#include "base/rng.h"
+#include "base/system_memory.h"
+#include "bench/random_model.h"
+#include "bench/shapes.h"
+#include "engine/backend_options.h"
+#include "engine/open_text.h"
+
+namespace fdllm::bench {
+namespace {
+
+void require_memory(const std::string& name, std::uint64_t needed) {
+  const std::uint64_t available = available_memory();
+  if (available != 0 && needed > available) {
+    fail(ErrorCode::kOutOfMemory,
+         "{}: the weights need {}, {} is available; try fewer bits (--weights) or --layers", name,
+         bytes_text(needed), bytes_text(available));
+  }
+}
+
+}  // namespace
+
+void check_choice(const ModelChoice& choice) {
+  if (choice.shape.empty() == choice.path.empty()) {
+    fail(ErrorCode::kInvalidArgument,
+         "give a model: either --shape S for random weights of a known shape ({}), or --model DIR",
+         shape_names());
+  }
+  if (choice.layers && choice.shape.empty()) {
+    fail(ErrorCode::kInvalidArgument,
+         "--layers contradicts --model: a checkpoint has the layers that it has");
+  }
+  if (!choice.shape.empty()) find_shape(choice.shape);
+}
+
+BenchModel::BenchModel(const ModelChoice& choice, const EngineOptions& options) {
+  check_choice(choice);
+  backend_ = std::make_unique<TimedBackend>(make_backend(backend_options(options)));
+  if (choice.path.empty()) {
+    name_ = choice.shape;
+    checkpoint_ = make_random_checkpoint(find_shape(choice.shape), choice.layers);
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  if (!choice.path.empty()) {
+    name_ = choice.path.string();
+    checkpoint_ = open_checkpoint(choice.path);
+  }
+  const Family& family = family_of(*checkpoint_);
+  config_ = family.read_config(*checkpoint_);
+  whole_layers_ = choice.shape.empty() ? config_.layers : layers_of(find_shape(choice.shape));
+  const ModelTensors tensors = resolve_tensors(*checkpoint_, family, config_);
+  parameters_ = tensors.parameters;
+  if (!choice.path.empty()) {
+    tokenizer_ = open_text(*checkpoint_).tokenizer;
+    add_end_tokens(family, *tokenizer_, config_);
+  }
+  require_memory(name_, Transformer::packed_bytes(*backend_, config_));
+  transformer_ = std::make_unique<Transformer>(*backend_, config_, tensors);
+  load_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+std::vector<std::int32_t> random_tokens(const ModelConfig& config, std::int64_t count,
+                                        std::uint64_t seed) {
+  std::vector<std::int32_t> tokens;
+  tokens.reserve(static_cast<std::size_t>(count));
+  for (std::uint32_t i = 0; std::ssize(tokens) < count; ++i) {
+    const auto token = static_cast<std::int32_t>(philox(seed, {i, 0, 0, 0})[0] %
+                                                 static_cast<std::uint64_t>(config.vocab));
+    if (token != config.mask_token) tokens.push_back(token);
+  }
+  return tokens;
+}
+
+}  // namespace fdllm::bench

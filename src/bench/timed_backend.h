@@ -1,0 +1,61 @@
+#pragma once
+#include <memory>
+
+#include "backend/backend.h"
+#include "bench/operation.h"
+
+namespace fdllm::bench {
+
+/// A back end that hands every call on to another and notes how long each operation of a forward
+/// took. Results are the other's, bit for bit: buffers, matrices and K/V are its own.
+class TimedBackend final : public Backend {
+ public:
+  explicit TimedBackend(std::unique_ptr<Backend> inner);
+
+  /// What was done since the last reset().
+  const OperationCosts& costs() const { return costs_; }
+  void reset() { costs_ = {}; }
+
+  std::string description() const override;
+  ComputeType compute_type() const override;
+  WeightFormat weight_format(MatrixRole role) const override;
+  std::unique_ptr<Buffer> allocate(std::int64_t elements) override;
+  std::unique_ptr<Buffer> upload(std::span<const float> values) override;
+  std::unique_ptr<Matrix> pack(std::span<const StoredMatrix> parts, MatrixRole role) override;
+  std::size_t packed_bytes(std::int64_t rows, std::int64_t columns, MatrixRole role) const override;
+  std::unique_ptr<EmbeddingTable> embedding(const StoredMatrix& table) override;
+  std::unique_ptr<KvSlab> allocate_kv(const KvShape& shape) override;
+  std::size_t kv_bytes(const KvShape& shape) const override;
+
+  void embed(const EmbeddingTable& table, std::span<const std::int32_t> tokens, Buffer& x) override;
+  void rms_norm(const Buffer& x, const Buffer& weight, float eps, std::int64_t rows,
+                Buffer& out) override;
+  void linear(const Matrix& weight, const Buffer& x, std::int64_t rows, Buffer& y) override;
+  void linear_add(const Matrix& weight, const Buffer& x, std::int64_t rows, Buffer& y) override;
+  void rope_store(Buffer& qkv, const AttentionShape& shape, const Buffer& cos, const Buffer& sin,
+                  std::span<const SequenceRows> sequences, std::int64_t layer) override;
+  void attention(const Buffer& qkv, const AttentionShape& shape,
+                 std::span<const SequenceRows> sequences, std::int64_t layer, Buffer& out) override;
+  void swiglu(const Buffer& gate_up, std::int64_t rows, std::int64_t ffn, Buffer& out) override;
+  void gather(const Buffer& x, std::span<const std::int32_t> rows, std::int64_t columns,
+              Buffer& out) override;
+  void head_scores(const Matrix& head, const Buffer& x, std::span<const HeadRow> rows,
+                   std::span<Score> scores) override;
+  void head_logits(const Matrix& head, const Buffer& x, std::int64_t rows,
+                   std::span<float> logits) override;
+
+ private:
+  /// What a product is called follows from the operation before it.
+  enum class Stage : std::uint8_t { kBeforeAttention, kAfterAttention, kAfterSwiglu };
+
+  template <typename Function>
+  OperationCost& timed(Operation operation, Function&& function);
+  void add_product(OperationCost& cost, const Matrix& weight, std::int64_t rows,
+                   MatrixRole role) const;
+
+  std::unique_ptr<Backend> inner_;
+  OperationCosts costs_{};
+  Stage stage_ = Stage::kBeforeAttention;
+};
+
+}  // namespace fdllm::bench
