@@ -63,6 +63,21 @@ function(fdllm_test name)
                        PROPERTIES TIMEOUT 600)
 endfunction()
 
+# fdllm_test_python(VARIABLE): the Python that has the packages of tools/requirements.txt.
+set(FASTDLLM_PYTHON "" CACHE STRING
+    "Python with the packages of tools/requirements.txt, for tests; default: .venv's")
+function(fdllm_test_python variable)
+  # Looked for at each configuration, since test.sh may make .venv after the first one.
+  set(python ${FASTDLLM_PYTHON})
+  if(NOT python)
+    set(python python3)
+    if(EXISTS ${PROJECT_SOURCE_DIR}/.venv/bin/python)
+      set(python ${PROJECT_SOURCE_DIR}/.venv/bin/python)
+    endif()
+  endif()
+  set(${variable} ${python} PARENT_SCOPE)
+endfunction()
+
 # fdllm_fuzz(NAME SOURCES a_fuzz.cpp ... [DEPS ...]) makes the libFuzzer program fuzz_NAME, whose
 # corpus is tests/fuzz/corpus/NAME. Built only with FASTDLLM_FUZZ, by the target fuzz_targets; run
 # by a build with tests when FASTDLLM_FUZZ_SECONDS is set.

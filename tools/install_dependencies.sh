@@ -9,7 +9,7 @@ case "${1:-}" in
   "") ;;
   --tests)
     packages+=(libgtest-dev clang clang-tidy clang-format libclang-rt-14-dev ccache
-               python3 python3-venv) ;;
+               python3 python3-venv chromium) ;;
   *) echo "usage: $0 [--tests]" >&2; exit 2 ;;
 esac
 

@@ -126,12 +126,12 @@ class AccessTest(PageCase):
         self.assertEqual(background(page), dark)
         page.emulate_media(color_scheme="light")
         self.assertEqual(background(page), light)
-        self.field(page, "Theme").select_option("Dark")
+        self.field(page, "Theme").select_option("Dark theme")
         self.assertEqual(background(page), dark)
         page.reload()
         self.assertEqual(background(page), dark)
         expect(self.field(page, "Theme")).to_have_value("dark")
-        self.field(page, "Theme").select_option("System")
+        self.field(page, "Theme").select_option("Auto theme")
         self.assertEqual(background(page), light)
 
     def test_reduced_motion(self):

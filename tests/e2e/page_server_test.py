@@ -1,0 +1,164 @@
+"""The page that `fast-dllm serve` shows, on the shipped models."""
+import os
+import queue
+import re
+import signal
+import subprocess
+import threading
+import unittest
+import urllib.error
+import urllib.request
+
+from page_mock import security_policy
+from page_support import PageCase, expect
+from support import BINARY, DREAM, LLADA, QUESTION
+
+
+def start(test, model, *arguments):
+    """Serves `model` on a free port until `test` ends; returns the address."""
+    environment = {name: value for name, value in os.environ.items() if name != "FDLLM_API_KEY"}
+    server = subprocess.Popen(
+        [BINARY, "serve", "--model", str(model), "--port", "0", *map(str, arguments)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        encoding="utf-8", env=environment)
+    addresses = queue.Queue()
+
+    def read():
+        for line in server.stderr:
+            if match := re.search(r"listening on (http://\S+)", line):
+                addresses.put(match[1])
+
+    reader = threading.Thread(target=read)
+    reader.start()
+
+    def stop():
+        server.send_signal(signal.SIGTERM)
+        try:
+            code = server.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+            code = "none: it had to be killed"
+        reader.join()
+        server.stderr.close()
+        test.assertEqual(code, 0)
+
+    test.addCleanup(stop)
+    return addresses.get(timeout=60)
+
+
+class ServedPage(PageCase):
+    def send(self, page, **settings):
+        """Asks the question with these settings, by the labels of the form; returns the answer."""
+        for label, value in settings.items():
+            control = self.field(page, label.replace("_", " ").capitalize())
+            if control.evaluate("(control) => control.tagName") == "SELECT":
+                control.select_option(value)
+            else:
+                control.fill(value)
+        self.ask(page, QUESTION)
+        return page.locator(".turn.answer").last
+
+    def test_the_files_and_their_headers(self):
+        url = start(self, LLADA)
+        for path in ("/", "/page/main.js", "/page/page.css", "/page/icon.svg"):
+            with urllib.request.urlopen(url + path, timeout=20) as response:
+                self.assertEqual(response.headers["Content-Security-Policy"], security_policy())
+                self.assertEqual(response.headers["X-Content-Type-Options"], "nosniff")
+                self.assertGreater(len(response.read()), 100)
+        with self.assertRaises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(url + "/page/none.js", timeout=20)
+        self.assertEqual(caught.exception.code, 404)
+        caught.exception.close()
+
+    def test_chat(self):
+        page = self.open(start(self, LLADA))
+        expect(page.locator("#model")).to_have_text("llada-nano")
+        turn = self.send(page)
+        expect(turn.locator(".text")).to_contain_text("Together they have")
+        self.assertGreater(self.cells(turn, "committed") + self.cells(turn, "fresh"), 20)
+        forwards, tokens = [int(text) for text in turn.locator("dd").all_inner_texts()[:2]]
+        self.assertLess(forwards, tokens)
+        slider = turn.get_by_role("slider")
+        self.assertEqual(int(slider.get_attribute("max")), forwards)
+        self.seek(page, slider, 0)
+        self.assertEqual(self.cells(turn, "masked"), 128)
+        self.seek(page, slider, 2)
+        self.assertGreater(self.cells(turn, "provisional"), 0)
+        again = self.send(page, Unmasking_rule="Factor", Factor="1", Cache="Prefix")
+        expect(again.locator(".text")).not_to_be_empty()
+
+    def test_every_setting_is_one_that_the_server_knows(self):
+        page = self.open(start(self, LLADA))
+        page.get_by_text("More options").first.click()
+        self.send(page, Answer_length="64", Block_length="16", Cache="None", Temperature="0.5",
+                  Seed="7", Stop_texts="zebra", Guidance="0.5", Confidence="Random",
+                  End_token="Fill the canvas", **{"Reference's_quirks": "Leave out"})
+        expect(page.locator(".turn.answer .canvas .cell")).to_have_count(64)
+        self.assertEqual(self.cells(page, "masked"), 0)
+        page.get_by_role("button", name="Reset to the defaults").click()
+        self.send(page, Unmasking_rule="Fixed steps", Steps="32")
+        expect(page.locator(".turn.answer")).to_have_count(2)
+
+    def test_dream(self):
+        page = self.open(start(self, DREAM))
+        expect(page.locator("#model")).to_have_text("dream-nano")
+        expect(self.field(page, "Unmasking rule").locator("option")).to_have_text(
+            ["The model's default", "Threshold", "Fixed steps", "Entropy", "Top-k margin",
+             "MaskGIT plus", "Origin"])
+        page.get_by_text("More options").first.click()
+        turn = self.send(page, Unmasking_rule="Entropy", Steps="64", Temperature="0.2",
+                         **{"Top-p": "0.9", "Top-k": "40", "Position_temperature": "0.1"})
+        expect(turn.locator(".text")).not_to_be_empty()
+
+    def test_errors_of_settings(self):
+        page = self.open(start(self, LLADA))
+        for label, value in (("Answer length", "33"), ("Block length", "0"), ("Seed", "-1"),
+                             ("Temperature", "1000")):
+            control = self.field(page, label)
+            control.fill(value)
+            self.ask(page, QUESTION)
+            expect(control).to_have_attribute("aria-invalid", "true")
+            expect(control).to_be_focused()
+            expect(page.get_by_role("alert")).not_to_be_empty()
+            control.fill("")
+        self.send(page)
+        expect(page.get_by_role("alert")).to_have_count(0)
+
+    def test_race(self):
+        for model in (LLADA, DREAM):
+            page = self.open(start(self, model), hash="#race")
+            self.field(page, "Prompt").fill(QUESTION)
+            page.get_by_role("button", name="Start").click()
+            expect(page.locator(".verdict")).to_contain_text("Right was")
+            forwards = page.locator("tbody tr").nth(1).locator("td").all_inner_texts()
+            self.assertGreater(int(forwards[0]), 2 * int(forwards[1]))
+            for name in ("Left", "Right"):
+                side = page.get_by_role("region", name=name, exact=True)
+                expect(side.locator(".text")).to_contain_text("they have")
+
+    def test_infill(self):
+        page = self.open(start(self, LLADA), hash="#infill")
+        self.field(page, "Text").fill(QUESTION + " [[16]]\nTogether they have[[12]]rocks.")
+        page.get_by_role("button", name="Fill the holes").click()
+        expect(page.locator("mark")).to_have_count(2)
+        expect(page.locator("#infill-filled")).to_contain_text(QUESTION)
+        expect(page.locator("#infill-filled")).to_contain_text("Together they have")
+        self.assertEqual(self.cells(page, "masked"), 0)
+        self.assertGreater(self.cells(page, "given"), 20)
+        self.seek(page, page.get_by_role("slider"), 0)
+        self.assertEqual(self.cells(page, "masked"), 28)
+        self.field(page, "Text").fill("[[9999]]")
+        page.get_by_role("button", name="Fill the holes").click()
+        expect(page.get_by_role("alert")).not_to_be_empty()
+
+    def test_api_key(self):
+        page = self.open(start(self, LLADA, "--api-key", "sesame"))
+        self.field(page, "Key").fill("sesame")
+        page.keyboard.press("Enter")
+        expect(page.locator("#model")).to_have_text("llada-nano")
+        expect(self.send(page).locator(".text")).not_to_be_empty()
+
+
+if __name__ == "__main__":
+    unittest.main()
