@@ -26,6 +26,10 @@ struct ChatMessage {
 struct GenerateRequest {
   std::vector<std::int32_t> prompt_ids;
   GenerateOptions options;
+  /// Infilling: prompt_ids is then the whole canvas, and these positions of it, ascending, are to
+  /// be filled in, whatever the ids there are. gen_length is ignored, blocks are counted from the
+  /// first hole. Empty: gen_length masks follow the prompt.
+  std::vector<std::int32_t> holes = {};
 };
 
 /// How weights that are stored in one type are kept: converted, or as they are.

@@ -35,10 +35,11 @@ enum class FinishReason : std::uint8_t {
 struct GenerateResult {
   std::vector<std::int32_t> prompt_ids;
   /// The canvas after the prompt; positions that were never committed (after an early stop) hold
-  /// the mask token.
+  /// the mask token. After infilling, the whole canvas.
   std::vector<std::int32_t> output_ids;
-  std::vector<std::int32_t> ids;  ///< output_ids cut before the first end token or stop string
-  std::string text;               ///< text of ids without special tokens
+  /// output_ids cut before the first end token or stop string; after infilling, all of them.
+  std::vector<std::int32_t> ids;
+  std::string text;  ///< text of ids without special tokens
   FinishReason finish_reason = FinishReason::kLength;
   std::string error;                  ///< empty unless kError
   std::int64_t refresh_forwards = 0;  ///< forwards over the whole canvas

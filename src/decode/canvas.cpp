@@ -1,6 +1,7 @@
 #include "decode/canvas.h"
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 
 #include "base/check.h"
@@ -20,6 +21,22 @@ Canvas::Canvas(std::span<const std::int32_t> prompt, std::int32_t gen_length,
   tokens_.resize(prompt.size() + static_cast<std::size_t>(gen_length), mask_token);
   masked_.assign(tokens_.size(), 0);
   std::fill(masked_.begin() + prompt_length_, masked_.end(), std::uint8_t{1});
+}
+
+Canvas Canvas::with_holes(std::span<const std::int32_t> tokens, std::span<const std::int32_t> holes,
+                          std::int32_t mask_token) {
+  check(!holes.empty() && holes.front() >= 0 &&
+            holes.back() < static_cast<std::int64_t>(tokens.size()) &&
+            std::adjacent_find(holes.begin(), holes.end(), std::greater_equal<>()) == holes.end(),
+        "holes inside the canvas, ascending");
+  Canvas canvas(tokens, 0, mask_token);
+  canvas.prompt_length_ = holes.front();
+  canvas.masked_count_ = static_cast<std::int32_t>(holes.size());
+  for (const std::int32_t hole : holes) {
+    canvas.tokens_[hole] = mask_token;
+    canvas.masked_[hole] = 1;
+  }
+  return canvas;
 }
 
 std::int32_t Canvas::masked_count(Range range) const {

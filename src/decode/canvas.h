@@ -14,6 +14,10 @@ class Canvas {
  public:
   /// The prompt followed by gen_length masks.
   Canvas(std::span<const std::int32_t> prompt, std::int32_t gen_length, std::int32_t mask_token);
+  /// `tokens` with holes: positions, ascending, that are masked whatever the tokens say. The prompt
+  /// ends at the first hole.
+  static Canvas with_holes(std::span<const std::int32_t> tokens,
+                           std::span<const std::int32_t> holes, std::int32_t mask_token);
 
   std::int32_t length() const { return static_cast<std::int32_t>(tokens_.size()); }
   std::int32_t prompt_length() const { return prompt_length_; }

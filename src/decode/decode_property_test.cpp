@@ -170,6 +170,54 @@ TEST(DecodeProperties, EveryRequestEndsAndEveryForwardCommitsInTheLiveBlock) {
   EXPECT_EQ(rules.size(), 8u);
 }
 
+TEST(DecodeProperties, InfillingFillsTheHolesAndNothingElse) {
+  Generator generator(21);
+  std::set<std::string> rules;
+  for (int i = 0; i < 4000; ++i) {
+    Case c = generator.valid_case();
+    if (c.options.block_length && generator.coin()) {
+      // The last block may be short.
+      c.options.gen_length += generator.integer(0, *c.options.block_length - 1);
+      if (c.options.steps) c.options.steps = *c.options.steps * 2;
+    }
+    const std::int32_t length = c.prompt_length + c.options.gen_length;
+    std::vector<std::int32_t> holes = {c.prompt_length};
+    for (std::int32_t p = c.prompt_length + 1; p < length; ++p) {
+      if (generator.integer(0, 2) == 0) holes.push_back(p);
+    }
+    const std::vector<std::int32_t> text(static_cast<std::size_t>(length), 1);
+    try {
+      validate_options(c.options, c.traits, c.prompt_length, CanvasKind::kInfilled);
+    } catch (const Error&) {
+      continue;  // the longer canvas has blocks that the steps are not a multiple of
+    }
+    SCOPED_TRACE(c.text);
+    const DecodeSettings settings =
+        resolve_settings(c.options, c.traits, c.prompt_length, CanvasKind::kInfilled);
+    rules.emplace(settings.rule->name);
+    Decoder decoder(Canvas::with_holes(text, holes, kMask), c.options, c.traits,
+                    CanvasKind::kInfilled);
+    const auto scorer = testing::random_scorer(static_cast<std::uint64_t>(i));
+    std::size_t filled = 0;
+    while (const auto step = decoder.next()) {
+      std::vector<Score> scores;
+      for (const ScoreRequest& request : step->scores) scores.push_back(scorer(request));
+      filled += decoder.advance(scores).committed.size();
+      ASSERT_LE(filled, holes.size());
+    }
+    EXPECT_EQ(filled, holes.size());
+    EXPECT_EQ(decoder.canvas().masked_count(), 0);
+    EXPECT_EQ(decoder.finish_reason(), FinishReason::kLength);
+    for (std::int32_t p = 0; p < length; ++p) {
+      if (!std::binary_search(holes.begin(), holes.end(), p)) {
+        EXPECT_EQ(decoder.canvas().tokens()[p], 1);
+      }
+    }
+    if (HasFailure()) return;
+  }
+  EXPECT_EQ(rules.size(), 8u);
+}
+
 TEST(DecodeProperties, ARequestIsAFunctionOfItsOptionsAndScores) {
   Generator generator(21);
   for (int i = 0; i < 500; ++i) {

@@ -16,6 +16,7 @@ struct Decoder::State {
   GenerateOptions options;
   DecodeTraits traits;
   DecodeSettings settings;
+  CanvasKind canvas_kind = CanvasKind::kContinued;
 
   std::int32_t block = 0;
   std::int32_t initial_masked = 0;  // of the live block when it began
@@ -42,6 +43,11 @@ struct Decoder::State {
             .correct = options.correct};
   }
 
+  bool ends_settled() const {
+    return canvas_kind == CanvasKind::kContinued &&
+           settled_end(canvas, traits.end_tokens).has_value();
+  }
+
   bool commits_first_row() const { return settings.first_row && !refreshed; }
 
   void begin_block() {
@@ -60,8 +66,7 @@ struct Decoder::State {
     while (!finished && canvas.masked_count(range()) == 0) {
       if (block + 1 == settings.blocks) {
         finished = true;
-        reason =
-            settled_end(canvas, traits.end_tokens) ? FinishReason::kStop : FinishReason::kLength;
+        reason = ends_settled() ? FinishReason::kStop : FinishReason::kLength;
         return;
       }
       ++block;
@@ -126,14 +131,16 @@ struct Decoder::State {
   }
 };
 
-Decoder::Decoder(Canvas canvas, const GenerateOptions& options, const DecodeTraits& traits) {
-  DecodeSettings settings = resolve_settings(options, traits, canvas.prompt_length());
+Decoder::Decoder(Canvas canvas, const GenerateOptions& options, const DecodeTraits& traits,
+                 CanvasKind kind) {
+  DecodeSettings settings = resolve_settings(options, traits, canvas.prompt_length(), kind);
   check(canvas.gen_length() == options.gen_length, "a canvas of another gen_length");
   check(canvas.mask_token() == traits.mask_token, "a canvas of another mask token");
   state_ = std::make_unique<State>(State{.canvas = std::move(canvas),
                                          .options = options,
                                          .traits = traits,
                                          .settings = settings,
+                                         .canvas_kind = kind,
                                          .pending = std::nullopt});
   state_->begin_block();
 }
@@ -192,7 +199,7 @@ StepEvent Decoder::advance(std::span<const Score> scores) {
   state.refreshed = true;
   ++state.forwards;
   state.pass_step();
-  if (state.options.eos_stop && settled_end(state.canvas, state.traits.end_tokens)) {
+  if (state.options.eos_stop && state.ends_settled()) {
     finish(FinishReason::kStop);
   } else {
     state.leave_full_blocks();

@@ -33,17 +33,27 @@ struct DecodeStep {
   std::int32_t block = 0;
 };
 
+enum class CanvasKind : std::uint8_t {
+  kContinued,  ///< gen_length masks after a prompt
+  /// Holes in a text, of which gen_length counts the positions from the first hole to the end of
+  /// the canvas. Blocks without holes cost nothing, block_length need not divide gen_length, and no
+  /// end token ends the request, since text follows. Dream's unconditional first token of a block
+  /// (GenerateOptions::correct) is for continued texts only.
+  kInfilled,
+};
+
 /// Throws kInvalidArgument naming the option(s) and the conflict. `prompt_length` in tokens.
 /// (decode/settings.h gives what the options come to: rule, block length, steps.)
 void validate_options(const GenerateOptions& options, const DecodeTraits& traits,
-                      std::int32_t prompt_length);
+                      std::int32_t prompt_length, CanvasKind kind = CanvasKind::kContinued);
 
 /// The state machine of one request: next() gives the forward it wants, advance() takes that
 /// forward's scores, commits tokens and tells what happened. No loop, no tensors, no clock.
 class Decoder {
  public:
   /// Validates first.
-  Decoder(Canvas canvas, const GenerateOptions& options, const DecodeTraits& traits);
+  Decoder(Canvas canvas, const GenerateOptions& options, const DecodeTraits& traits,
+          CanvasKind kind = CanvasKind::kContinued);
   ~Decoder();
   Decoder(Decoder&&) noexcept;
   Decoder& operator=(Decoder&&) noexcept;

@@ -199,7 +199,8 @@ void check_ranges(const GenerateOptions& options, std::int32_t prompt_length) {
   }
 }
 
-std::int32_t block_length_of(const GenerateOptions& options, const DecodeSettings& settings) {
+std::int32_t block_length_of(const GenerateOptions& options, const DecodeSettings& settings,
+                             CanvasKind kind) {
   if (settings.rule->whole_canvas && !settings.cache->keeps_rows) {
     if (options.block_length.value_or(options.gen_length) != options.gen_length) {
       fail(ErrorCode::kInvalidArgument,
@@ -212,7 +213,7 @@ std::int32_t block_length_of(const GenerateOptions& options, const DecodeSetting
   }
   const std::int32_t block_length =
       options.block_length.value_or(std::min(kDefaultBlockLength, options.gen_length));
-  if (options.gen_length % block_length != 0) {
+  if (kind == CanvasKind::kContinued && options.gen_length % block_length != 0) {
     fail(ErrorCode::kInvalidArgument,
          "'gen_length': expected a multiple of block_length ({}{}), found {}", block_length,
          options.block_length ? "" : ", its default", options.gen_length);
@@ -220,17 +221,18 @@ std::int32_t block_length_of(const GenerateOptions& options, const DecodeSetting
   return block_length;
 }
 
-std::int32_t steps_per_block_of(const GenerateOptions& options, const DecodeSettings& settings) {
+std::int32_t steps_per_block_of(const GenerateOptions& options, const DecodeSettings& settings,
+                                CanvasKind kind) {
   const UnmaskRule& rule = *settings.rule;
   if (!(settings.cache->keeps_rows ? rule.cached : rule.uncached).has(RuleOption::kSteps)) return 0;
-  const std::int32_t steps = options.steps.value_or(options.gen_length);
+  const std::int32_t steps = options.steps.value_or(settings.blocks * settings.block_length);
   if (steps % settings.blocks != 0) {
     fail(ErrorCode::kInvalidArgument,
          "'steps': expected a multiple of the number of blocks ({} = gen_length {} / block_length "
          "{}), found {}",
          settings.blocks, options.gen_length, settings.block_length, steps);
   }
-  if (rule.equal_steps && options.gen_length % steps != 0) {
+  if (rule.equal_steps && kind == CanvasKind::kContinued && options.gen_length % steps != 0) {
     fail(ErrorCode::kInvalidArgument,
          "'steps': the rule {} expects a divisor of gen_length ({}), found {}", rule.name,
          options.gen_length, steps);
@@ -247,9 +249,13 @@ std::int32_t steps_per_block_of(const GenerateOptions& options, const DecodeSett
 }  // namespace
 
 DecodeSettings resolve_settings(const GenerateOptions& options, const DecodeTraits& traits,
-                                std::int32_t prompt_length) {
+                                std::int32_t prompt_length, CanvasKind kind) {
   check_ranges(options, prompt_length);
+  if (kind == CanvasKind::kInfilled && !options.stop.empty()) {
+    fail(ErrorCode::kInvalidArgument, "'stop': infilling takes none, since text follows the holes");
+  }
   DecodeSettings settings;
+  settings.gen_length = options.gen_length;
   settings.cache = &cache_policy(options.cache);
   if (options.cfg_scale > 0 && settings.cache->keeps_rows) {
     fail(ErrorCode::kInvalidArgument,
@@ -260,10 +266,11 @@ DecodeSettings resolve_settings(const GenerateOptions& options, const DecodeTrai
   settings.rule = &choose_rule(options, family);
   check_taken(options, *settings.rule, *settings.cache, family);
 
-  settings.block_length = block_length_of(options, settings);
-  settings.blocks = options.gen_length / settings.block_length;
-  settings.first_row = settings.rule->first_row && settings.cache->keeps_rows && !options.correct;
-  settings.steps_per_block = steps_per_block_of(options, settings);
+  settings.block_length = block_length_of(options, settings, kind);
+  settings.blocks = (options.gen_length - 1) / settings.block_length + 1;
+  settings.first_row = settings.rule->first_row && settings.cache->keeps_rows && !options.correct &&
+                       kind == CanvasKind::kContinued;
+  settings.steps_per_block = steps_per_block_of(options, settings, kind);
   const OptionSet& takes =
       settings.cache->keeps_rows ? settings.rule->cached : settings.rule->uncached;
   if (takes.has(RuleOption::kThreshold)) {
@@ -274,8 +281,8 @@ DecodeSettings resolve_settings(const GenerateOptions& options, const DecodeTrai
 }
 
 void validate_options(const GenerateOptions& options, const DecodeTraits& traits,
-                      std::int32_t prompt_length) {
-  resolve_settings(options, traits, prompt_length);
+                      std::int32_t prompt_length, CanvasKind kind) {
+  resolve_settings(options, traits, prompt_length, kind);
 }
 
 }  // namespace fdllm

@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <cstdint>
 
 #include "decode/cache/policy.h"
@@ -11,6 +12,7 @@ namespace fdllm {
 struct DecodeSettings {
   const UnmaskRule* rule = nullptr;
   const CachePolicy* cache = nullptr;
+  std::int32_t gen_length = 0;
   std::int32_t block_length = 0;
   std::int32_t blocks = 0;
   std::int32_t steps_per_block = 0;  ///< 0: the rule has no schedule
@@ -19,15 +21,17 @@ struct DecodeSettings {
   /// The first forward of a block commits its first position only (UnmaskRule::first_row).
   bool first_row = false;
 
-  /// Positions of a block of a canvas whose prompt has `prompt_length` tokens.
+  /// Positions of a block of a canvas whose prompt has `prompt_length` tokens. Only the last block
+  /// of an infilled canvas may be shorter than block_length.
   Range block_range(std::int32_t block, std::int32_t prompt_length) const {
     const std::int32_t begin = prompt_length + block * block_length;
-    return {begin, begin + block_length};
+    return {begin, std::min(begin + block_length, prompt_length + gen_length)};
   }
 };
 
 /// Throws as validate_options does.
 DecodeSettings resolve_settings(const GenerateOptions& options, const DecodeTraits& traits,
-                                std::int32_t prompt_length);
+                                std::int32_t prompt_length,
+                                CanvasKind kind = CanvasKind::kContinued);
 
 }  // namespace fdllm

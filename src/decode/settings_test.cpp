@@ -202,6 +202,19 @@ TEST(Settings, RefusesNumbersOutOfRange) {
   expect_llada_refuses([](auto& o) { o.stop = {"a", ""}; }, {"'stop'"});
 }
 
+TEST(Settings, InfillingTakesBlocksThatDoNotDivideAndNoStopStrings) {
+  GenerateOptions options;
+  options.gen_length = 70;
+  options.block_length = 32;
+  const DecodeSettings settings =
+      resolve_settings(options, llada_traits(), 5, CanvasKind::kInfilled);
+  EXPECT_EQ(settings.blocks, 3);
+  EXPECT_EQ(settings.block_range(2, 5), (Range{69, 75}));
+  options.stop = {"end"};
+  expect_refused([&] { resolve_settings(options, llada_traits(), 5, CanvasKind::kInfilled); },
+                 {"'stop'", "infilling"});
+}
+
 TEST(Settings, AFamilyMustNameRulesThatExist) {
   DecodeTraits traits = llada_traits();
   traits.rules = {"no_such_rule"};

@@ -63,4 +63,11 @@ void read_answer(const Canvas& canvas, std::span<const std::int32_t> end_tokens,
   result.text = to_valid_utf8(text);
 }
 
+void read_infilled(const Canvas& canvas, const Tokenizer& tokenizer, GenerateResult& result) {
+  result.output_ids.assign(canvas.tokens().begin(), canvas.tokens().end());
+  result.ids = result.output_ids;
+  result.text = to_valid_utf8(answer_bytes(result.ids, tokenizer));
+  result.finish_reason = FinishReason::kLength;
+}
+
 }  // namespace fdllm

@@ -28,4 +28,7 @@ bool has_stop_string(const Canvas& canvas, std::span<const std::string> stop,
 std::string answer_bytes(std::span<const std::int32_t> ids, const Tokenizer& tokenizer,
                          bool skip_special = true);
 
+/// The same for a text with holes: all of the canvas.
+void read_infilled(const Canvas& canvas, const Tokenizer& tokenizer, GenerateResult& result);
+
 }  // namespace fdllm

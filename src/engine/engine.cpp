@@ -13,6 +13,7 @@
 #include "engine/answer.h"
 #include "engine/backend_options.h"
 #include "engine/open_text.h"
+#include "engine/request_canvas.h"
 #include "engine/step_loop.h"
 #include "formats/checkpoint.h"
 #include "model/config.h"
@@ -256,23 +257,25 @@ void Engine::validate(const GenerateRequest& request) const {
     }
   }
   const auto prompt_length = static_cast<std::int64_t>(request.prompt_ids.size());
-  const std::int64_t gen_length = request.options.gen_length;
+  const std::int64_t gen_length = request.holes.empty() ? request.options.gen_length : 0;
   if (prompt_length + gen_length > config.max_positions) {
     fail(ErrorCode::kInvalidArgument,
          "the prompt has {} tokens; with --gen-length {} that is more than the {} positions that "
          "the model allows",
          prompt_length, gen_length, config.max_positions);
   }
-  validate_options(request.options, impl_->traits, static_cast<std::int32_t>(prompt_length));
+  const RequestCanvas canvas(request);
+  validate_options(canvas.options, impl_->traits, canvas.prompt_length, canvas.kind);
 }
 
 GenerateOptions Engine::resolve(const GenerateRequest& request) const {
   validate(request);
-  const DecodeSettings settings = resolve_settings(
-      request.options, impl_->traits, static_cast<std::int32_t>(request.prompt_ids.size()));
+  const RequestCanvas canvas(request);
+  const DecodeSettings settings =
+      resolve_settings(canvas.options, impl_->traits, canvas.prompt_length, canvas.kind);
   const UnmaskRule& rule = *settings.rule;
   const OptionSet& takes = settings.cache->keeps_rows ? rule.cached : rule.uncached;
-  GenerateOptions options = request.options;
+  GenerateOptions options = canvas.options;
   options.block_length = settings.block_length;
   if (rule.chosen_by == RuleOption::kAlg) options.alg = std::string(rule.name);
   if (takes.has(RuleOption::kSteps)) options.steps = settings.steps_per_block * settings.blocks;

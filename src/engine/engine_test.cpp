@@ -368,5 +368,40 @@ TEST(Engine, CorrectModeDecodes) {
   }
 }
 
+TEST(Engine, InfillingKeepsTheTextAroundTheHoles) {
+  for (const char* name : {"llada-nano", "dream-nano"}) {
+    Engine engine = load(name, WeightType::kF32);
+    GenerateRequest whole = request_for(engine, 1);
+    const GenerateResult answer = engine.generate(std::span(&whole, 1)).front();
+    // The answer again, of which every third token is to be found.
+    GenerateRequest request;
+    request.prompt_ids = whole.prompt_ids;
+    request.prompt_ids.insert(request.prompt_ids.end(), answer.output_ids.begin(),
+                              answer.output_ids.end());
+    for (std::size_t p = whole.prompt_ids.size(); p < request.prompt_ids.size(); p += 3) {
+      request.holes.push_back(static_cast<std::int32_t>(p));
+    }
+    for (const CacheKind cache : {CacheKind::kNone, CacheKind::kPrefix, CacheKind::kDual}) {
+      request.options.cache = cache;
+      const GenerateResult filled = engine.generate(std::span(&request, 1)).front();
+      ASSERT_EQ(filled.error, "");
+      ASSERT_EQ(filled.output_ids.size(), request.prompt_ids.size());
+      for (std::size_t p = 0; p < request.prompt_ids.size(); ++p) {
+        const bool hole = std::binary_search(request.holes.begin(), request.holes.end(),
+                                             static_cast<std::int32_t>(p));
+        if (hole) {
+          EXPECT_NE(filled.output_ids[p], engine.info().mask_token);
+        } else {
+          EXPECT_EQ(filled.output_ids[p], request.prompt_ids[p]);
+        }
+      }
+    }
+    request.holes = {5, 5};
+    EXPECT_THROW(engine.validate(request), Error);
+    request.holes = {static_cast<std::int32_t>(request.prompt_ids.size())};
+    EXPECT_THROW(engine.validate(request), Error);
+  }
+}
+
 }  // namespace
 }  // namespace fdllm

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/system_memory.h"
 #include "engine/answer.h"
+#include "engine/request_canvas.h"
 
 namespace fdllm {
 namespace {
@@ -35,9 +36,7 @@ struct StepLoop::Live {
   std::optional<FinishReason> ending;  ///< it ends before its next step, with this reason
   bool ended = false;
 
-  std::int32_t canvas_length() const {
-    return static_cast<std::int32_t>(request.prompt_ids.size()) + request.options.gen_length;
-  }
+  std::int32_t canvas_length() const { return RequestCanvas(request).length; }
   std::int64_t canvases() const { return request.options.cfg_scale > 0 ? 2 : 1; }
   std::int64_t rows() const {
     return static_cast<std::int64_t>(step->plan.query.size()) * canvases();
@@ -199,9 +198,9 @@ void StepLoop::admit(const ResultCallback& on_result) {
 void StepLoop::begin(Live& live) {
   try {
     const KvShape shape = transformer_.kv_shape(live.canvas_length());
-    live.decoder.emplace(
-        Canvas(live.request.prompt_ids, live.request.options.gen_length, traits_.mask_token),
-        live.request.options, traits_);
+    const RequestCanvas canvas(live.request);
+    live.decoder.emplace(RequestCanvas::make(live.request, traits_.mask_token), canvas.options,
+                         traits_, canvas.kind);
     live.kv = backend_.allocate_kv(shape);
     kv_bytes_ += live.kv->bytes();
     if (live.canvases() == 2) {
@@ -307,8 +306,12 @@ void StepLoop::advance(Live& live, std::span<const Score> scores,
 void StepLoop::finish(Live& live, const ResultCallback& on_result) {
   GenerateResult& result = live.result;
   if (live.decoder) {
-    read_answer(live.decoder->canvas(), traits_.end_tokens, live.request.options.stop, tokenizer_,
-                result);
+    if (live.request.holes.empty()) {
+      read_answer(live.decoder->canvas(), traits_.end_tokens, live.request.options.stop, tokenizer_,
+                  result);
+    } else {
+      read_infilled(live.decoder->canvas(), tokenizer_, result);
+    }
   }
   if (live.ending) result.finish_reason = *live.ending;
   if (!result.error.empty()) result.finish_reason = FinishReason::kError;
