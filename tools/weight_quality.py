@@ -16,7 +16,6 @@ import json
 import math
 import pathlib
 import re
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -46,8 +45,10 @@ def paired_loss(base, other):
     pairs = zip(base["texts"], other["texts"], strict=True)
     differences = [math.nan if a["loss"] is None or b["loss"] is None else b["loss"] - a["loss"]
                    for a, b in pairs]
-    spread = statistics.stdev(differences) if len(differences) > 1 else 0.0
-    return statistics.fmean(differences), Z95 * spread / math.sqrt(len(differences))
+    count = len(differences)
+    mean = math.fsum(differences) / count
+    squares = math.fsum((difference - mean) ** 2 for difference in differences)
+    return mean, Z95 * math.sqrt(squares / max(count - 1, 1) / count)
 
 
 def run(*command):

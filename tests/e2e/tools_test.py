@@ -90,5 +90,55 @@ class Inspect(TestCase):
                 self.assertIn(isa, done.stderr)
 
 
+class BenchLoss(TestCase):
+    LINES = ('{"question": "Compute 16 - 3.", "answer": "16 - 3 = 13. #### 13", "more": [1]}\n\n'
+             '{"prompt": "Compute 2 + 2.", "answer": "2 + 2 = 4. #### 4"}\n'
+             '{"text": "In order they are 1 2 3."}\n')
+
+    def loss(self, *options, lines=LINES):
+        (report,) = self.json_lines("bench", "loss", "--model", LLADA, "--data",
+                                    self.write("data.jsonl", lines), "--json", *options)
+        return report
+
+    def test_same_maskings_in_every_weight_format(self):
+        f32, again, other, int4 = (self.loss("--gen-length", 64, *options) for options in (
+            ("--weights", "f32"), ("--weights", "f32", "--threads", 1),
+            ("--weights", "f32", "--seed", 1), ("--weights", "int4")))
+        self.assertEqual([text["tokens"] for text in f32["texts"]], [64] * 3)
+        self.assertEqual(f32["texts"], again["texts"])
+        self.assertNotEqual(f32["texts"], other["texts"])
+        self.assertEqual(f32["masked"], int4["masked"])
+        self.assertNotEqual(f32["loss"], int4["loss"])
+        self.assertLess(abs(f32["loss"] - int4["loss"]), 0.2)
+        one = self.loss("--gen-length", 64, "--weights", "f32", "--lines", 1)
+        self.assertEqual(one["texts"], f32["texts"][:1])
+
+    def test_text(self):
+        data = self.write("data.jsonl", self.LINES)
+        text = self.succeed("bench", "loss", "--model", DREAM, "--data", data).stdout
+        self.assertIn("perplexity", text)
+        self.assertIn("3 texts", text)
+
+    def test_errors(self):
+        def refused(lines, part, *options):
+            message = self.fail_with(2, "bench", "loss", "--model", LLADA, "--data",
+                                     self.write("bad.jsonl", lines), *options)
+            self.assertIn("bad.jsonl", message)
+            self.assertIn(part, message)
+
+        refused("", "no text")
+        refused('{"text": "a b"}\n{"text": 3}\n', ":2: 'text': expected a string")
+        refused('{"question": "a"}', "'answer'")
+        refused('{"question": "a", "prompt": "b", "answer": "c"}', "'answer'")
+        refused('{"text": "a", "answer": "c"}', "'text'")
+        refused("[1]", "expected an object")
+        refused("{", ":1")
+        refused('{"prompt": "a", "answer": ""}', "at least one token")
+        refused('{"prompt": "a", "answer": "a b c"}', "gen_length", "--gen-length", 1)
+        refused(json.dumps({"text": "7 " * 600}), "512 positions")
+        self.fail_with(2, "bench", "loss", "--model", LLADA)
+        self.fail_with(3, "bench", "loss", "--model", LLADA, "--data", self.folder / "missing")
+
+
 if __name__ == "__main__":
     unittest.main()
