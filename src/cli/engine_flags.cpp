@@ -54,7 +54,7 @@ void EngineFlags::add_compute_options(CLI::App& app) {
   const char* group = kGroup;
   app.add_option_function<std::string>(
          "--weights", [this, types](const std::string& name) { options.weights = types.at(name); },
-         "weights and arithmetic (default bf16)")
+         "weights and arithmetic (default auto: bf16, or what suits the types of a GGUF file)")
       ->check(CLI::IsMember(types).description(""))
       ->type_name(names)
       ->group(group);

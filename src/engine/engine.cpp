@@ -25,7 +25,7 @@ namespace fdllm {
 namespace {
 
 /// Tokens that a model must have memory for to be worth loading.
-constexpr std::int64_t kSmallCanvas = 256;
+constexpr std::int64_t kSmallCanvas = 32;
 
 /// All of a checkpoint but its packed weights.
 struct OpenModel {

@@ -9,6 +9,7 @@
 
 #if defined(__linux__)
 #include <sys/mman.h>
+#include <unistd.h>
 #endif
 
 namespace fdllm::cpu {
@@ -28,16 +29,19 @@ HostMemory::HostMemory(std::size_t bytes, std::string_view what) {
   if (bytes < std::numeric_limits<std::size_t>::max() / 2) {
 #if defined(__linux__)
     if (bytes >= kHugePage) {
-      const std::size_t length = round_up(bytes, kHugePage) + kHugePage;
-      void* mapping =
-          mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      // What lies around the aligned block goes back, so that no huge page reaches past its end.
+      const std::size_t length = round_up(bytes, static_cast<std::size_t>(sysconf(_SC_PAGESIZE)));
+      void* mapping = mmap(nullptr, length + kHugePage, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
       if (mapping != MAP_FAILED) {
-        mapping_ = mapping;
-        mapped_ = length;
         const auto address = reinterpret_cast<std::uintptr_t>(mapping);
-        data_ = static_cast<std::byte*>(mapping) + (round_up(address, kHugePage) - address);
+        const std::size_t before = round_up(address, kHugePage) - address;
+        data_ = static_cast<std::byte*>(mapping) + before;
+        if (before > 0) munmap(mapping, before);
+        if (before < kHugePage) munmap(data_ + length, kHugePage - before);
+        mapped_ = length;
         size_ = bytes;
-        madvise(data_, length - kHugePage, MADV_HUGEPAGE);  // a wish: small pages work as well
+        madvise(data_, length, MADV_HUGEPAGE);  // a wish: small pages work as well
         return;
       }
     } else
@@ -64,11 +68,10 @@ void HostMemory::reserve(std::size_t bytes, std::string_view what) {
 
 void HostMemory::release() noexcept {
 #if defined(__linux__)
-  if (mapping_ != nullptr) munmap(mapping_, mapped_);
+  if (mapped_ != 0) munmap(data_, mapped_);
 #endif
-  if (mapping_ == nullptr) std::free(data_);
+  if (mapped_ == 0) std::free(data_);
   data_ = nullptr;
-  mapping_ = nullptr;
   size_ = 0;
   mapped_ = 0;
 }

@@ -34,15 +34,13 @@ class HostMemory {
   void swap(HostMemory& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
-    std::swap(mapping_, other.mapping_);
     std::swap(mapped_, other.mapped_);
   }
   void release() noexcept;
 
   std::byte* data_ = nullptr;
   std::size_t size_ = 0;
-  void* mapping_ = nullptr;  ///< what was mapped around data_, if it was mapped
-  std::size_t mapped_ = 0;
+  std::size_t mapped_ = 0;  ///< bytes of the mapping that data_ begins; 0: not mapped
 };
 
 }  // namespace fdllm::cpu
