@@ -4,7 +4,8 @@
 set -euo pipefail
 
 packages=(g++ cmake ninja-build pkg-config
-          nlohmann-json3-dev libcli11-dev libpcre2-dev libutf8proc-dev libfmt-dev)
+          nlohmann-json3-dev libcli11-dev libpcre2-dev libutf8proc-dev libfmt-dev
+          libcpp-httplib-dev)
 case "${1:-}" in
   "") ;;
   --tests)

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "base/check.h"
-#include "cli/answer_stream.h"
 #include "cli/canvas_view.h"
 #include "cli/command.h"
 #include "cli/display_text.h"
@@ -19,6 +18,7 @@
 #include "cli/interrupt.h"
 #include "cli/line_reader.h"
 #include "cli/results.h"
+#include "engine/answer_stream.h"
 
 namespace fdllm::cli {
 namespace {
@@ -167,7 +167,7 @@ class Chat {
       clear_interrupt();
       return false;
     }
-    print(stream.finish(result) + "\n");
+    print(stream.finish(result.text) + "\n");
     fmt::print(stderr, "({})\n",
                summary(static_cast<std::int64_t>(result.ids.size()), result.refresh_forwards,
                        result.window_forwards, std::max(0.0, result.seconds - overhead)));

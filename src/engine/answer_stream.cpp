@@ -1,9 +1,9 @@
-#include "cli/answer_stream.h"
+#include "engine/answer_stream.h"
 
 #include <algorithm>
 #include <string_view>
 
-namespace fdllm::cli {
+namespace fdllm {
 namespace {
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
@@ -42,11 +42,11 @@ std::string AnswerStream::push(const StepEvent& event) {
   return added;
 }
 
-std::string AnswerStream::finish(const GenerateResult& result) {
-  if (result.text.size() <= printed_.size()) return "";
-  std::string added = result.text.substr(printed_.size());
-  printed_ = result.text;
+std::string AnswerStream::finish(std::string_view text) {
+  if (text.size() <= printed_.size()) return "";
+  std::string added(text.substr(printed_.size()));
+  printed_ = text;
   return added;
 }
 
-}  // namespace fdllm::cli
+}  // namespace fdllm

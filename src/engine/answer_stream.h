@@ -3,11 +3,12 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "fastdllm/events.h"
 
-namespace fdllm::cli {
+namespace fdllm {
 
 /// Turns the events of one request into text that can be printed as it grows and is never taken
 /// back: the committed tokens that no mask precedes, up to the first end token or stop string.
@@ -27,8 +28,8 @@ class AnswerStream {
 
   /// The text that this event adds.
   std::string push(const StepEvent& event);
-  /// What is still to be printed of the result's text.
-  std::string finish(const GenerateResult& result);
+  /// What is still to be printed of the whole answer.
+  std::string finish(std::string_view text);
 
  private:
   Settings settings_;
@@ -38,4 +39,4 @@ class AnswerStream {
   std::string printed_;
 };
 
-}  // namespace fdllm::cli
+}  // namespace fdllm

@@ -1,4 +1,4 @@
-#include "cli/answer_stream.h"
+#include "engine/answer_stream.h"
 
 #include <map>
 #include <string>
@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-namespace fdllm::cli {
+namespace fdllm {
 namespace {
 
 constexpr std::int32_t kEnd = 9;
@@ -39,9 +39,7 @@ TEST(AnswerStream, PrintsWhatNoMaskPrecedes) {
   EXPECT_EQ(stream.push(commit({{13, kEnd}})), "");
   EXPECT_EQ(stream.push(commit({{12, 3}})), "ere");
   EXPECT_EQ(stream.push(commit({{14, 1}})), "");
-  GenerateResult result;
-  result.text = "Hi there";
-  EXPECT_EQ(stream.finish(result), "");
+  EXPECT_EQ(stream.finish("Hi there"), "");
 }
 
 TEST(AnswerStream, HoldsHalfACharacterBack) {
@@ -53,9 +51,7 @@ TEST(AnswerStream, HoldsHalfACharacterBack) {
 TEST(AnswerStream, PrintsAHalfCharacterAtTheEnd) {
   AnswerStream stream = make_stream();
   EXPECT_EQ(stream.push(commit({{10, 4}})), "");
-  GenerateResult result;
-  result.text = "\xEF\xBF\xBD";
-  EXPECT_EQ(stream.finish(result), "\xEF\xBF\xBD");
+  EXPECT_EQ(stream.finish("\xEF\xBF\xBD"), "\xEF\xBF\xBD");
 }
 
 TEST(AnswerStream, HoldsAPossibleStopStringBack) {
@@ -64,9 +60,7 @@ TEST(AnswerStream, HoldsAPossibleStopStringBack) {
   EXPECT_EQ(stream.push(commit({{12, 2}})), "## th");
   EXPECT_EQ(stream.push(commit({{13, 6}})), "");
   EXPECT_EQ(stream.push(commit({{14, 1}})), "");
-  GenerateResult result;
-  result.text = "Hi## th";
-  EXPECT_EQ(stream.finish(result), "");
+  EXPECT_EQ(stream.finish("Hi## th"), "");
 }
 
 TEST(AnswerStream, IgnoresPositionsOutsideTheAnswer) {
@@ -75,4 +69,4 @@ TEST(AnswerStream, IgnoresPositionsOutsideTheAnswer) {
 }
 
 }  // namespace
-}  // namespace fdllm::cli
+}  // namespace fdllm

@@ -1,0 +1,75 @@
+#include "server/api_error.h"
+
+#include <string_view>
+
+namespace fdllm::server {
+namespace {
+
+/// The field that a message of the engine begins with: "'gen_length': expected ...".
+std::string named_field(std::string_view message) {
+  if (!message.starts_with('\'')) return "";
+  const std::size_t end = message.find('\'', 1);
+  return end == std::string_view::npos ? "" : std::string(message.substr(1, end - 1));
+}
+
+int status_of(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kInvalidArgument:
+    case ErrorCode::kUnsupported:
+      return 400;
+    case ErrorCode::kBusy:
+      return 429;
+    case ErrorCode::kUnavailable:
+    case ErrorCode::kCancelled:
+    case ErrorCode::kOutOfMemory:
+      return 503;
+    case ErrorCode::kNotFound:
+    case ErrorCode::kCorruptFile:
+    case ErrorCode::kNumeric:
+    case ErrorCode::kInternal:
+      break;
+  }
+  return 500;
+}
+
+std::string code_of(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kBusy:
+      return "queue_full";
+    case ErrorCode::kUnavailable:
+      return "draining";
+    case ErrorCode::kCancelled:
+      return "cancelled";
+    case ErrorCode::kOutOfMemory:
+      return "out_of_memory";
+    case ErrorCode::kInvalidArgument:
+    case ErrorCode::kUnsupported:
+    case ErrorCode::kNotFound:
+    case ErrorCode::kCorruptFile:
+    case ErrorCode::kNumeric:
+    case ErrorCode::kInternal:
+      break;
+  }
+  return "";
+}
+
+}  // namespace
+
+ApiError to_api_error(const Error& error) {
+  return {status_of(error.code()), error.what(), named_field(error.what()), code_of(error.code())};
+}
+
+std::string error_type(int status) {
+  switch (status) {
+    case 401:
+      return "authentication_error";
+    case 429:
+      return "rate_limit_error";
+    case 503:
+      return "unavailable_error";
+    default:
+      return status >= 500 ? "server_error" : "invalid_request_error";
+  }
+}
+
+}  // namespace fdllm::server

@@ -1,0 +1,28 @@
+#pragma once
+#include <stdexcept>
+#include <string>
+
+#include "fastdllm/error.h"
+
+namespace fdllm::server {
+
+/// An error as the API reports it: {"error": {message, type, param, code}} with a status.
+struct ApiError : std::runtime_error {
+  ApiError(int http_status, const std::string& message, std::string field = {},
+           std::string error_code = {})
+      : std::runtime_error(message),
+        status(http_status),
+        param(std::move(field)),
+        code(std::move(error_code)) {}
+
+  int status;
+  std::string param;  ///< the field it is about; empty: null
+  std::string code;   ///< empty: null
+};
+
+/// The one place where an error of the engine becomes a status.
+ApiError to_api_error(const Error& error);
+/// OpenAI's word for errors of that status.
+std::string error_type(int status);
+
+}  // namespace fdllm::server

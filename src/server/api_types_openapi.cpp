@@ -1,0 +1,248 @@
+#include <string>
+#include <string_view>
+
+#include <nlohmann/json.hpp>
+
+#include "fastdllm/options.h"
+
+#include "base/check.h"
+#include "server/api_types.h"
+#include "server/api_types_fields.h"
+
+namespace fdllm::server {
+namespace {
+
+using Doc = nlohmann::ordered_json;
+
+Doc option_schema(const GenerateOption& option) {
+  Doc schema;
+  switch (option.kind) {
+    case GenerateOption::Kind::kInteger:
+      schema["type"] = {"integer", "null"};
+      break;
+    case GenerateOption::Kind::kNumber:
+      schema["type"] = {"number", "null"};
+      break;
+    case GenerateOption::Kind::kFlag:
+      schema["type"] = {"boolean", "null"};
+      break;
+    case GenerateOption::Kind::kText:
+      schema["type"] = {"string", "null"};
+      break;
+    case GenerateOption::Kind::kTexts:
+      schema["anyOf"] = {{{"type", "null"}},
+                         {{"type", "string"}, {"minLength", 1}},
+                         {{"type", "array"}, {"items", {{"type", "string"}, {"minLength", 1}}}}};
+      break;
+  }
+  schema["description"] = option.help;
+  // "a|b|c" lists all values there are.
+  if (option.kind == GenerateOption::Kind::kText &&
+      option.value_name.find('|') != std::string_view::npos) {
+    schema.erase("type");
+    schema["enum"] = Doc::array({nullptr});
+    std::string_view names = option.value_name;
+    while (!names.empty()) {
+      const std::size_t end = std::min(names.find('|'), names.size());
+      schema["enum"].push_back(names.substr(0, end));
+      names.remove_prefix(std::min(end + 1, names.size()));
+    }
+  }
+  return schema;
+}
+
+/// The schema of a body that generates, with `own` fields of its endpoint.
+Doc generation_schema(Endpoint endpoint, Doc own, const std::vector<std::string>& required) {
+  Doc properties = std::move(own);
+  for (const Field& field : generation_fields()) {
+    if ((field.endpoints & endpoint) == 0) continue;
+    properties[std::string(field.name)] = Doc::parse(field.schema);
+  }
+  for (const GenerateOption& option : generate_options()) {
+    properties[field_name(option)] = option_schema(option);
+  }
+  Doc schema = {{"type", "object"}, {"additionalProperties", false}};
+  if (!required.empty()) schema["required"] = required;
+  schema["properties"] = std::move(properties);
+  return schema;
+}
+
+Doc reference(std::string_view name) {
+  return {{"$ref", fmt::format("#/components/schemas/{}", name)}};
+}
+
+Doc json_content(Doc schema) {
+  return {{"application/json", {{"schema", std::move(schema)}}}};
+}
+
+Doc response(std::string_view description, Doc content) {
+  return {{"description", description}, {"content", std::move(content)}};
+}
+
+void add_errors(Doc& responses, std::initializer_list<std::pair<const char*, const char*>> errors) {
+  for (const auto& [status, description] : errors) {
+    responses[status] = response(description, json_content(reference("Error")));
+  }
+}
+
+Doc post(std::string_view summary, Doc body, Doc ok_content) {
+  Doc responses;
+  responses["200"] = response("The answer.", std::move(ok_content));
+  add_errors(responses, {{"400", "A field is unknown, contradicts others or is out of range."},
+                         {"401", "The API key is missing or wrong."},
+                         {"404", "The model isn't the served one."},
+                         {"413", "The body is too large."},
+                         {"415", "The body is no JSON."},
+                         {"429", "Too many requests wait; Retry-After says when to come again."},
+                         {"503", "The server is shutting down or out of memory."}});
+  return {{"post",
+           {{"summary", summary},
+            {"security", Doc::array({Doc::object(), {{"key", Doc::array()}}})},
+            {"requestBody", {{"required", true}, {"content", json_content(std::move(body))}}},
+            {"responses", std::move(responses)}}}};
+}
+
+Doc generate(std::string_view summary, std::string_view request, std::string_view answer) {
+  Doc content = json_content(reference(answer));
+  content["text/event-stream"] = {{"schema", {{"type", "string"}}}};
+  return post(summary, reference(request), std::move(content));
+}
+
+Doc get(std::string_view summary, Doc content, bool needs_key) {
+  Doc responses;
+  responses["200"] = response("The answer.", std::move(content));
+  Doc operation = {{"summary", summary}};
+  if (needs_key) {
+    add_errors(responses, {{"401", "The API key is missing or wrong."}});
+    operation["security"] = Doc::array({Doc::object(), {{"key", Doc::array()}}});
+  }
+  operation["responses"] = std::move(responses);
+  return {{"get", std::move(operation)}};
+}
+
+constexpr std::string_view kMessagesSchema = R"({"type": ["array"], "minItems": 1, "items": {
+  "type": "object", "required": ["role", "content"], "properties": {
+    "role": {"enum": ["system", "developer", "user", "assistant"]},
+    "content": {"anyOf": [{"type": "string"}, {"type": "array", "items": {
+      "type": "object", "required": ["type", "text"],
+      "properties": {"type": {"const": "text"}, "text": {"type": "string"}}}}]},
+    "name": {"type": "string"}}}})";
+
+constexpr std::string_view kPromptSchema = R"({"description":
+  "a text, texts, token ids, or lists of token ids", "anyOf": [
+  {"type": "string"},
+  {"type": "array", "minItems": 1, "maxItems": 128, "items": {"type": "string"}},
+  {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 0}},
+  {"type": "array", "minItems": 1, "maxItems": 128,
+   "items": {"type": "array", "items": {"type": "integer", "minimum": 0}}}]})";
+
+constexpr std::string_view kPartsSchema = R"({"type": "array", "minItems": 1, "items": {"anyOf": [
+  {"type": "string"},
+  {"type": "object", "additionalProperties": false, "required": ["hole"],
+   "properties": {"hole": {"type": "integer", "minimum": 1, "maximum": 1048576}}}]}})";
+
+constexpr std::string_view kUsageSchema = R"({"type": "object", "required":
+  ["prompt_tokens", "completion_tokens", "total_tokens", "forwards", "refresh_forwards"],
+  "properties": {
+    "prompt_tokens": {"type": "integer"}, "completion_tokens": {"type": "integer",
+      "description": "before the end token"}, "total_tokens": {"type": "integer"},
+    "forwards": {"type": "integer", "description": "forwards of the model, over all choices"},
+    "refresh_forwards": {"type": "integer", "description": "those over the whole canvas"},
+    "seconds": {"type": "number"}, "tokens_per_second": {"type": "number"}}})";
+
+constexpr std::string_view kErrorSchema = R"({"type": "object", "required": ["error"],
+  "properties": {"error": {"type": "object", "required": ["message", "type", "param", "code"],
+    "properties": {"message": {"type": "string"}, "type": {"type": "string"},
+      "param": {"type": ["string", "null"]}, "code": {"type": ["string", "null"]}}}}})";
+
+Doc answer_schema() {
+  return {{"type", "object"},
+          {"required", {"id", "object", "created", "model", "choices", "usage"}},
+          {"properties",
+           {{"id", {{"type", "string"}}},
+            {"object", {{"type", "string"}}},
+            {"created", {{"type", "integer"}}},
+            {"model", {{"type", "string"}}},
+            {"choices", {{"type", "array"}, {"items", {{"type", "object"}}}}},
+            {"usage", reference("Usage")}}}};
+}
+
+Doc schemas() {
+  const Doc text = {{"type", "string"}};
+  Doc all;
+  all["Error"] = Doc::parse(kErrorSchema);
+  all["Usage"] = Doc::parse(kUsageSchema);
+  all["Answer"] = answer_schema();
+  all["ChatRequest"] =
+      generation_schema(kChat, {{"messages", Doc::parse(kMessagesSchema)}}, {"messages"});
+  all["CompletionRequest"] = generation_schema(
+      kCompletion,
+      {{"prompt", Doc::parse(kPromptSchema)}, {"echo", {{"type", {"boolean", "null"}}}}},
+      {"prompt"});
+  const Doc holes = {{"type", "string"},
+                     {"pattern", R"(<\|hole:[1-9][0-9]{0,5}\|>)"},
+                     {"description", "text with holes: <|hole:8|> is one of 8 tokens"}};
+  Doc infill =
+      generation_schema(kInfill, {{"text", holes}, {"parts", Doc::parse(kPartsSchema)}}, {});
+  for (const char* name : {"gen_length", "max_tokens", "max_completion_tokens", "stop"}) {
+    infill["properties"][name] = {{"type", "null"}};
+  }
+  infill["oneOf"] = {{{"required", {"text"}}}, {{"required", {"parts"}}}};
+  all["InfillRequest"] = std::move(infill);
+  all["TokenizeRequest"] = {
+      {"type", "object"},
+      {"additionalProperties", false},
+      {"oneOf", {{{"required", {"prompt"}}}, {{"required", {"messages"}}}}},
+      {"properties",
+       {{"prompt", text},
+        {"messages", Doc::parse(kMessagesSchema)},
+        {"model", text},
+        {"add_generation_prompt", {{"type", "boolean"}, {"default", true}}},
+        {"add_special_tokens", {{"type", "boolean"}, {"description", "changes nothing"}}},
+        {"return_token_strs", {{"type", "boolean"}, {"default", false}}}}}};
+  all["DetokenizeRequest"] = {
+      {"type", "object"},
+      {"additionalProperties", false},
+      {"required", {"tokens"}},
+      {"properties",
+       {{"tokens", {{"type", "array"}, {"items", {{"type", "integer"}, {"minimum", 0}}}}},
+        {"model", text}}}};
+  return all;
+}
+
+}  // namespace
+
+std::string openapi_json(const std::string& model) {
+  const Doc object = {{"type", "object"}};
+  const Doc json = json_content(object);
+  const Doc text = {{"text/plain", {{"schema", {{"type", "string"}}}}}};
+  Doc doc;
+  doc["openapi"] = "3.1.0";
+  doc["info"] = {{"title", "fast-dllm"},
+                 {"version", "1"},
+                 {"description",
+                  fmt::format("Diffusion language models behind OpenAI's API. Serves '{}'. Every "
+                              "option of the engine is a field of the requests that generate.",
+                              model)}};
+  Doc& paths = doc["paths"];
+  paths["/v1/chat/completions"] = generate("Answer a conversation", "ChatRequest", "Answer");
+  paths["/v1/completions"] = generate("Continue texts", "CompletionRequest", "Answer");
+  paths["/v1/infill"] = generate("Fill the holes of a text", "InfillRequest", "Answer");
+  paths["/v1/models"] = get("The served model", json, true);
+  Doc& one_model = paths["/v1/models/{model}"] = get("A model", json, true);
+  one_model["get"]["parameters"] = Doc::array(
+      {{{"name", "model"}, {"in", "path"}, {"required", true}, {"schema", {{"type", "string"}}}}});
+  add_errors(one_model["get"]["responses"], {{"404", "There is no such model."}});
+  paths["/tokenize"] = post("Token ids of a text", reference("TokenizeRequest"), json);
+  paths["/detokenize"] = post("The text of token ids", reference("DetokenizeRequest"), json);
+  paths["/tokenizer_info"] = get("Special tokens and the chat template", json, true);
+  paths["/health"] = get("Whether the process is alive", json, false);
+  paths["/ready"] = get("Whether requests are taken", json, false);
+  add_errors(paths["/ready"]["get"]["responses"], {{"503", "The server is shutting down."}});
+  paths["/metrics"] = get("Figures for Prometheus", text, true);
+  doc["components"]["securitySchemes"]["key"] = {{"type", "http"}, {"scheme", "bearer"}};
+  doc["components"]["schemas"] = schemas();
+  return doc.dump(1);
+}
+
+}  // namespace fdllm::server

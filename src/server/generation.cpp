@@ -1,0 +1,97 @@
+#include "server/generation.h"
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <utility>
+
+namespace fdllm::server {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// Measures the steps of one request; used by the service's thread alone.
+class StepClock {
+ public:
+  StepClock(Metrics& metrics, Clock::time_point arrival)
+      : metrics_(metrics), arrival_(arrival), last_(arrival) {}
+
+  void step(const StepEvent& event) {
+    const Clock::time_point now = Clock::now();
+    if (has_stepped_) metrics_.step(std::chrono::duration<double>(now - last_).count());
+    if (!has_committed_ && !event.committed.empty()) {
+      metrics_.first_token(std::chrono::duration<double>(now - arrival_).count());
+      has_committed_ = true;
+    }
+    has_stepped_ = true;
+    last_ = now;
+  }
+
+ private:
+  Metrics& metrics_;
+  Clock::time_point arrival_, last_;
+  bool has_stepped_ = false, has_committed_ = false;
+};
+
+}  // namespace
+
+struct Generation::Mailbox {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::deque<GenerationUpdate> updates;
+
+  void put(GenerationUpdate update) {
+    {
+      const std::lock_guard lock(mutex);
+      updates.push_back(std::move(update));
+    }
+    changed.notify_one();
+  }
+};
+
+Generation::Generation(Service& service, Metrics& metrics, Events events)
+    : service_(service),
+      metrics_(metrics),
+      events_(events),
+      mailbox_(std::make_shared<Mailbox>()) {}
+
+Generation::~Generation() {
+  for (const Service::Ticket ticket : tickets_) service_.cancel(ticket);
+}
+
+void Generation::submit(std::vector<GenerateRequest> requests,
+                        std::optional<std::chrono::milliseconds> deadline) {
+  // The destructor cancels those that were queued before one that is refused.
+  for (GenerateRequest& request : requests) {
+    const std::size_t choice = tickets_.size();
+    Service::Handlers handlers;
+    handlers.on_step =
+        [mailbox = mailbox_, choice, events = events_,
+         clock = std::make_shared<StepClock>(metrics_, Clock::now())](const StepEvent& event) {
+          clock->step(event);
+          if (events == Events::kResults) return;
+          StepEvent copy = event;
+          if (events == Events::kSteps) copy.provisional.clear();
+          mailbox->put({choice, std::move(copy), std::nullopt});
+        };
+    handlers.on_result = [mailbox = mailbox_, choice, &metrics = metrics_](GenerateResult result) {
+      metrics.result(result);
+      mailbox->put({choice, std::nullopt, std::move(result)});
+    };
+    tickets_.push_back(service_.submit(std::move(request), std::move(handlers), deadline));
+    ++unfinished_;
+  }
+}
+
+std::optional<GenerationUpdate> Generation::wait(std::chrono::milliseconds time) {
+  std::unique_lock lock(mailbox_->mutex);
+  if (!mailbox_->changed.wait_for(lock, time, [this] { return !mailbox_->updates.empty(); })) {
+    return std::nullopt;
+  }
+  GenerationUpdate update = std::move(mailbox_->updates.front());
+  mailbox_->updates.pop_front();
+  if (update.result) --unfinished_;
+  return update;
+}
+
+}  // namespace fdllm::server

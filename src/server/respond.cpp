@@ -1,0 +1,225 @@
+#include "server/respond.h"
+
+#include <algorithm>
+#include <chrono>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "base/log.h"
+#include "server/answer_progress.h"
+#include "server/generation.h"
+#include "server/sse.h"
+
+namespace fdllm::server {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kPoll = std::chrono::milliseconds(200);
+constexpr auto kSilence = std::chrono::seconds(15);
+constexpr int kClientGone = 499;  // nobody sees it but the log
+
+std::string_view id_prefix(ChunkShape shape) {
+  switch (shape) {
+    case ChunkShape::kChat:
+      return "chatcmpl-";
+    case ChunkShape::kCompletion:
+      return "cmpl-";
+    case ChunkShape::kInfill:
+      break;
+  }
+  return "infill-";
+}
+
+std::optional<std::chrono::milliseconds> deadline_of(const ServerOptions& options) {
+  if (options.request_seconds <= 0) return std::nullopt;
+  return std::chrono::milliseconds(static_cast<std::int64_t>(options.request_seconds * 1000));
+}
+
+Generation::Events events_of(const GenerationFields& fields) {
+  if (fields.denoising) return Generation::Events::kStepsWithProvisional;
+  return fields.stream || fields.logprobs ? Generation::Events::kSteps
+                                          : Generation::Events::kResults;
+}
+
+ApiError aborted() {
+  return {503, "The server was stopped before the answer was complete.", "", "cancelled"};
+}
+
+/// An AnswerJob under way.
+class Responder {
+ public:
+  Responder(Context& context, const HttpRequest& request, AnswerJob job)
+      : context_(context),
+        connected_(request.connected),
+        job_(std::move(job)),
+        cost_(std::make_shared<RequestCost>()),
+        generation_(context.service, context.metrics, events_of(job_.fields)) {
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    head_ = {std::string(id_prefix(job_.shape)) + request.id,
+             std::chrono::duration_cast<std::chrono::seconds>(now).count(), context.model};
+    usage_.prompt_tokens = job_.prompt_tokens;
+    choices_.resize(job_.answers.size());
+    std::vector<GenerateRequest> requests;
+    for (std::size_t i = 0; i < job_.answers.size(); ++i) {
+      const auto index = static_cast<std::int32_t>(i);
+      progress_.push_back(
+          job_.shape == ChunkShape::kInfill
+              ? infill_progress(context.engine, job_.answers[i], index)
+              : text_progress(context.engine, job_.answers[i], index, job_.fields.logprobs));
+      requests.push_back(job_.answers[i].request);
+    }
+    generation_.submit(std::move(requests), deadline_of(context.options));
+  }
+
+  const std::shared_ptr<RequestCost>& cost() const { return cost_; }
+
+  /// Waits for all answers; none where the client has gone.
+  std::optional<std::string> whole() {
+    while (generation_.unfinished() > 0) {
+      const auto update = generation_.wait(kPoll);
+      if (context_.aborting) throw aborted();
+      if (client_is_gone()) return std::nullopt;
+      if (!update) continue;
+      if (update->step) progress_[update->choice]->push(*update->step);
+      if (update->result) finish(update->choice, *update->result);
+    }
+    switch (job_.shape) {
+      case ChunkShape::kChat:
+        return chat_json(head_, choices_, usage_);
+      case ChunkShape::kCompletion:
+        return completion_json(head_, choices_, usage_);
+      case ChunkShape::kInfill:
+        break;
+    }
+    return infill_json(head_, choices_, usage_);
+  }
+
+  /// Sends all answers as they come; false where the client has gone.
+  bool stream(const BodyWriter& write) {
+    if (!write(opening())) return false;
+    Clock::time_point last = Clock::now();
+    while (generation_.unfinished() > 0) {
+      const auto update = generation_.wait(kPoll);
+      if (context_.aborting) throw aborted();
+      if (client_is_gone()) return false;
+      std::string events = update ? events_for(*update) : "";
+      if (events.empty() && Clock::now() - last > kSilence) events = kSseKeepAlive;
+      if (events.empty()) continue;
+      if (!write(events)) return false;
+      last = Clock::now();
+    }
+    std::string closing;
+    if (job_.shape == ChunkShape::kInfill) {
+      closing = sse_event(infill_json(head_, choices_, usage_));
+    } else if (job_.fields.include_usage || job_.fields.denoising) {
+      closing = sse_event(usage_chunk(job_.shape, head_, usage_));
+    }
+    return write(closing += kSseDone);
+  }
+
+ private:
+  /// Asks the system at most once in a while.
+  bool client_is_gone() {
+    const Clock::time_point now = Clock::now();
+    if (now - asked_ < kPoll) return false;
+    asked_ = now;
+    return !connected_();
+  }
+
+  std::string opening() const {
+    std::string events;
+    for (std::size_t i = 0; i < progress_.size(); ++i) {
+      if (job_.shape == ChunkShape::kChat) {
+        events += sse_event(role_chunk(head_, static_cast<std::int32_t>(i)));
+      }
+      if (job_.fields.denoising) {
+        events += sse_event(canvas_chunk(job_.shape, head_, progress_[i]->canvas()));
+      }
+    }
+    return events;
+  }
+
+  std::string events_for(const GenerationUpdate& update) {
+    AnswerProgress& progress = *progress_[update.choice];
+    std::string events;
+    if (update.step) {
+      if (job_.fields.denoising) {
+        events += sse_event(denoising_chunk(job_.shape, head_, progress.denoising(*update.step)));
+      }
+      Choice part;
+      part.index = static_cast<std::int32_t>(update.choice);
+      part.text = progress.push(*update.step);
+      if (!part.text.empty()) events += sse_event(text_chunk(job_.shape, head_, part));
+    }
+    if (update.result) {
+      finish(update.choice, *update.result);
+      Choice last = choices_[update.choice];
+      last.text = progress.rest(last);
+      events += sse_event(text_chunk(job_.shape, head_, last));
+    }
+    return events;
+  }
+
+  void finish(std::size_t choice, const GenerateResult& result) {
+    choices_[choice] = progress_[choice]->finish(result);
+    usage_.completion_tokens += choices_[choice].tokens;
+    usage_.forwards += result.refresh_forwards + result.window_forwards;
+    usage_.refresh_forwards += result.refresh_forwards;
+    usage_.seconds = std::max(usage_.seconds, result.seconds);
+    *cost_ = {usage_.prompt_tokens, usage_.completion_tokens, usage_.forwards};
+  }
+
+  Context& context_;
+  std::function<bool()> connected_;
+  AnswerJob job_;
+  std::shared_ptr<RequestCost> cost_;
+  AnswerHead head_;
+  Usage usage_;
+  std::vector<std::unique_ptr<AnswerProgress>> progress_;
+  std::vector<Choice> choices_;  ///< those that have ended
+  Generation generation_;
+  Clock::time_point asked_ = Clock::now();
+};
+
+std::string error_events(const ApiError& error) {
+  return sse_event(error_json(error)) + std::string(kSseDone);
+}
+
+/// Once a stream has begun, its status is sent: errors are an event.
+bool stream_safely(Responder& responder, const BodyWriter& write) {
+  try {
+    return responder.stream(write);
+  } catch (const ApiError& error) {
+    return write(error_events(error));
+  } catch (const std::exception& error) {
+    log_warning("a stream: {}", error.what());
+    return write(error_events({500, "A bug in the server; its log says more."}));
+  }
+}
+
+}  // namespace
+
+HttpResponse respond(Context& context, const HttpRequest& request, AnswerJob job) {
+  const bool stream = job.fields.stream;
+  const auto responder = std::make_shared<Responder>(context, request, std::move(job));
+  HttpResponse response;
+  response.cost = responder->cost();
+  if (stream) {
+    response.content_type = kSseContentType;
+    response.headers.emplace_back("Cache-Control", "no-store");
+    response.stream = [responder](const BodyWriter& write) {
+      return stream_safely(*responder, write);
+    };
+    return response;
+  }
+  std::optional<std::string> body = responder->whole();
+  response.status = body ? 200 : kClientGone;
+  response.body = std::move(body).value_or("");
+  return response;
+}
+
+}  // namespace fdllm::server

@@ -1,0 +1,156 @@
+#include "server/router.h"
+
+#include <new>
+#include <string>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "server/api_types.h"
+#include "server/auth.h"
+#include "server/routes/routes.h"
+
+namespace fdllm::server {
+namespace {
+
+constexpr Route kRoutes[] = {
+    {"POST", "/v1/chat/completions", Access::kKey, chat_completions},
+    {"POST", "/v1/completions", Access::kKey, completions},
+    {"POST", "/v1/infill", Access::kKey, infill},
+    {"GET", "/v1/models", Access::kKey, models},
+    {"GET", "/v1/models/*", Access::kKey, model},
+    {"POST", "/tokenize", Access::kKey, tokenize},
+    {"POST", "/detokenize", Access::kKey, detokenize},
+    {"GET", "/tokenizer_info", Access::kKey, tokenizer_info},
+    {"GET", "/health", Access::kOpen, health},
+    {"GET", "/ready", Access::kOpen, ready},
+    {"GET", "/metrics", Access::kKey, metrics},
+    {"GET", "/openapi.json", Access::kOpen, openapi},
+    {"GET", "/", Access::kOpen, page},
+    {"GET", "/page/*", Access::kOpen, page},
+};
+
+bool matches(std::string_view pattern, std::string_view path) {
+  if (!pattern.ends_with('*')) return pattern == path;
+  pattern.remove_suffix(1);
+  return path.size() > pattern.size() && path.starts_with(pattern);
+}
+
+std::string methods_of(std::string_view path) {
+  std::string methods;
+  for (const Route& route : kRoutes) {
+    if (!matches(route.path, path)) continue;
+    methods += methods.empty() ? "" : ", ";
+    methods += route.method == "GET" ? "GET, HEAD" : std::string(route.method);
+  }
+  return methods.empty() ? methods : methods + ", OPTIONS";
+}
+
+HttpResponse error_response(const ApiError& error) {
+  HttpResponse response;
+  response.status = error.status;
+  response.body = error_json(error);
+  if (error.status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
+  if (error.status == 429 || error.status == 503) response.headers.emplace_back("Retry-After", "1");
+  return response;
+}
+
+void check_content_type(const HttpRequest& request) {
+  std::string_view type = request.header("Content-Type");
+  type = type.substr(0, type.find(';'));
+  while (type.ends_with(' ')) type.remove_suffix(1);
+  // A web page may send a form or plain text anywhere without asking, but not JSON.
+  if (type != "application/json") {
+    throw ApiError(415, "'Content-Type': expected application/json", "Content-Type");
+  }
+}
+
+const Route& find_route(const HttpRequest& request, std::string_view method) {
+  const Route* found = nullptr;
+  for (const Route& route : kRoutes) {
+    if (matches(route.path, request.path) && route.method == method) found = &route;
+  }
+  if (found != nullptr) return *found;
+  if (methods_of(request.path).empty()) {
+    throw ApiError(404, "There is nothing at this path; /openapi.json lists what there is.", "",
+                   "unknown_url");
+  }
+  throw ApiError(405, fmt::format("This path takes {}.", methods_of(request.path)), "",
+                 "method_not_allowed");
+}
+
+HttpResponse handle(Context& context, const HttpRequest& request) {
+  const std::string_view given = request.method;
+  const std::string_view method = given == "HEAD" ? "GET" : given;
+  const Route& route = find_route(request, method);
+  if (route.access == Access::kKey && !may_ask(request, context.options.api_key)) {
+    throw ApiError(401,
+                   "This server wants its API key in the header Authorization: Bearer KEY; the one "
+                   "given is missing or wrong.",
+                   "", "invalid_api_key");
+  }
+  if (method == "POST") check_content_type(request);
+  return route.handle(context, request);
+}
+
+HttpResponse safe_answer(Context& context, const HttpRequest& request) {
+  try {
+    return handle(context, request);
+  } catch (const ApiError& error) {
+    return error_response(error);
+  } catch (const Error& error) {
+    return error_response(to_api_error(error));
+  } catch (const std::bad_alloc&) {
+    return error_response({503, "The server is out of memory.", "", "out_of_memory"});
+  } catch (const std::exception& error) {
+    log_warning("{} {}: {}", request.method, request.path, error.what());
+    return error_response({500, "A bug in the server; its log says more."});
+  }
+}
+
+}  // namespace
+
+std::span<const Route> routes() {
+  return kRoutes;
+}
+
+HttpResponse answer(Context& context, const HttpRequest& request) {
+  HttpResponse response;
+  if (request.method == "OPTIONS" && !methods_of(request.path).empty()) {
+    response.status = 204;
+  } else {
+    response = safe_answer(context, request);
+    if (response.status >= 400) context.metrics.refused(response.status);
+  }
+  const std::string methods = methods_of(request.path);
+  if (!methods.empty() && (response.status == 204 || response.status == 405)) {
+    response.headers.emplace_back("Allow", methods);
+  }
+  add_cors(request, context.options.cors_origin, methods, response);
+  return response;
+}
+
+std::string transport_error(int status) {
+  const auto text = [status]() -> std::string {
+    switch (status) {
+      case 408:
+        return "The request didn't arrive in time.";
+      case 413:
+        return "The body is larger than this server takes (--max-body-bytes).";
+      case 414:
+        return "The address is too long.";
+      case 415:
+        return "Bodies can't be compressed.";
+      case 416:
+        return "Ranges can't be asked for.";
+      case 431:
+        return "The headers are too long.";
+      case 503:
+        return "All connections are taken; try again soon.";
+      default:
+        return "This is no HTTP/1.1 request that could be understood.";
+    }
+  };
+  return error_json({status, text()});
+}
+
+}  // namespace fdllm::server

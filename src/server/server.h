@@ -1,0 +1,49 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "fastdllm/engine.h"
+
+namespace fdllm::server {
+
+struct ServerOptions {
+  std::string host = "127.0.0.1";
+  int port = 8080;          ///< 0: any free one
+  std::string api_key;      ///< empty: everybody may ask
+  std::string cors_origin;  ///< origin whose pages may ask, "*" for all; empty: none
+  std::string model_name;   ///< empty: the name of the checkpoint's folder or file
+  std::size_t max_waiting = 128;
+  std::size_t max_body_bytes = std::size_t{8} << 20;
+  std::int64_t max_prompt_tokens = 0;  ///< 0: no limit but the model's
+  double request_seconds = 600;        ///< 0: requests may take as long as they like
+  std::size_t max_connections = 256;
+};
+
+/// An OpenAI-compatible HTTP server for one engine.
+class Server {
+ public:
+  /// `log` takes the access log, a line of JSON for each request, from any thread, one at a time.
+  /// `engine` must outlive the server.
+  Server(Engine& engine, ServerOptions options, std::function<void(std::string_view)> log);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  /// Listens. Returns the port. Throws kNotFound where the address cannot be had.
+  int start();
+  /// Takes no new requests (/ready and new ones get 503), and returns when all accepted ones have
+  /// been answered and the address is free.
+  void drain();
+  /// Ends what is being answered with an error, so that drain() soon returns. Any thread.
+  void abort();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace fdllm::server

@@ -1,0 +1,56 @@
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "server/api_error.h"
+#include "server/api_types.h"
+
+namespace {
+
+using namespace fdllm::server;
+
+/// Any body is either parsed or refused with a 400 that says why.
+template <typename Request>
+bool parses(Request (*parse)(std::string_view), std::string_view body) {
+  try {
+    parse(body);
+    return true;
+  } catch (const ApiError& error) {
+    if (error.status != 400 || std::string_view(error.what()).empty()) std::abort();
+    if (error_json(error).find("\"error\"") == std::string::npos) std::abort();
+    return false;
+  }
+}
+
+/// Writing an infill's parts as a text and reading them again changes nothing.
+void check_holes(std::string_view text) {
+  std::string again;
+  try {
+    for (const InfillPart& part : parse_holes(text)) {
+      const auto* hole = std::get_if<std::int32_t>(&part);
+      again +=
+          hole != nullptr ? "<|hole:" + std::to_string(*hole) + "|>" : std::get<std::string>(part);
+    }
+  } catch (const ApiError&) {
+    return;
+  }
+  // A length may have leading zeros; otherwise the text is the same.
+  if (again.size() > text.size()) std::abort();
+  if (again.size() == text.size() && again != text) std::abort();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view body(reinterpret_cast<const char*>(data), size);
+  parses(parse_chat_request, body);
+  parses(parse_completion_request, body);
+  parses(parse_infill_request, body);
+  parses(parse_tokenize_request, body);
+  parses(parse_detokenize_request, body);
+  check_holes(body);
+  return 0;
+}
