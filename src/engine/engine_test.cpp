@@ -304,7 +304,7 @@ TEST(Engine, MemoryLimits) {
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kOutOfMemory);
   }
-  options.memory_limit = Engine::inspect(model_path("llada-nano"), {}).weight_bytes + 300000;
+  options.memory_limit = Engine::inspect(model_path("llada-nano"), {}).weight_bytes + 450000;
   Engine engine = Engine::load(model_path("llada-nano"), options);
   const auto request = request_for(engine, 0);
   const auto result = engine.generate(std::span(&request, 1))[0];
