@@ -187,8 +187,10 @@ class HttpServer::Transport : public httplib::Server {
       return complete_error(response);
     };
     set_error_handler(on_error);
-    set_expect_100_continue_handler([this](const httplib::Request&, httplib::Response&) {
-      return current()->refusal != 0 ? current()->refusal : 100;
+    set_expect_100_continue_handler([](const httplib::Request&, httplib::Response& response) {
+      const int refusal = current()->refusal;
+      if (refusal != 0) response.status = refusal;
+      return refusal != 0 ? refusal : 100;
     });
   }
 

@@ -22,19 +22,27 @@ function describe(position, cell) {
 
 export class Canvas {
   element = element("div", { class: "canvas", role: "img", "aria-label": "Empty canvas" });
+  /** The recording's canvas that the cells were made for. */
+  #canvas = null;
   #cells = [];
   #blocks = [];
   #shown = [];
 
-  /** Makes as many masked cells as `recording` has positions. */
-  layOut(recording) {
-    const { block_length: blockLength } = recording.canvas;
+  clear() {
+    this.#canvas = null;
+    this.element.replaceChildren();
+    this.element.setAttribute("aria-label", "Empty canvas");
+  }
+
+  /** Makes a cell for each of `recording`'s positions. */
+  #layOut(recording) {
+    this.#canvas = recording.canvas;
     this.#cells = [];
     this.#blocks = [];
     this.#shown = [];
-    for (let begin = 0; begin < recording.length; begin += blockLength) {
+    for (const { index, length } of recording.blocks()) {
       const block = element("div", { class: "block" });
-      const length = Math.min(blockLength, recording.length - begin);
+      block.dataset.index = index;
       block.style.setProperty("--length", length);
       for (let i = 0; i < length; i += 1) {
         const cell = element("span", { class: "cell" });
@@ -47,12 +55,13 @@ export class Canvas {
   }
 
   show(recording, step, live) {
-    if (this.#cells.length !== recording.length) this.layOut(recording);
+    if (this.#canvas !== recording.canvas) this.#layOut(recording);
     const cells = recording.cells(step);
     cells.forEach((cell, position) => this.#draw(position, cell));
-    const [begin] = recording.liveBlock(step);
-    const liveIndex = begin / recording.canvas.block_length;
-    this.#blocks.forEach((block, index) => block.classList.toggle("live", live && index === liveIndex));
+    const liveIndex = String(recording.liveBlock(step));
+    for (const block of this.#blocks) {
+      block.classList.toggle("live", live && block.dataset.index === liveIndex);
+    }
     const of = (...kinds) => cells.filter((cell) => kinds.includes(cell.kind)).length;
     this.element.setAttribute("aria-label",
       `Canvas of ${cells.length} tokens: ${of("fresh", "committed")} committed, ` +
@@ -75,12 +84,12 @@ export class Canvas {
   }
 }
 
-/** What the colours of a canvas mean. */
-export function legend() {
+/** What the colours of a canvas mean; `more` are entries of its own. */
+export function legend(...more) {
   const entry = (kind, text) => element("li", {},
     element("span", { class: `cell ${kind}`, "aria-hidden": "true" }), text);
   return element("ul", { class: "legend", "aria-label": "What the cells mean" },
     entry("masked", "masked"), entry("provisional low", "provisional, unsure"),
     entry("provisional high", "provisional, sure"), entry("fresh", "committed in this step"),
-    entry("committed", "committed"));
+    entry("committed", "committed"), ...more.map((kind) => entry(kind, kind)));
 }

@@ -25,6 +25,11 @@ export function parseHoles(text) {
   return parts;
 }
 
+/** A hole may be filled with end tokens, which have no text. */
+function filledHole(text) {
+  return text === "" ? element("mark", { class: "empty" }, "nothing") : element("mark", {}, text);
+}
+
 export class Infill {
   form = new SettingsForm({
     without: ["gen_length"],
@@ -100,7 +105,7 @@ export class Infill {
       fill.textContent = "Stop";
       result.hidden = false;
       filled.replaceChildren();
-      if (!canvas.contains(this.#player.element)) canvas.append(this.#player.element, legend());
+      if (!canvas.contains(this.#player.element)) canvas.append(this.#player.element, legend("given"));
       this.#player.open(recording, true);
       result.setAttribute("aria-busy", "true");
       const stopped = await record("/v1/infill",
@@ -122,7 +127,7 @@ export class Infill {
   #show(parts, recording) {
     const texts = recording.parts;
     this.parts.filled.replaceChildren(...(texts?.length === parts.length
-      ? parts.map((part, index) => (part.hole ? element("mark", {}, texts[index]) : texts[index]))
+      ? parts.map((part, index) => (part.hole ? filledHole(texts[index]) : texts[index]))
       : [recording.answer]));
   }
 }

@@ -55,6 +55,12 @@ export class Player {
     this.#recording = recording;
     this.#live = live;
     this.#follow = true;
+    this.#canvas.clear();
+    this.slider.disabled = true;
+    this.playButton.disabled = true;
+    this.progress.value = 0;
+    this.caption.textContent = "";
+    for (const value of Object.values(this.values)) value.textContent = "–";
     this.update();
   }
 
@@ -71,7 +77,8 @@ export class Player {
     const { forwards, tokens, seconds: time, tokensPerSecond, refreshForwards } = recording.figures();
     const { values } = this;
     values.forwards.textContent = count(forwards);
-    values.forwards.title = refreshForwards === null ? "" : `${plural(refreshForwards, "refresh")}`;
+    values.forwards.title = refreshForwards === null ? ""
+      : `${count(refreshForwards)} over the whole canvas`;
     values.tokens.textContent = count(tokens);
     values.seconds.textContent = seconds(time);
     values.speed.textContent = rate(tokensPerSecond);
@@ -132,9 +139,8 @@ export class Player {
     this.slider.value = step;
     this.#canvas.show(recording, step, this.#live || step < last);
     const masked = recording.maskedCount(step);
-    const blocks = Math.ceil(recording.length / recording.canvas.block_length);
     const text = step === 0 ? `Before the first step, ${count(masked)} masked`
-      : `Step ${step} of ${last}, block ${recording.steps[step - 1].block + 1} of ${blocks}: ` +
+      : `Step ${step} of ${last}, block ${recording.liveBlock(step) + 1} of ${recording.blockCount}: ` +
         `committed ${plural(recording.steps[step - 1].committed.length, "token")}, ` +
         `${count(masked)} masked`;
     this.caption.textContent = text;

@@ -50,7 +50,9 @@ export class Recording {
     if (!Number.isInteger(length) || length < 1 || length > 1e6) return;
     const block = Number.isInteger(canvas.block_length) && canvas.block_length > 0
       ? Math.min(canvas.block_length, length) : length;
-    this.canvas = { ...canvas, block_length: block, fixed: tuples(canvas.fixed, length) };
+    const blockBegin = isPosition(canvas.block_begin, length) ? canvas.block_begin : 0;
+    this.canvas = { ...canvas, block_length: block, block_begin: blockBegin,
+                    fixed: tuples(canvas.fixed, length) };
     this.steps = [];
     this.#committedAt = new Array(length).fill(Infinity);
     this.#texts = new Array(length).fill("");
@@ -93,11 +95,24 @@ export class Recording {
     return cells;
   }
 
-  /** Positions [begin, end) of the block that `step` worked on; before step 1, of the first one. */
+  /** {index, length} of the canvas's blocks in order; index -1 is what precedes an infill's first
+   *  hole, where its blocks begin. */
+  blocks() {
+    const { block_length: blockLength, block_begin: begin } = this.canvas;
+    const blocks = begin > 0 ? [{ index: -1, length: begin }] : [];
+    for (let at = begin; at < this.length; at += blockLength) {
+      blocks.push({ index: (at - begin) / blockLength, length: Math.min(blockLength, this.length - at) });
+    }
+    return blocks;
+  }
+
+  get blockCount() {
+    return Math.ceil((this.length - this.canvas.block_begin) / this.canvas.block_length);
+  }
+
+  /** The index of the block that `step` worked on; before step 1, of the first one. */
   liveBlock(step) {
-    if (this.steps.length === 0) return [0, this.canvas.block_length];
-    const begin = this.steps[Math.max(step, 1) - 1].block * this.canvas.block_length;
-    return [begin, begin + this.canvas.block_length];
+    return this.steps[Math.max(step, 1) - 1]?.block ?? 0;
   }
 
   /** How many tokens the steps up to `step` have committed. */

@@ -200,9 +200,9 @@ export class SettingsForm {
   /** "cache none, steps 128": what differs from the model's defaults. */
   summary() {
     const parts = [];
-    for (const [name, { row, control }] of this.#rows) {
-      if (row.hidden || control.value === "" || name === "rule") continue;
-      parts.push(`${name.replaceAll("_", " ")} ${control.value.replaceAll("\n", " | ")}`);
+    for (const { field, row, control } of this.#rows.values()) {
+      if (row.hidden || control.value === "" || field.kind === "rule") continue;
+      parts.push(`${field.label.toLowerCase()} ${control.value.replaceAll("\n", " | ")}`);
     }
     const rule = this.#rows.get("rule").control.value;
     if (rule && !LLADA_RULES.includes(rule)) parts.push(rule);
