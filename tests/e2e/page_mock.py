@@ -41,10 +41,10 @@ def pieces(text):
     return re.findall(r" ?\w+|\s|[^\w\s]", text)
 
 
-def schedule(body, length, block_length):
+def schedule(body, length, block_begin, block_length):
     """Yields (block, positions to commit) of each step."""
     order = random.Random(body.get("seed", 0))
-    for block, begin in enumerate(range(0, length, block_length)):
+    for block, begin in enumerate(range(block_begin, length, block_length)):
         left = list(range(begin, min(begin + block_length, length)))
         order.shuffle(left)
         size = 1 if body.get("steps") or body.get("cache") == "none" else 4
@@ -53,18 +53,18 @@ def schedule(body, length, block_length):
             left = left[size:]
 
 
-def denoise(body, tokens, masked, block_length):
+def denoise(body, tokens, masked, block_begin, block_length):
     """Yields the denoising events of a canvas of which `masked` positions are open."""
     chance = random.Random(1)
     open_positions = set(masked)
     step = 0
-    for block, positions in schedule(body, len(tokens), block_length):
+    for block, positions in schedule(body, len(tokens), block_begin, block_length):
         committed = [position for position in positions if position in open_positions]
         if not committed:
             continue
         open_positions -= set(committed)
         in_block = [position for position in sorted(open_positions)
-                    if block * block_length <= position < (block + 1) * block_length]
+                    if (position - block_begin) // block_length == block]
         yield {"step": step, "forwards": step + 1, "block": block,
                "query": [0, len(tokens)],
                "committed": [[position, tokens[position]] for position in committed],
@@ -152,7 +152,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.event({"choices": [], "denoising": {"canvas": {
             "prompt_tokens": 12, "gen_length": length, "block_length": block_length}}})
         texts, sent, start, forwards = {}, 0, time.monotonic(), 0
-        for event in denoise(body, tokens, range(length), block_length):
+        for event in denoise(body, tokens, range(length), 0, block_length):
             forwards = event["forwards"]
             if forwards == 4 and "[break]" in prompt:
                 return
@@ -184,9 +184,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.begin_stream()
         self.event({"choices": [], "denoising": {"canvas": {
             "prompt_tokens": 0, "gen_length": len(tokens), "block_length": len(tokens),
-            "fixed": fixed}}})
+            "block_begin": masked[0], "fixed": fixed}}})
         start, forwards = time.monotonic(), 0
-        for event in denoise(body, tokens, masked, len(tokens)):
+        for event in denoise(body, tokens, masked, masked[0], len(tokens)):
             forwards = event["forwards"]
             self.event({"choices": [], "denoising": event})
             time.sleep(self.server.delay)

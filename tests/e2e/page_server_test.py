@@ -85,6 +85,7 @@ class ServedPage(PageCase):
         self.assertEqual(self.cells(turn, "masked"), 128)
         self.seek(page, slider, 2)
         self.assertGreater(self.cells(turn, "provisional"), 0)
+        page.locator("#new-chat").click()
         again = self.send(page, Unmasking_rule="Factor", Factor="1", Cache="Prefix")
         expect(again.locator(".text")).not_to_be_empty()
 
@@ -148,6 +149,9 @@ class ServedPage(PageCase):
         self.assertGreater(self.cells(page, "given"), 20)
         self.seek(page, page.get_by_role("slider"), 0)
         self.assertEqual(self.cells(page, "masked"), 28)
+        live = page.locator(".block.live .cell")
+        expect(live.first).to_have_class("cell masked")
+        expect(page.locator(".block").first.locator(".cell.masked")).to_have_count(0)
         self.field(page, "Text").fill("[[9999]]")
         page.get_by_role("button", name="Fill the holes").click()
         expect(page.get_by_role("alert")).not_to_be_empty()

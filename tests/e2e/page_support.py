@@ -21,7 +21,9 @@ _playwright = sync_playwright().start()
 _browser = _playwright.chromium.launch(executable_path=CHROMIUM)
 atexit.register(_playwright.stop)
 atexit.register(_browser.close)
-expect.set_options(timeout=20000)
+# Long enough for a machine that is busy with other tests.
+PATIENCE = 60
+expect.set_options(timeout=1000 * PATIENCE)
 
 # Names, references and headings of everything that is shown; returns a list of what is wrong.
 STRUCTURE = r"""() => {
@@ -128,6 +130,7 @@ class PageCase(unittest.TestCase):
         url = url or self.url
         made = _browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **context})
         self.addCleanup(made.close)
+        made.set_default_timeout(1000 * PATIENCE)
         page = made.new_page()
         host = urllib.parse.urlsplit(url).netloc
 
@@ -159,7 +162,7 @@ class PageCase(unittest.TestCase):
 
     def until(self, page, code):
         """Waits until `code` is true in the page (Playwright's own wait needs eval there)."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + PATIENCE
         while not page.evaluate(code):
             self.assertLess(time.monotonic(), end, code)
             page.wait_for_timeout(20)

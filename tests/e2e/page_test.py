@@ -306,9 +306,11 @@ class RaceTest(MockPage):
             self.assertEqual(self.cells(side, "masked"), 0)
             expect(side.locator(".text")).to_contain_text("#### 44")
         page.get_by_role("button", name="Replay both").click()
-        expect(sides[1].get_by_role("button", name="Pause")).to_be_visible()
-        expect(self.field(sides[1], "Step")).to_have_value("32")
-        self.assertLess(int(self.field(sides[0], "Step").input_value()), 100)
+        expect(sides[0].get_by_role("button", name="Pause")).to_be_visible()
+        self.until(page, """(() => {
+          const [left, right] = document.querySelectorAll("#race input[type=range]");
+          return Number(right.value) === 32 && Number(left.value) < 128;
+        })()""")
 
     def test_other_settings(self):
         page = self.open(hash="#race")
@@ -320,7 +322,7 @@ class RaceTest(MockPage):
         self.field(left, "Threshold").fill("0.7")
         expect(self.field(page, "Settings, Left")).to_have_value("own")
         expect(left.locator("summary").first).to_have_text(
-            "gen length 128, block length 32, cache prefix, threshold 0.7")
+            "answer length 128, block length 32, cache prefix, threshold 0.7")
         self.field(page, "Prompt").press("Control+Enter")
         expect(page.locator(".verdict")).to_contain_text("faster")
         self.assertEqual(sorted(body["threshold"] for body in self.server.bodies), [0.7, 0.9])
@@ -368,6 +370,26 @@ class InfillTest(MockPage):
         self.seek(page, self.field(page, "Step"), 0)
         self.assertEqual(self.cells(page, "masked"), 6)
         expect(page.locator("#infill progress")).to_have_js_property("value", 0)
+        blocks = page.locator("#infill .block")
+        expect(blocks).to_have_count(2)
+        expect(blocks.first.locator(".cell.given")).to_have_count(2)
+        expect(blocks.nth(1)).to_have_class("block live")
+
+    def test_stop(self):
+        self.server.delay = 0.2
+        page = self.open(hash="#infill")
+        self.field(page, "Text").fill("[[40]] and then [[2]]")
+        page.get_by_role("button", name="Fill the holes").click()
+        self.until(page, "document.querySelectorAll('#infill .cell.committed').length > 2")
+        page.get_by_role("button", name="Stop").click()
+        expect(page.get_by_role("alert")).to_have_text("Stopped.")
+        expect(page.get_by_role("button", name="Fill the holes")).to_be_visible()
+        self.assertGreater(self.cells(page, "provisional"), 0)
+        self.server.delay = 0
+        self.field(page, "Text").fill("[[3]]")
+        page.get_by_role("button", name="Fill the holes").click()
+        expect(page.locator("mark")).to_have_text([" word word word"])
+        expect(page.locator("#infill .canvas .cell")).to_have_count(3)
 
     def test_sizes_of_holes(self):
         page = self.open(hash="#infill")
