@@ -68,10 +68,13 @@ struct GenerateOptions {
   std::optional<std::int32_t> block_length;  ///< default 32 (uncached Dream: the whole canvas)
   CacheKind cache = CacheKind::kDual;
 
-  // LLaDA: at most one of the three; none given means threshold 0.9.
+  // LLaDA: at most one of the four; none given means threshold 0.9.
   std::optional<std::int32_t> steps;  ///< fixed quota: steps in all, shared equally by the blocks
   std::optional<double> threshold;    ///< commit every token whose confidence reaches it
   std::optional<double> factor;       ///< commit by the paper's factor rule
+  /// Dream too: commit the most confident tokens at this fixed rate, 1 or more. After n forwards of
+  /// a block it is floor(n * rate) tokens in all.
+  std::optional<double> tokens_per_forward;
 
   /// Dream: origin | maskgit_plus | topk_margin | entropy | confidence_threshold.
   std::optional<std::string> alg;

@@ -25,18 +25,6 @@ const char* name_of(FinishReason reason) {
   return "";
 }
 
-const char* name_of(CacheKind cache) {
-  switch (cache) {
-    case CacheKind::kNone:
-      return "none";
-    case CacheKind::kPrefix:
-      return "prefix";
-    case CacheKind::kDual:
-      return "dual";
-  }
-  return "";
-}
-
 const char* name_of(Remasking remasking) {
   return remasking == Remasking::kRandom ? "random" : "low_confidence";
 }
@@ -57,6 +45,26 @@ Json settings_json(const GenerateOptions& options, const ModelInfo& info,
   json["family"] = info.family;
   json["weights"] = name_of(engine.weights);
   json["backend"] = info.backend;
+  json.update(options_json(options));
+  return json;
+}
+
+}  // namespace
+
+const char* name_of(CacheKind cache) {
+  switch (cache) {
+    case CacheKind::kNone:
+      return "none";
+    case CacheKind::kPrefix:
+      return "prefix";
+    case CacheKind::kDual:
+      return "dual";
+  }
+  return "";
+}
+
+Json options_json(const GenerateOptions& options) {
+  Json json;
   json["gen_length"] = options.gen_length;
   put(json, "block_length", options.block_length);
   json["cache"] = name_of(options.cache);
@@ -64,6 +72,7 @@ Json settings_json(const GenerateOptions& options, const ModelInfo& info,
   put(json, "steps", options.steps);
   put(json, "threshold", options.threshold);
   put(json, "factor", options.factor);
+  put(json, "tokens_per_forward", options.tokens_per_forward);
   json["remasking"] = name_of(options.remasking);
   json["temperature"] = options.temperature;
   json["top_p"] = options.top_p;
@@ -76,8 +85,6 @@ Json settings_json(const GenerateOptions& options, const ModelInfo& info,
   json["correct"] = options.correct;
   return json;
 }
-
-}  // namespace
 
 Json result_json(const FinishedRequest& finished, const ModelInfo& info,
                  const EngineOptions& engine) {
@@ -119,6 +126,7 @@ Trace trace_settings(const GenerateOptions& resolved, const ModelInfo& info) {
   trace.steps = resolved.steps;
   trace.threshold = resolved.threshold;
   trace.factor = resolved.factor;
+  trace.tokens_per_forward = resolved.tokens_per_forward;
   trace.alg = resolved.alg;
   trace.eos_stop = resolved.eos_stop;
   trace.stop = resolved.stop;

@@ -8,6 +8,7 @@
 
 #include "decode/decode_testing.h"
 #include "decode/settings.h"
+#include "decode/unmask/registry.h"
 #include "decode/unmask/rules.h"
 
 namespace fdllm {
@@ -69,7 +70,7 @@ class Generator {
 
  private:
   void llada(GenerateOptions& options, std::int32_t blocks) {
-    switch (integer(0, 3)) {
+    switch (integer(0, 4)) {
       case 0:
         options.steps = blocks * integer(1, 20);
         break;
@@ -78,6 +79,9 @@ class Generator {
         break;
       case 2:
         options.factor = 0.05 + 2 * unit();
+        break;
+      case 3:
+        options.tokens_per_forward = 1 + 6 * unit();
         break;
       default:
         break;
@@ -91,7 +95,10 @@ class Generator {
     options.alg = algs[integer(0, static_cast<std::int32_t>(algs.size()) - 1)];
     const bool uncached = options.cache == CacheKind::kNone;
     if (uncached) options.block_length.reset();
-    if (options.alg == "confidence_threshold") {
+    if (options.alg == kDreamTokensPerForwardRule.name) {
+      options.alg.reset();
+      options.tokens_per_forward = 1 + 6 * unit();
+    } else if (options.alg == "confidence_threshold") {
       if (coin()) options.threshold = unit();
       if (uncached && coin()) options.steps = coin() ? blocks : block_length;
     } else if (uncached) {
@@ -102,7 +109,7 @@ class Generator {
       // One step a block is refused, also as the default that gen_length is.
       options.steps = blocks * integer(2, 20);
     }
-    if (options.alg != "origin" && options.alg != "confidence_threshold" && coin()) {
+    if (options.alg && options.alg != "origin" && options.alg != "confidence_threshold" && coin()) {
       options.alg_temp = 0.05 + unit();
     }
     if (coin()) options.top_p = 0.5 + unit() / 2;
@@ -167,7 +174,7 @@ TEST(DecodeProperties, EveryRequestEndsAndEveryForwardCommitsInTheLiveBlock) {
     for (std::int32_t p = 0; p < c.prompt_length; ++p) EXPECT_EQ(decoder.canvas().tokens()[p], 1);
     if (HasFailure()) return;
   }
-  EXPECT_EQ(rules.size(), 8u);
+  EXPECT_EQ(rules.size(), unmask_rules().size());
 }
 
 TEST(DecodeProperties, InfillingFillsTheHolesAndNothingElse) {
@@ -215,7 +222,7 @@ TEST(DecodeProperties, InfillingFillsTheHolesAndNothingElse) {
     }
     if (HasFailure()) return;
   }
-  EXPECT_EQ(rules.size(), 8u);
+  EXPECT_EQ(rules.size(), unmask_rules().size());
 }
 
 TEST(DecodeProperties, ARequestIsAFunctionOfItsOptionsAndScores) {
@@ -423,8 +430,10 @@ TEST(RuleProperties, CommitOrderIsByConfidenceThenPosition) {
                                    .steps = 4,
                                    .threshold = generator.unit(),
                                    .factor = 1,
+                                   .tokens_per_forward = 1 + 6 * generator.unit(),
                                    .correct = true};
-    for (const UnmaskRule* rule : {&kThresholdRule, &kQuotaRule, &kFactorRule, &kMaskgitPlusRule}) {
+    for (const UnmaskRule* rule :
+         {&kThresholdRule, &kQuotaRule, &kFactorRule, &kMaskgitPlusRule, &kTokensPerForwardRule}) {
       const auto chosen = rule->select(context, candidates);
       const auto positions = position_set(chosen);
       ASSERT_EQ(positions.size(), chosen.size());

@@ -21,13 +21,16 @@ inline constexpr std::int32_t kMask = 99;
 inline constexpr std::int32_t kEnd = 98;
 
 inline DecodeTraits llada_traits() {
-  return {.mask_token = kMask, .end_tokens = {kEnd}, .rules = {"threshold", "quota", "factor"}};
+  return {.mask_token = kMask,
+          .end_tokens = {kEnd},
+          .rules = {"threshold", "quota", "factor", "tokens_per_forward"}};
 }
 
 inline DecodeTraits dream_traits() {
   return {.mask_token = kMask,
           .end_tokens = {kEnd},
-          .rules = {"confidence_threshold", "origin", "maskgit_plus", "topk_margin", "entropy"}};
+          .rules = {"confidence_threshold", "origin", "maskgit_plus", "topk_margin", "entropy",
+                    "dream_tokens_per_forward"}};
 }
 
 /// A score whose every measure is `confidence` (entropy: as much below 1).

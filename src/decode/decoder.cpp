@@ -37,6 +37,7 @@ struct Decoder::State {
             .steps = settings.steps_per_block,
             .threshold = settings.threshold,
             .factor = settings.factor,
+            .tokens_per_forward = settings.tokens_per_forward,
             .alg_temp = options.alg_temp,
             .seed = options.seed,
             .step = step,

@@ -29,10 +29,12 @@ struct OptionUse {
   bool (*given)(const GenerateOptions&);
 };
 using Options = GenerateOptions;
-constexpr std::array<OptionUse, 9> kOptionUses = {{
+constexpr std::array<OptionUse, 10> kOptionUses = {{
     {RuleOption::kSteps, "steps", [](const Options& o) { return o.steps.has_value(); }},
     {RuleOption::kThreshold, "threshold", [](const Options& o) { return o.threshold.has_value(); }},
     {RuleOption::kFactor, "factor", [](const Options& o) { return o.factor.has_value(); }},
+    {RuleOption::kTokensPerForward, "tokens_per_forward",
+     [](const Options& o) { return o.tokens_per_forward.has_value(); }},
     {RuleOption::kAlg, "alg", [](const Options& o) { return o.alg.has_value(); }},
     {RuleOption::kAlgTemp, "alg_temp", [](const Options& o) { return o.alg_temp != 0; }},
     {RuleOption::kRemasking, "remasking",
@@ -181,6 +183,9 @@ void check_ranges(const GenerateOptions& options, std::int32_t prompt_length) {
     fail(ErrorCode::kInvalidArgument, "'factor': expected a positive number, found {}",
          *options.factor);
   }
+  if (options.tokens_per_forward) {
+    check_number("tokens_per_forward", *options.tokens_per_forward, 1, kMaxIdleSteps);
+  }
   check_temperature("temperature", options.temperature);
   check_temperature("alg_temp", options.alg_temp);
   if (!(options.top_p > 0 && options.top_p <= 1)) {
@@ -277,7 +282,19 @@ DecodeSettings resolve_settings(const GenerateOptions& options, const DecodeTrai
     settings.threshold = options.threshold.value_or(kDefaultThreshold);
   }
   if (takes.has(RuleOption::kFactor)) settings.factor = options.factor.value_or(1.0);
+  settings.tokens_per_forward = options.tokens_per_forward.value_or(0);
   return settings;
+}
+
+GenerateOptions resolved_options(GenerateOptions options, const DecodeSettings& settings) {
+  const UnmaskRule& rule = *settings.rule;
+  const OptionSet& takes = settings.cache->keeps_rows ? rule.cached : rule.uncached;
+  options.block_length = settings.block_length;
+  if (rule.chosen_by == RuleOption::kAlg) options.alg = std::string(rule.name);
+  if (takes.has(RuleOption::kSteps)) options.steps = settings.steps_per_block * settings.blocks;
+  if (takes.has(RuleOption::kThreshold)) options.threshold = settings.threshold;
+  if (takes.has(RuleOption::kFactor)) options.factor = settings.factor;
+  return options;
 }
 
 void validate_options(const GenerateOptions& options, const DecodeTraits& traits,

@@ -18,6 +18,7 @@ struct DecodeSettings {
   std::int32_t steps_per_block = 0;  ///< 0: the rule has no schedule
   double threshold = 0;              ///< 0 unless the rule takes it; so factor
   double factor = 0;
+  double tokens_per_forward = 0;
   /// The first forward of a block commits its first position only (UnmaskRule::first_row).
   bool first_row = false;
 
@@ -33,5 +34,9 @@ struct DecodeSettings {
 DecodeSettings resolve_settings(const GenerateOptions& options, const DecodeTraits& traits,
                                 std::int32_t prompt_length,
                                 CanvasKind kind = CanvasKind::kContinued);
+
+/// `options` with their defaults filled in: block_length, and of alg, steps, threshold and factor
+/// those that the rule takes.
+GenerateOptions resolved_options(GenerateOptions options, const DecodeSettings& settings);
 
 }  // namespace fdllm

@@ -80,6 +80,22 @@ TEST(Settings, TheGivenOptionChoosesLladasRule) {
   EXPECT_EQ(llada([](auto& o) { o.factor = 1.5; }).factor, 1.5);
 }
 
+TEST(Settings, TokensPerForwardChoosesARuleOfEitherFamily) {
+  const auto rate = [](auto& o) { o.tokens_per_forward = 3.25; };
+  EXPECT_EQ(llada(rate).rule->name, "tokens_per_forward");
+  EXPECT_EQ(llada(rate).tokens_per_forward, 3.25);
+  EXPECT_EQ(dream(rate).rule->name, "dream_tokens_per_forward");
+  EXPECT_TRUE(dream(rate).first_row);
+  const auto with_threshold = [](auto& o) { o.tokens_per_forward = 2, o.threshold = 0.9; };
+  expect_llada_refuses(with_threshold, {"'tokens_per_forward'", "'threshold'", "contradicts"});
+  expect_dream_refuses(with_threshold, {"'threshold'", "dream_tokens_per_forward"});
+  const auto with_alg = [](auto& o) { o.tokens_per_forward = 2, o.alg = "entropy"; };
+  expect_dream_refuses(with_alg, {"'tokens_per_forward'", "entropy"});
+  for (const double bad : {0.0, 0.99, -1.0, 1e9, kNaN, kInfinity}) {
+    expect_llada_refuses([&](auto& o) { o.tokens_per_forward = bad; }, {"'tokens_per_forward'"});
+  }
+}
+
 TEST(Settings, RefusesTwoRulesOfLlada) {
   const auto steps_threshold = [](auto& o) { o.steps = 64, o.threshold = 0.9; };
   expect_llada_refuses(steps_threshold, {"'steps'", "'threshold'", "contradicts"});

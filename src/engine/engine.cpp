@@ -273,15 +273,7 @@ GenerateOptions Engine::resolve(const GenerateRequest& request) const {
   const RequestCanvas canvas(request);
   const DecodeSettings settings =
       resolve_settings(canvas.options, impl_->traits, canvas.prompt_length, canvas.kind);
-  const UnmaskRule& rule = *settings.rule;
-  const OptionSet& takes = settings.cache->keeps_rows ? rule.cached : rule.uncached;
-  GenerateOptions options = canvas.options;
-  options.block_length = settings.block_length;
-  if (rule.chosen_by == RuleOption::kAlg) options.alg = std::string(rule.name);
-  if (takes.has(RuleOption::kSteps)) options.steps = settings.steps_per_block * settings.blocks;
-  if (takes.has(RuleOption::kThreshold)) options.threshold = settings.threshold;
-  if (takes.has(RuleOption::kFactor)) options.factor = settings.factor;
-  return options;
+  return resolved_options(canvas.options, settings);
 }
 
 std::unique_ptr<StepLoop> Engine::make_loop() {

@@ -78,6 +78,12 @@ const std::vector<GenerateOption> kOptions = {
      [](GenerateOptions& options, std::string_view value) {
        options.factor = parse_real("factor", value);
      }},
+    {"tokens-per-forward", Kind::kNumber, "X",
+     "commit the X most confident tokens of every forward (fractions add up), whatever their "
+     "confidence",
+     [](GenerateOptions& options, std::string_view value) {
+       options.tokens_per_forward = parse_real("tokens-per-forward", value);
+     }},
     {"alg", Kind::kText, "A",
      "Dream: origin|maskgit_plus|topk_margin|entropy|confidence_threshold "
      "(default confidence_threshold)",

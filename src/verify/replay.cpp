@@ -62,9 +62,11 @@ GenerateRequest replay_request(const Trace& trace) {
   options.top_p = trace.top_p;
   options.threshold = trace.threshold;
   options.factor = trace.factor;
+  options.tokens_per_forward = trace.tokens_per_forward;
+  if (trace.tokens_per_forward) options.top_k = trace.top_k.value_or(0);
   options.cfg_scale = trace.cfg_scale;
   // A trace names the steps of every run; they count only where a schedule uses them.
-  const bool by_confidence = trace.threshold || trace.factor;
+  const bool by_confidence = trace.threshold || trace.factor || trace.tokens_per_forward;
   const bool is_budget = trace.alg && trace.cache == CacheKind::kNone;
   if (!by_confidence || is_budget) options.steps = trace.steps;
   return request;

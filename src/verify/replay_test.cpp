@@ -76,6 +76,17 @@ TEST(ReplayRequest, TakesStepsWhereTheyCount) {
   EXPECT_EQ(replay_request(trace).options.threshold, 0.5);
 }
 
+TEST(ReplayRequest, TakesAFixedRate) {
+  Trace trace = small_trace();
+  trace.tokens_per_forward = 2.5;
+  trace.top_k = 7;
+  const Trace read = parse_trace(format_trace(trace), "t:1");
+  const GenerateOptions options = replay_request(read).options;
+  EXPECT_EQ(options.tokens_per_forward, 2.5);
+  EXPECT_EQ(options.top_k, 7);
+  EXPECT_FALSE(options.steps);
+}
+
 TEST(ReplayObstacle, NamesRandomness) {
   Trace trace = small_trace();
   EXPECT_FALSE(replay_obstacle(trace));

@@ -242,6 +242,7 @@ Trace parse_trace(std::string_view line, std::string_view where) {
   trace.cache = cache_kind(fields);
   trace.threshold = fields.optional_number("threshold");
   trace.factor = fields.optional_number("factor");
+  trace.tokens_per_forward = fields.optional_number("tokens_per_forward");
   trace.alg = fields.optional_text("alg");
   trace.eos_stop = fields.optional_flag("eos_stop").value_or(false);
   if (const Json* stop = fields.find("stop")) {
@@ -283,6 +284,7 @@ std::string format_trace(const Trace& trace) {
     put_or_null(json, "factor", trace.factor);
   }
   put_or_null(json, "threshold", trace.threshold);
+  put(json, "tokens_per_forward", trace.tokens_per_forward);
   put_or_null(json, "steps", trace.steps);
   json["eos_stop"] = trace.eos_stop;
   if (!trace.stop.empty()) json["stop"] = trace.stop;

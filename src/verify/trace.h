@@ -30,7 +30,7 @@ struct Trace {
   std::int32_t block_length = 0;
   std::optional<std::int32_t> steps;
   CacheKind cache = CacheKind::kNone;
-  std::optional<double> threshold, factor;
+  std::optional<double> threshold, factor, tokens_per_forward;
   std::optional<std::string> alg;  ///< Dream only
   std::vector<TraceForward> forwards;
   std::vector<std::int32_t> output_ids;  ///< [gen_length]

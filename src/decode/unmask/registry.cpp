@@ -7,9 +7,17 @@
 namespace fdllm {
 
 std::span<const UnmaskRule* const> unmask_rules() {
-  static constexpr std::array<const UnmaskRule*, 8> kRules = {
-      &kThresholdRule,   &kQuotaRule,      &kFactorRule,  &kConfidenceThresholdRule,
-      &kMaskgitPlusRule, &kTopkMarginRule, &kEntropyRule, &kOriginRule,
+  static constexpr std::array<const UnmaskRule*, 10> kRules = {
+      &kThresholdRule,
+      &kQuotaRule,
+      &kFactorRule,
+      &kTokensPerForwardRule,
+      &kConfidenceThresholdRule,
+      &kMaskgitPlusRule,
+      &kTopkMarginRule,
+      &kEntropyRule,
+      &kOriginRule,
+      &kDreamTokensPerForwardRule,
   };
   return kRules;
 }

@@ -6,8 +6,8 @@
 
 namespace fdllm {
 
-/// All rules: threshold, quota, factor (LLaDA); confidence_threshold, maskgit_plus, topk_margin,
-/// entropy, origin (Dream).
+/// All rules: threshold, quota, factor, tokens_per_forward (LLaDA); confidence_threshold,
+/// maskgit_plus, topk_margin, entropy, origin, dream_tokens_per_forward (Dream).
 std::span<const UnmaskRule* const> unmask_rules();
 
 /// The rule of that name, or nullptr.

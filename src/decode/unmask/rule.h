@@ -26,6 +26,7 @@ struct UnmaskContext {
   std::int32_t steps = 0;                ///< steps of the block's schedule; 0: it has none
   double threshold = 0;
   double factor = 0;
+  double tokens_per_forward = 0;
   double alg_temp = 0;
   std::uint64_t seed = 0;
   std::int32_t step = 0;  ///< the request's own step, skipped steps included: keys random numbers
@@ -39,6 +40,7 @@ enum class RuleOption : std::uint8_t {
   kSteps,
   kThreshold,
   kFactor,
+  kTokensPerForward,
   kAlg,
   kAlgTemp,
   kRemasking,

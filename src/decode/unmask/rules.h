@@ -7,6 +7,8 @@ namespace fdllm {
 extern const UnmaskRule kThresholdRule;
 extern const UnmaskRule kQuotaRule;
 extern const UnmaskRule kFactorRule;
+extern const UnmaskRule kTokensPerForwardRule;
+extern const UnmaskRule kDreamTokensPerForwardRule;
 extern const UnmaskRule kConfidenceThresholdRule;
 extern const UnmaskRule kMaskgitPlusRule;
 extern const UnmaskRule kTopkMarginRule;

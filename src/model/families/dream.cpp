@@ -19,7 +19,8 @@ bool matches(const Checkpoint& checkpoint) {
 void set_traits(ModelConfig& model) {
   model.family = "dream";
   model.logit_shift = 1;
-  model.rules = {"confidence_threshold", "origin", "maskgit_plus", "topk_margin", "entropy"};
+  model.rules = {"confidence_threshold", "origin",  "maskgit_plus",
+                 "topk_margin",          "entropy", "dream_tokens_per_forward"};
 }
 
 ModelConfig read_gguf(const Checkpoint& checkpoint) {
