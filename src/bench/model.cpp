@@ -1,6 +1,7 @@
 #include "bench/model.h"
 
 #include <chrono>
+#include <utility>
 
 #include "base/check.h"
 #include "base/rng.h"
@@ -13,8 +14,8 @@
 namespace fdllm::bench {
 namespace {
 
-void require_memory(const std::string& name, std::uint64_t needed) {
-  const std::uint64_t available = available_memory();
+void require_memory(const std::string& name, std::uint64_t needed, std::uint64_t limit) {
+  const std::uint64_t available = limit != 0 ? limit : available_memory();
   if (available != 0 && needed > available) {
     fail(ErrorCode::kOutOfMemory,
          "{}: the weights need {}, {} is available; try fewer bits (--weights) or --layers", name,
@@ -39,7 +40,6 @@ void check_choice(const ModelChoice& choice) {
 
 BenchModel::BenchModel(const ModelChoice& choice, const EngineOptions& options) {
   check_choice(choice);
-  backend_ = std::make_unique<TimedBackend>(make_backend(backend_options(options)));
   if (choice.path.empty()) {
     name_ = choice.shape;
     checkpoint_ = make_random_checkpoint(find_shape(choice.shape), choice.layers);
@@ -55,12 +55,24 @@ BenchModel::BenchModel(const ModelChoice& choice, const EngineOptions& options) 
   const ModelTensors tensors = resolve_tensors(*checkpoint_, family, config_);
   parameters_ = tensors.parameters;
   if (!choice.path.empty()) {
-    tokenizer_ = open_text(*checkpoint_).tokenizer;
+    ModelText text = open_text(*checkpoint_);
+    tokenizer_ = std::move(text.tokenizer);
+    chat_template_ = std::move(text.chat_template);
     add_end_tokens(family, *tokenizer_, config_);
   }
-  require_memory(name_, Transformer::packed_bytes(*backend_, config_));
+  EngineOptions resolved = options;
+  weights_ = resolved.weights = resolve_weights(options.weights, tensors);
+  backend_ = std::make_unique<TimedBackend>(make_backend(backend_options(resolved)));
+  require_memory(name_, Transformer::packed_bytes(*backend_, config_), options.memory_limit);
   transformer_ = std::make_unique<Transformer>(*backend_, config_, tensors);
   load_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+std::vector<std::int32_t> BenchModel::prompt_tokens(const std::string& message) const {
+  check(tokenizer_ != nullptr, "a text for random weights");
+  if (!chat_template_) return tokenizer_->encode(message);
+  const TemplateMessage turn{"user", message};
+  return tokenizer_->encode(chat_template_->apply(std::span(&turn, 1), true));
 }
 
 std::vector<std::int32_t> random_tokens(const ModelConfig& config, std::int64_t count,

@@ -11,6 +11,7 @@
 #include "formats/checkpoint.h"
 #include "model/config.h"
 #include "model/transformer.h"
+#include "text/chat_template.h"
 #include "text/tokenizer.h"
 
 namespace fdllm::bench {
@@ -39,8 +40,13 @@ class BenchModel {
   /// Layers that the shape or checkpoint has by itself.
   std::int64_t whole_layers() const { return whole_layers_; }
   std::int64_t parameters() const { return parameters_; }
+  /// The weight type that the options ask for or leave to the checkpoint.
+  WeightType weights() const { return weights_; }
   /// nullptr with random weights.
   const Tokenizer* tokenizer() const { return tokenizer_.get(); }
+  /// The tokens of a user's message in the chat template, where the model has one. Only with a
+  /// tokenizer.
+  std::vector<std::int32_t> prompt_tokens(const std::string& message) const;
   TimedBackend& backend() { return *backend_; }
   Transformer& transformer() { return *transformer_; }
   /// Seconds from the opened file to packed weights.
@@ -50,11 +56,13 @@ class BenchModel {
   std::string name_;
   std::unique_ptr<Checkpoint> checkpoint_;
   std::unique_ptr<Tokenizer> tokenizer_;
+  std::optional<ChatTemplate> chat_template_;
   ModelConfig config_;
   std::unique_ptr<TimedBackend> backend_;
   std::unique_ptr<Transformer> transformer_;
   std::int64_t parameters_ = 0, whole_layers_ = 0;
   double load_seconds_ = 0;
+  WeightType weights_ = WeightType::kAuto;
 };
 
 /// `count` tokens of the model's vocabulary, none of them the mask; the same ones every time.

@@ -15,6 +15,7 @@ namespace {
 constexpr Command kBenchCommands[] = {
     {"machine", "Measure what the machine can do at most", add_bench_machine},
     {"step", "Time one forward, operation by operation", add_bench_step},
+    {"generate", "Time whole generations", add_bench_generate},
     {"loss", "Measure the masked loss of a model on texts", add_bench_loss},
 };
 

@@ -6,5 +6,6 @@ namespace fdllm::cli {
 // The commands of `fast-dllm bench`, a file each; bench.cpp lists them.
 CommandBody add_bench_machine(CLI::App& app);
 CommandBody add_bench_step(CLI::App& app);
+CommandBody add_bench_generate(CLI::App& app);
 
 }  // namespace fdllm::cli

@@ -47,7 +47,7 @@ Json model_json(bench::BenchModel& model, const EngineOptions& engine) {
   json["layers"] = config.layers;
   json["whole_layers"] = model.whole_layers();
   json["parameters"] = model.parameters();
-  json["weights"] = name_of(engine.weights);
+  json["weights"] = name_of(model.weights());
   json["backend"] = model.backend().description();
   json["threads"] = bench::thread_count(engine);
   json["cpu"] = bench::cpu_name();

@@ -1,0 +1,160 @@
+#include "bench/generate.h"
+
+#include <chrono>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+#include "bench/host.h"
+#include "decode/settings.h"
+#include "engine/step_loop.h"
+
+namespace fdllm::bench {
+namespace {
+
+constexpr std::int32_t kMaxBatch = 4096;
+
+/// Stands for the tokenizer of random weights, whose tokens are no text.
+class NoText final : public Tokenizer {
+ public:
+  std::vector<std::int32_t> encode(std::string_view /*text*/) const override {
+    fail(ErrorCode::kUnsupported, "random weights have no tokenizer");
+  }
+  std::string decode_bytes(std::span<const std::int32_t> /*ids*/,
+                           bool /*skip_special*/) const override {
+    return {};
+  }
+  bool is_special(std::int32_t /*id*/) const override { return false; }
+  std::int32_t vocab_size() const override { return 0; }
+  std::optional<std::int32_t> find(std::string_view /*token*/) const override {
+    return std::nullopt;
+  }
+};
+
+void check_random(const GenerateSettings& settings) {
+  const GenerateOptions& options = settings.options;
+  if (!options.tokens_per_forward && !options.steps) {
+    fail(ErrorCode::kInvalidArgument,
+         "random weights are never sure of a token: give --tokens-per-forward X (3.25 is what the "
+         "paper's threshold commits) or --steps N");
+  }
+  if (settings.prompt || !options.stop.empty()) {
+    fail(ErrorCode::kInvalidArgument,
+         "{} contradicts --shape: random weights have no tokenizer; use --model DIR",
+         settings.prompt ? "--prompt" : "--stop");
+  }
+}
+
+void check_settings(const BenchModel& model, const GenerateSettings& settings) {
+  if (model.has_random_weights()) check_random(settings);
+  if (settings.prompt && settings.prompt_length) {
+    fail(ErrorCode::kInvalidArgument,
+         "--prompt contradicts --prompt-length: the length of a text is its own");
+  }
+  if (settings.batch < 1 || settings.batch > kMaxBatch) {
+    fail(ErrorCode::kInvalidArgument, "--batch: expected 1 to {}, found {}", kMaxBatch,
+         settings.batch);
+  }
+  const std::int64_t length = settings.prompt_length.value_or(kDefaultPromptLength);
+  if (!settings.prompt && (length < 0 || length > model.config().max_positions)) {
+    fail(ErrorCode::kInvalidArgument,
+         "--prompt-length: expected 0 to {} (the model's positions), found {}",
+         model.config().max_positions, length);
+  }
+}
+
+/// Prompts that differ, of one length.
+std::vector<GenerateRequest> make_requests(const BenchModel& model,
+                                           const GenerateSettings& settings) {
+  std::vector<GenerateRequest> requests;
+  for (std::int32_t i = 0; i < settings.batch; ++i) {
+    GenerateRequest& request = requests.emplace_back();
+    request.options = settings.options;
+    if (model.has_random_weights()) request.options.eos_stop = false;
+    request.prompt_ids =
+        settings.prompt
+            ? model.prompt_tokens(*settings.prompt)
+            : random_tokens(model.config(), settings.prompt_length.value_or(kDefaultPromptLength),
+                            static_cast<std::uint64_t>(i));
+  }
+  return requests;
+}
+
+void check_length(const BenchModel& model, const GenerateRequest& request) {
+  const auto prompt_length = static_cast<std::int64_t>(request.prompt_ids.size());
+  const std::int64_t gen_length = request.options.gen_length;
+  if (prompt_length + gen_length > model.config().max_positions) {
+    fail(ErrorCode::kInvalidArgument,
+         "a prompt of {} tokens and --gen-length {} are more than the {} positions that the model "
+         "allows",
+         prompt_length, gen_length, model.config().max_positions);
+  }
+}
+
+/// Of --memory-limit what the weights leave; 0: what the machine has.
+std::uint64_t memory_left(BenchModel& model, const EngineOptions& engine) {
+  if (engine.memory_limit == 0) return 0;
+  const std::uint64_t weights = model.transformer().weight_bytes();
+  return engine.memory_limit > weights ? engine.memory_limit - weights : 1;
+}
+
+}  // namespace
+
+GenerateReport run_generate(BenchModel& model, const GenerateSettings& settings,
+                            const EngineOptions& engine) {
+  check_settings(model, settings);
+  const ModelConfig& config = model.config();
+  const DecodeTraits traits{config.mask_token, config.end_tokens, config.rules};
+  const std::vector<GenerateRequest> requests = make_requests(model, settings);
+  check_length(model, requests.front());
+
+  GenerateReport report;
+  report.prompt_length = std::ssize(requests.front().prompt_ids);
+  report.options = resolved_options(
+      requests.front().options, resolve_settings(requests.front().options, traits,
+                                                 static_cast<std::int32_t>(report.prompt_length)));
+  const std::int64_t canvas = report.prompt_length + report.options.gen_length;
+
+  const NoText no_text;
+  const Tokenizer& tokenizer = model.has_random_weights() ? no_text : *model.tokenizer();
+  // No forward pauses between layers, so that each has a time of its own.
+  const LoopLimits limits{.row_budget = engine.row_budget,
+                          .max_live_requests = engine.max_live_requests,
+                          .memory = memory_left(model, engine),
+                          .slice_seconds = std::numeric_limits<double>::max()};
+  StepLoop loop(model.transformer(), model.backend(), tokenizer, traits, limits);
+  MemoryWatch memory;
+  for (std::size_t i = 0; i < requests.size(); ++i) loop.submit(i, requests[i]);
+
+  bool whole = false, part = false;
+  const auto on_step = [&](const StepEvent& event) {
+    (event.query_end - event.query_begin == canvas ? whole : part) = true;
+    report.committed += std::ssize(event.committed);
+    return true;
+  };
+  const auto on_result = [&](std::size_t, const GenerateResult& result) {
+    if (result.finish_reason == FinishReason::kError) {
+      fail(ErrorCode::kUnsupported, "{}", result.error);
+    }
+    report.useful += std::ssize(result.ids);
+  };
+  using Clock = std::chrono::steady_clock;
+  bool more = true;
+  while (more) {
+    whole = part = false;
+    const auto begin = Clock::now();
+    more = loop.step(on_step, on_result);
+    const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+    report.seconds += seconds;
+    if (!whole && !part) continue;
+    ForwardTimes& times = whole && part ? report.mixed : whole ? report.refresh : report.window;
+    ++times.count;
+    times.seconds += seconds;
+  }
+  if (model.has_random_weights()) report.useful = report.committed;
+  report.peak_memory = memory.peak();
+  return report;
+}
+
+}  // namespace fdllm::bench
