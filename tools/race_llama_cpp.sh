@@ -103,13 +103,13 @@ print(functools.reduce(lambda value, key: value[key], sys.argv[1:], json.load(sy
 
 our_forward() {
   "$ours" bench step --model "$model" --weights "$weights" --threads "$threads" --rows 256 \
-    --attend 256 --score 32 --repeat "$steps" --no-peaks --json | json ms median
+    --attend 256 --score 32 --repeat "$steps" --no-peaks --json | json ms median | awk '{ printf "%.1f\n", $1 }'
 }
 
 our_sample() {  # milliseconds of the whole sample
   "$ours" bench generate --model "$model" --weights "$weights" --threads "$threads" \
     --prompt-length 896 --gen-length 256 --block-length 32 --cache dual --tokens-per-forward 3.25 \
-    --json | json ms median
+    --json | json seconds | awk '{ print 1e3 * $1 }'
 }
 
 median() { sort -g | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
