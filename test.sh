@@ -9,11 +9,12 @@ jobs=$(nproc)
 
 tools/install_dependencies.sh --tests
 
-if ! cmp --silent tools/requirements.txt .venv/installed.txt; then
-  echo "== Installing the oracles' Python packages into .venv"
+requirements=(tools/requirements.txt tools/requirements-clients.txt)
+if ! cat "${requirements[@]}" | cmp --silent - .venv/installed.txt; then
+  echo "== Installing the oracles' and clients' Python packages into .venv"
   python3 -m venv .venv
-  .venv/bin/pip install --quiet --disable-pip-version-check --requirement tools/requirements.txt
-  cp tools/requirements.txt .venv/installed.txt
+  .venv/bin/pip install --quiet --disable-pip-version-check "${requirements[@]/#/--requirement=}"
+  cat "${requirements[@]}" > .venv/installed.txt
 fi
 
 echo "== Building the release and its tests in build/release"
