@@ -251,7 +251,7 @@ class Documentation(unittest.TestCase):
         text += (ROOT / "README.md").read_text(encoding="utf-8")
         examples = [example for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
                     for example in block.strip().split("\n\n") if example.startswith("curl ")]
-        self.assertGreaterEqual(len(examples), 5)
+        self.assertGreaterEqual(len(examples), 6)
         with Server() as server:
             for example in examples:
                 with self.subTest(example):
