@@ -1,50 +1,19 @@
 """The page that `fast-dllm serve` shows, on the shipped models."""
-import os
-import queue
-import re
-import signal
-import subprocess
-import threading
 import unittest
 import urllib.error
 import urllib.request
 
 from page_mock import security_policy
 from page_support import PageCase, expect
-from support import BINARY, DREAM, LLADA, QUESTION
+from serve_support import Server
+from support import DREAM, LLADA, QUESTION
 
 
 def start(test, model, *arguments):
     """Serves `model` on a free port until `test` ends; returns the address."""
-    environment = {name: value for name, value in os.environ.items() if name != "FDLLM_API_KEY"}
-    server = subprocess.Popen(
-        [BINARY, "serve", "--model", str(model), "--port", "0", *map(str, arguments)],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        encoding="utf-8", env=environment)
-    addresses = queue.Queue()
-
-    def read():
-        for line in server.stderr:
-            if match := re.search(r"listening on (http://\S+)", line):
-                addresses.put(match[1])
-
-    reader = threading.Thread(target=read)
-    reader.start()
-
-    def stop():
-        server.send_signal(signal.SIGTERM)
-        try:
-            code = server.wait(timeout=60)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
-            code = "none: it had to be killed"
-        reader.join()
-        server.stderr.close()
-        test.assertEqual(code, 0)
-
-    test.addCleanup(stop)
-    return addresses.get(timeout=60)
+    server = Server(*arguments, model=model)
+    test.addCleanup(lambda: test.assertEqual(server.stop(), 0))
+    return server.url
 
 
 class ServedPage(PageCase):
@@ -99,13 +68,14 @@ class ServedPage(PageCase):
         self.assertEqual(self.cells(page, "masked"), 0)
         page.get_by_role("button", name="Reset to the defaults").click()
         self.send(page, Unmasking_rule="Fixed steps", Steps="32")
-        expect(page.locator(".turn.answer")).to_have_count(2)
+        self.send(page, Unmasking_rule="Fixed rate", Tokens_a_forward="2.5")
+        expect(page.locator(".turn.answer")).to_have_count(3)
 
     def test_dream(self):
         page = self.open(start(self, DREAM))
         expect(page.locator("#model")).to_have_text("dream-nano")
         expect(self.field(page, "Unmasking rule").locator("option")).to_have_text(
-            ["The model's default", "Threshold", "Fixed steps", "Entropy", "Top-k margin",
+            ["The model's default", "Threshold", "Fixed steps", "Fixed rate", "Entropy", "Top-k margin",
              "MaskGIT plus", "Origin"])
         page.get_by_text("More options").first.click()
         turn = self.send(page, Unmasking_rule="Entropy", Steps="64", Temperature="0.2",

@@ -1,5 +1,6 @@
 #include "server/page/page_files.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -8,6 +9,8 @@
 #include <string>
 
 #include <gtest/gtest.h>
+
+#include "fastdllm/options.h"
 
 namespace fdllm {
 namespace {
@@ -61,6 +64,16 @@ TEST(PageFiles, NameNothingThatIsNotEmbedded) {
     }
   }
   EXPECT_GT(references, 20);
+}
+
+TEST(PageFiles, OfferEveryDecodingOption) {
+  const std::string settings = read(kFolder / "settings.js");
+  for (const GenerateOption& option : generate_options()) {
+    std::string name(option.name);
+    std::ranges::replace(name, '-', '_');
+    const std::string entry = name == "alg" ? "body.alg = " : "name: \"" + name + "\"";
+    EXPECT_NE(settings.find(entry), std::string::npos) << name;
+  }
 }
 
 TEST(PageFiles, HaveNothingInlineAndNoMarkupFromText) {

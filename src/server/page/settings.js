@@ -1,14 +1,17 @@
 // The decoding options as a form: what each does, what was entered, and what the server said of it.
 import { element, uniqueId } from "./dom.js";
 
-const LLADA_RULES = ["threshold", "factor", "steps"];
+/** Options of which at most one is given: the rule is chosen by giving its number. */
+const RULE_NUMBERS = ["threshold", "factor", "steps", "tokens_per_forward"];
 
-/** Rules as the form offers them. `fields`: the numbers that belong to one; `alg`: Dream's name. */
+/** Rules as the form offers them, and the numbers that belong to each. One that is no number's name
+ *  is a value of Dream's `alg`. */
 const RULES = [
   { value: "", label: "The model's default", fields: [] },
   { value: "threshold", label: "Threshold", fields: ["threshold"] },
   { value: "factor", label: "Factor", fields: ["factor"], family: "llada" },
   { value: "steps", label: "Fixed steps", fields: ["steps"] },
+  { value: "tokens_per_forward", label: "Fixed rate", fields: ["tokens_per_forward"] },
   { value: "entropy", label: "Entropy", fields: ["steps"], family: "dream" },
   { value: "topk_margin", label: "Top-k margin", fields: ["steps"], family: "dream" },
   { value: "maskgit_plus", label: "MaskGIT plus", fields: ["steps"], family: "dream" },
@@ -37,6 +40,8 @@ const FIELDS = [
   { name: "steps", kind: "integer", label: "Steps", placeholder: "128",
     help: "Steps for the whole canvas, shared equally by the blocks. As many as the answer has " +
       "tokens: one token a step." },
+  { name: "tokens_per_forward", kind: "number", label: "Tokens a forward", placeholder: "4",
+    help: "Commits the surest so many in every forward, however sure; fractions add up." },
   { name: "temperature", kind: "number", label: "Temperature", placeholder: "0",
     help: "0 takes the likeliest token; higher draws more freely." },
   { name: "seed", kind: "integer", label: "Seed", placeholder: "0",
@@ -148,7 +153,7 @@ export class SettingsForm {
     }
     const chosen = RULES.find(({ value }) => value === rules.value);
     for (const { field, row } of this.#rows.values()) {
-      const ofRule = ["threshold", "factor", "steps"].includes(field.name);
+      const ofRule = RULE_NUMBERS.includes(field.name);
       row.hidden = !applies(field) || (ofRule && !chosen.fields.includes(field.name));
     }
   }
@@ -183,7 +188,7 @@ export class SettingsForm {
     for (const [name, { field, row, control }] of this.#rows) {
       if (row.hidden) continue;
       if (field.kind === "rule") {
-        if (!LLADA_RULES.includes(control.value) && control.value !== "") body.alg = control.value;
+        if (!RULE_NUMBERS.includes(control.value) && control.value !== "") body.alg = control.value;
         continue;
       }
       try {
@@ -205,7 +210,7 @@ export class SettingsForm {
       parts.push(`${field.label.toLowerCase()} ${control.value.replaceAll("\n", " | ")}`);
     }
     const rule = this.#rows.get("rule").control.value;
-    if (rule && !LLADA_RULES.includes(rule)) parts.push(rule);
+    if (rule && !RULE_NUMBERS.includes(rule)) parts.push(rule);
     return parts.length ? parts.join(", ") : "the model's defaults";
   }
 
