@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <numeric>
 #include <vector>
 
 #include "base/check.h"
+#include "base/system_memory.h"
+#include "bench/host.h"
 
 namespace fdllm::bench {
 namespace {
@@ -34,24 +35,40 @@ double median(std::vector<double> values) {
   return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
+void require_memory(BenchModel& model, const StepSettings& settings) {
+  const std::uint64_t kv = model.backend().kv_bytes(model.transformer().kv_shape(settings.attend));
+  const std::uint64_t buffers = Transformer::buffer_bytes(model.config(), settings.rows);
+  const std::uint64_t available = available_memory();
+  if (available != 0 && kv + buffers > available) {
+    fail(ErrorCode::kOutOfMemory,
+         "K/V of {} rows need {}, buffers of {} rows {}; {} is available; give a smaller --attend "
+         "or --rows",
+         settings.attend, bytes_text(kv), settings.rows, bytes_text(buffers),
+         bytes_text(available));
+  }
+}
+
 /// K and V as a refresh would leave them: of the size of a real model's, without its time.
 void fill_kv(BenchModel& model, KvSlab& kv) {
+  constexpr std::int32_t kRowsAtOnce = 256;
   const ModelConfig& config = model.config();
   const AttentionShape shape{config.heads, config.kv_heads, config.head_dim};
-  std::vector<std::int32_t> positions(static_cast<std::size_t>(kv.length()));
-  std::iota(positions.begin(), positions.end(), 0);
-  std::vector<float> values(positions.size() * static_cast<std::size_t>(shape.row()));
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    values[i] = std::sin(0.37f * static_cast<float>(i % 104729));
-  }
-  const auto half = positions.size() * static_cast<std::size_t>(config.head_dim / 2);
-  const auto cos = model.backend().upload(std::vector<float>(half, 1.0f));
-  const auto sin = model.backend().upload(std::vector<float>(half, 0.0f));
-  const auto qkv = model.backend().upload(values);
   const auto length = static_cast<std::int32_t>(kv.length());
-  const SequenceRows rows{&kv, {0, length}, positions, {}};
-  for (std::int64_t layer = 0; layer < config.layers; ++layer) {
-    model.backend().rope_store(*qkv, shape, *cos, *sin, std::span(&rows, 1), layer);
+  const std::size_t angles = static_cast<std::size_t>(length) * (config.head_dim / 2);
+  const auto cos = model.backend().upload(std::vector<float>(angles, 1.0f));
+  const auto sin = model.backend().upload(std::vector<float>(angles, 0.0f));
+  for (std::int32_t first = 0; first < length; first += kRowsAtOnce) {
+    const std::vector<std::int32_t> positions =
+        positions_of({first, std::min(first + kRowsAtOnce, length)});
+    std::vector<float> values(positions.size() * static_cast<std::size_t>(shape.row()));
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      values[i] = std::sin(0.37f * static_cast<float>((i + first) % 104729));
+    }
+    const auto qkv = model.backend().upload(values);
+    const SequenceRows rows{&kv, {0, static_cast<std::int32_t>(positions.size())}, positions, {}};
+    for (std::int64_t layer = 0; layer < config.layers; ++layer) {
+      model.backend().rope_store(*qkv, shape, *cos, *sin, std::span(&rows, 1), layer);
+    }
   }
 }
 
@@ -66,6 +83,7 @@ StepReport run_step(BenchModel& model, const StepSettings& settings) {
   report.score =
       settings.score.value_or(refresh ? std::min(settings.rows, kBlockLength) : settings.rows);
   check_settings(settings, report.score, config);
+  require_memory(model, settings);
 
   const auto length = static_cast<std::int32_t>(settings.attend);
   const auto first = static_cast<std::int32_t>(settings.attend - settings.rows);
@@ -99,6 +117,7 @@ StepReport run_step(BenchModel& model, const StepSettings& settings) {
   report.median_seconds = median(seconds);
   report.min_seconds = *std::min_element(seconds.begin(), seconds.end());
   report.max_seconds = *std::max_element(seconds.begin(), seconds.end());
+  report.memory = anonymous_memory();
   report.costs = costs.front();
   for (std::size_t i = 0; i < kOperations; ++i) {
     std::vector<double> times;

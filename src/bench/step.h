@@ -23,6 +23,7 @@ struct StepReport {
   double median_seconds = 0, min_seconds = 0, max_seconds = 0;
   /// Of each operation the median over the forwards.
   OperationCosts costs{};
+  std::uint64_t memory = 0;  ///< anonymous, with K/V and buffers
 };
 
 /// Throws kInvalidArgument where the settings contradict each other or the model.

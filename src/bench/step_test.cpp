@@ -103,6 +103,7 @@ TEST_P(StepOfShape, CountsTheOperationsOfOneForward) {
   const auto norms = static_cast<double>((2 * config.layers + 1) * config.hidden) * 4;
   EXPECT_EQ(bytes, static_cast<double>(model_.transformer().weight_bytes()) - norms);
   EXPECT_GT(sum, 0);
+  EXPECT_GT(report.memory, model_.transformer().weight_bytes());
   EXPECT_LE(report.min_seconds, report.median_seconds);
   EXPECT_LE(report.median_seconds, report.max_seconds);
   // Medians of three forwards, operation by operation: no sum of them can exceed all the time.

@@ -49,8 +49,7 @@ std::optional<MachinePeaks> peaks_of(const BenchStepFlags& flags) {
 struct StepResult {
   bench::StepReport report;
   std::optional<MachinePeaks> peaks;
-  std::uint64_t memory = 0;       ///< anonymous, after the forwards
-  std::uint64_t peak_memory = 0;  ///< the most, loading included
+  std::uint64_t peak_memory = 0;  ///< the most anonymous memory, loading included
 };
 
 /// Seconds of the forward that belong to no operation.
@@ -117,7 +116,7 @@ void print_step_json(const BenchStepFlags& flags, bench::BenchModel& model,
     json["compute_share"] =
         per_second(compute_seconds(report.costs, *result.peaks), report.median_seconds);
   }
-  json["rss_anon_bytes"] = result.memory;
+  json["rss_anon_bytes"] = report.memory;
   json["peak_rss_anon_bytes"] = result.peak_memory;
   print_json(json);
 }
@@ -161,7 +160,7 @@ void print_step_text(const BenchStepFlags& flags, bench::BenchModel& model,
              flags.settings.repeat, flags.settings.repeat == 1 ? "" : "s", flags.settings.warmup);
   fmt::print("weights {} in {:.2f} s; anonymous memory {}, at most {}\n",
              bytes_text(model.transformer().weight_bytes()), model.load_seconds(),
-             bytes_text(result.memory), bytes_text(result.peak_memory));
+             bytes_text(report.memory), bytes_text(result.peak_memory));
   if (result.peaks) {
     fmt::print("peaks: f32 {:.1f}, bf16 {:.1f}, int8 {:.1f} GFLOP/s, memory {:.1f} GB/s\n",
                1e-9 * result.peaks->f32, 1e-9 * result.peaks->bf16, 1e-9 * result.peaks->int8,
@@ -189,7 +188,6 @@ int run_bench_step(const BenchStepFlags& flags) {
   bench::MemoryWatch watch;
   bench::BenchModel model(flags.model.choice, flags.engine.options);
   result.report = bench::run_step(model, flags.settings);
-  result.memory = bench::anonymous_memory();
   result.peak_memory = watch.peak();
   if (flags.json) {
     print_step_json(flags, model, result);
