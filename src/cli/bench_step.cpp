@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -188,7 +189,8 @@ int run_bench_step(const BenchStepFlags& flags) {
   bench::MemoryWatch watch;
   bench::BenchModel model(flags.model.choice, flags.engine.options);
   result.report = bench::run_step(model, flags.settings);
-  result.peak_memory = watch.peak();
+  // K/V may be given back before the watch has seen them.
+  result.peak_memory = std::max(watch.peak(), result.report.memory);
   if (flags.json) {
     print_step_json(flags, model, result);
   } else {
