@@ -20,9 +20,9 @@ enum class ComputeType : std::uint8_t { kF32, kBF16 };
 /// How weight matrices are kept and multiplied. kF32 computes in ComputeType::kF32, all others in
 /// kBF16. The integer formats quantise: w = scale * q, q symmetric around 0, and the activations of
 /// a linear operation likewise to int8, row by row; products are summed in int32 and scaled in f32
-/// (weight_kernels.h). kInt8 has one scale for an output channel, and one for a row of activations; the
-/// others one for each group of neighbours along K of both (the last group may be shorter): of 32
-/// where the name says so, else of 128. Norms and biases are f32 in every format.
+/// (weight_kernels.h). kInt8 has one scale for an output channel, and one for a row of activations;
+/// the others one for each group of neighbours along K of both (the last group may be shorter): of
+/// 32 where the name says so, else of 128. Norms and biases are f32 in every format.
 enum class WeightFormat : std::uint8_t {
   kF32,
   kBF16,

@@ -124,7 +124,7 @@ class ResultWriter {
       window_ += result.window_forwards;
     }
     if (flags_.json) {
-      const auto json = result_json(finished, info_, flags_.engine.options);
+      const auto json = result_json(finished, info_);
       fmt::print("{}\n", json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
       return;
     }

@@ -38,12 +38,11 @@ double per_second(std::size_t tokens, double seconds) {
   return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
 }
 
-Json settings_json(const GenerateOptions& options, const ModelInfo& info,
-                   const EngineOptions& engine) {
+Json settings_json(const GenerateOptions& options, const ModelInfo& info) {
   Json json;
   json["model"] = info.path;
   json["family"] = info.family;
-  json["weights"] = name_of(engine.weights);
+  json["weights"] = name_of(info.weights);
   json["backend"] = info.backend;
   json.update(options_json(options));
   return json;
@@ -86,8 +85,7 @@ Json options_json(const GenerateOptions& options) {
   return json;
 }
 
-Json result_json(const FinishedRequest& finished, const ModelInfo& info,
-                 const EngineOptions& engine) {
+Json result_json(const FinishedRequest& finished, const ModelInfo& info) {
   const GenerateResult& result = finished.result;
   Json json;
   if (!finished.id.is_null()) json["id"] = finished.id;
@@ -103,7 +101,7 @@ Json result_json(const FinishedRequest& finished, const ModelInfo& info,
   json["forwards"] = {{"refresh", result.refresh_forwards}, {"window", result.window_forwards}};
   json["seconds"] = finished.seconds;
   json["tokens_per_second"] = per_second(result.ids.size(), finished.seconds);
-  json["settings"] = settings_json(finished.options, info, engine);
+  json["settings"] = settings_json(finished.options, info);
   return json;
 }
 

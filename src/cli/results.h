@@ -18,8 +18,7 @@ struct FinishedRequest {
 };
 
 /// The object of `--json`: {id, error} where it failed.
-nlohmann::ordered_json result_json(const FinishedRequest& finished, const ModelInfo& info,
-                                   const EngineOptions& engine);
+nlohmann::ordered_json result_json(const FinishedRequest& finished, const ModelInfo& info);
 
 /// The decoding options by their long names; those that are not set are left out.
 nlohmann::ordered_json options_json(const GenerateOptions& options);

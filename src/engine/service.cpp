@@ -66,6 +66,7 @@ struct Service::Impl {
   std::deque<Arrival> arrivals;
   std::vector<Ticket> cancelled;
   Ticket next_ticket = 1;
+  std::size_t open = 0;        ///< entries whose result has not been handed over
   std::size_t live = 0;        ///< as of the last step
   std::uint64_t kv_bytes = 0;  ///< as of the last step
   bool draining = false;
@@ -121,6 +122,7 @@ void Service::Impl::deliver(Ticket ticket, GenerateResult result) {
     const auto found = entries.find(ticket);
     check(found != entries.end(), "a result of a request that has ended");
     handlers = std::move(found->second.handlers);
+    --open;  // who hears of the end may ask again at once
   }
   if (handlers.on_result) handlers.on_result(std::move(result));
   {
@@ -173,13 +175,14 @@ Service::Ticket Service::submit(GenerateRequest request, Handlers handlers,
     if (impl_->draining) {
       fail(ErrorCode::kUnavailable, "the service is shutting down and takes no new requests");
     }
-    if (impl_->entries.size() >= impl_->max_requests) {
+    if (impl_->open >= impl_->max_requests) {
       fail(ErrorCode::kBusy, "{} requests are being answered or wait; try again later",
-           impl_->entries.size());
+           impl_->open);
     }
     ticket = impl_->next_ticket++;
     std::optional<Clock::time_point> end;
     if (deadline) end = Clock::now() + *deadline;
+    ++impl_->open;
     impl_->entries.emplace(ticket, Impl::Entry{std::move(handlers), end});
     impl_->arrivals.push_back({ticket, std::move(request)});
   }
@@ -204,8 +207,8 @@ void Service::drain() {
 
 ServiceState Service::state() const {
   const std::lock_guard lock(impl_->mutex);
-  const std::size_t live = std::min(impl_->live, impl_->entries.size());
-  return {impl_->entries.size() - live, live, impl_->kv_bytes, impl_->draining};
+  const std::size_t live = std::min(impl_->live, impl_->open);
+  return {impl_->open - live, live, impl_->kv_bytes, impl_->draining};
 }
 
 }  // namespace fdllm
