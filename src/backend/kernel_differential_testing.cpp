@@ -1,3 +1,4 @@
+// In one file, though long: every case draws its shape and values from the same bytes.
 #include "backend/kernel_differential_testing.h"
 
 #include <algorithm>
