@@ -3,6 +3,7 @@
 #pragma once
 #include "backend/cpu/simd_avx2.h"
 // (integer_kernels.h is written over the Simd of the line above.)
+#include "backend/cpu/integer_formats.h"
 #include "backend/cpu/integer_kernels.h"
 #include "backend/cpu/weight_kernels.h"
 
@@ -113,27 +114,18 @@ void any_integer_tile(const GemmTile& tile) {
   (kBits == 8 ? kInt8 : kInt4)[tile.rows - 1](tile);
 }
 
-template <std::int64_t kSegment, int kBits, bool kSharedScale = false>
-constexpr GemmKernels kIntegerGemm = {
-    .max_rows = 4,
-    .max_panels = 1,
-    .weight_bits = kBits,
-    .activation_bytes = 1,
-    .step_multiple = 32 / kBits,
-    .k_block = kIntegerBlock,
-    .pack_rows = nullptr,
-    .tile = any_integer_tile<kSegment, kBits>,
-    .segment = kSegment,
-    .shared_scale = kSharedScale,
-    .weight_offset = kBits == 8 ? 0 : 8,
-    .quantize_rows = quantize_rows<kSegment, kSharedScale, 32 / kBits, kBits == 8 ? 0 : 8>,
-    .quantize_weights = quantize_weights<kBits>};
+struct IntegerSet {
+  static constexpr int kMaxRows = 4;
+  static constexpr int kInt8Offset = 0;
+  template <std::int64_t kSegment, int kBits>
+  static constexpr auto kTile = any_integer_tile<kSegment, kBits>;
+  template <std::int64_t kSegment, bool kSharedScale, int kMultiple, int kOffset>
+  static constexpr auto kQuantizeRows = quantize_rows<kSegment, kSharedScale, kMultiple, kOffset>;
+  template <int kBits>
+  static constexpr auto kQuantizeWeights = quantize_weights<kBits>;
+};
 
-constexpr IntegerKernels kIntegerKernels = {.int8 = kIntegerGemm<kChannelSegment, 8, true>,
-                                            .int8_g128 = kIntegerGemm<128, 8>,
-                                            .int8_g32 = kIntegerGemm<32, 8>,
-                                            .int4 = kIntegerGemm<128, 4>,
-                                            .int4_g32 = kIntegerGemm<32, 4>};
+constexpr IntegerKernels kIntegerKernels = integer_formats<IntegerSet>();
 
 }  // namespace
 }  // namespace fdllm::cpu

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "backend/cpu/integer_formats.h"
 #include "backend/cpu/kernels.h"
 #include "backend/cpu/weight_kernels.h"
 #include "base/dtype.h"
@@ -197,21 +198,16 @@ double exp_sum(const float* logits, std::int64_t n, float maximum, float inverse
   return sum;
 }
 
-template <std::int64_t kSegment, int kBits, bool kSharedScale = false>
-constexpr GemmKernels kIntegerGemm = {
-    .max_rows = kTileRows,
-    .max_panels = 1,
-    .weight_bits = kBits,
-    .activation_bytes = 1,
-    .step_multiple = 32 / kBits,
-    .k_block = kIntegerBlock,
-    .pack_rows = nullptr,
-    .tile = tile_integer<kSegment, kBits>,
-    .segment = kSegment,
-    .shared_scale = kSharedScale,
-    .weight_offset = kBits == 8 ? 0 : 8,
-    .quantize_rows = quantize_rows<kSegment, kSharedScale, 32 / kBits, kBits == 8 ? 0 : 8>,
-    .quantize_weights = quantize_weights<kBits>};
+struct IntegerSet {
+  static constexpr int kMaxRows = kTileRows;
+  static constexpr int kInt8Offset = 0;
+  template <std::int64_t kSegment, int kBits>
+  static constexpr auto kTile = tile_integer<kSegment, kBits>;
+  template <std::int64_t kSegment, bool kSharedScale, int kMultiple, int kOffset>
+  static constexpr auto kQuantizeRows = quantize_rows<kSegment, kSharedScale, kMultiple, kOffset>;
+  template <int kBits>
+  static constexpr auto kQuantizeWeights = quantize_weights<kBits>;
+};
 
 constexpr KernelTable kTable = {
     .name = "scalar",
@@ -231,11 +227,7 @@ constexpr KernelTable kTable = {
              .k_block = 512,
              .pack_rows = pack_rows<true>,
              .tile = tile_bf16},
-    .integer = {.int8 = kIntegerGemm<kChannelSegment, 8, true>,
-                .int8_g128 = kIntegerGemm<128, 8>,
-                .int8_g32 = kIntegerGemm<32, 8>,
-                .int4 = kIntegerGemm<128, 4>,
-                .int4_g32 = kIntegerGemm<32, 4>},
+    .integer = integer_formats<IntegerSet>(),
     .rms_norm = rms_norm,
     .swiglu = swiglu,
     .rope = rope,
