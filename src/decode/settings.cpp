@@ -218,7 +218,8 @@ std::int32_t block_length_of(const GenerateOptions& options, const DecodeSetting
   }
   const std::int32_t block_length =
       options.block_length.value_or(std::min(kDefaultBlockLength, options.gen_length));
-  if (kind == CanvasKind::kContinued && options.gen_length % block_length != 0) {
+  if (kind == CanvasKind::kInfilled) return std::min(block_length, options.gen_length);
+  if (options.gen_length % block_length != 0) {
     fail(ErrorCode::kInvalidArgument,
          "'gen_length': expected a multiple of block_length ({}{}), found {}", block_length,
          options.block_length ? "" : ", its default", options.gen_length);

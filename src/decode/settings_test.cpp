@@ -226,6 +226,11 @@ TEST(Settings, InfillingTakesBlocksThatDoNotDivideAndNoStopStrings) {
       resolve_settings(options, llada_traits(), 5, CanvasKind::kInfilled);
   EXPECT_EQ(settings.blocks, 3);
   EXPECT_EQ(settings.block_range(2, 5), (Range{69, 75}));
+  // A longer block is the canvas: neither positions nor steps go beyond it.
+  options.block_length = std::numeric_limits<std::int32_t>::max();
+  const DecodeSettings whole = resolve_settings(options, llada_traits(), 5, CanvasKind::kInfilled);
+  EXPECT_EQ(whole.block_length, 70);
+  EXPECT_EQ(whole.block_range(0, 5), (Range{5, 75}));
   options.stop = {"end"};
   expect_refused([&] { resolve_settings(options, llada_traits(), 5, CanvasKind::kInfilled); },
                  {"'stop'", "infilling"});
