@@ -26,8 +26,8 @@ ALLOWED = {
                    *PUBLIC],
     "src/verify": ["engine/", "decode/", "model/", "backend/", "formats/", "text/", "base/",
                    *PUBLIC],
-    "src/bench": ["engine/", "decode/", "model/", "backend/", "formats/", "text/", "base/",
-                  *PUBLIC],
+    "src/bench": ["eval/", "engine/", "decode/", "model/", "backend/", "formats/", "text/",
+                  "base/", *PUBLIC],
     "src/cli": ["engine/", "text/", "verify/", "bench/", "server/", "eval/", "base/", *PUBLIC],
     "src/server": ["engine/", "base/", *PUBLIC],
     "src/eval": ["engine/", "base/", *PUBLIC],
@@ -39,8 +39,8 @@ ALLOWED = {
 TESTS = r".*_test\.cpp$|.*_testing\.h$|src/backend/conformance\.h$|tests/"
 PLACES = [
     (r"nlohmann/|base/json\.h",
-     r"src/(base/json|formats/|text/|cli/|verify/|server/api_types)|" + TESTS,
-     "base/json, formats, text, cli, verify, server/api_types and tests"),
+     r"src/(base/json|formats/|text/|cli/|verify/|eval/|server/api_types)|" + TESTS,
+     "base/json, formats, text, cli, verify, eval, server/api_types and tests"),
     (r"CLI/", r"src/cli/", "cli"),
     (r"httplib\.h$", r"src/server/http\.cpp$", "server/http.cpp"),
     (r"\w*intrin\.h$", r"src/backend/cpu/", "backend/cpu"),
