@@ -329,6 +329,38 @@ TEST_P(AttentionConformance, AgreesWithScalarOnRandomShapes) {
   }
 }
 
+TEST_P(AttentionConformance, ReadsBackTheRowsThatWereStored) {
+  const auto backend = subject().make(2);
+  for (const std::int64_t dim : {2, 6, 16, 34, 128}) {
+    const AttentionShape shape{4, 2, dim};
+    const std::vector<std::int32_t> positions = {0, 1, 15, 16, 17, 38};
+    const auto count = std::ssize(positions);
+    const auto values = normal(count * shape.row());
+    const auto none = backend->upload(std::vector<float>(static_cast<std::size_t>(39 * dim / 2)));
+    const auto one =
+        backend->upload(std::vector<float>(static_cast<std::size_t>(39 * dim / 2), 1.0f));
+    const auto slab = backend->allocate_kv({3, 2, dim, 39});
+    const SequenceRows sequence{slab.get(), {0, 6}, positions, {}};
+    backend->rope_store(*backend->upload(values), shape, *one, *none, {&sequence, 1}, 1);
+    const std::int64_t width = 2 * dim;
+    std::vector<float> k(static_cast<std::size_t>(count * width));
+    std::vector<float> v = k;
+    backend->read_kv(*slab, 1, positions, k, v);
+    for (std::int64_t t = 0; t < count; ++t) {
+      for (std::int64_t i = 0; i < width; ++i) {
+        const std::int64_t from = t * shape.row() + 4 * dim + i;
+        ASSERT_EQ(k[t * width + i], subject().seen(values[from])) << dim << " " << t << " " << i;
+        ASSERT_EQ(v[t * width + i], subject().seen(values[from + width])) << dim;
+      }
+    }
+    EXPECT_THROW(backend->read_kv(*slab, 3, positions, k, v), Error);
+    EXPECT_THROW(backend->read_kv(*slab, 1, std::vector<std::int32_t>{39},
+                                  std::span(k).first(width), std::span(v).first(width)),
+                 Error);
+    EXPECT_THROW(backend->read_kv(*slab, 1, positions, std::span(k).first(width), v), Error);
+  }
+}
+
 TEST_P(AttentionConformance, RefusesWhatDoesNotFit) {
   const auto backend = subject().make(1);
   const AttentionShape shape{2, 1, 16};

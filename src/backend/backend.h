@@ -164,6 +164,11 @@ class Backend {
   virtual std::unique_ptr<EmbeddingTable> embedding(const StoredMatrix& table) = 0;
   virtual std::unique_ptr<KvSlab> allocate_kv(const KvShape& shape) = 0;
   virtual std::size_t kv_bytes(const KvShape& shape) const = 0;
+  /// Copies the K (after RoPE) and V rows of a layer to the host, for measurements: k, v
+  /// [positions, kv_heads * head_dim]. Rows that were never stored are unspecified.
+  virtual void read_kv(const KvSlab& kv, std::int64_t layer,
+                       std::span<const std::int32_t> positions, std::span<float> k,
+                       std::span<float> v) const = 0;
 
   /// x[t] = table[tokens[t]]; x [T, D].
   virtual void embed(const EmbeddingTable& table, std::span<const std::int32_t> tokens,

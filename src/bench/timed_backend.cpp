@@ -70,10 +70,17 @@ std::unique_ptr<EmbeddingTable> TimedBackend::embedding(const StoredMatrix& tabl
   return inner_->embedding(table);
 }
 std::unique_ptr<KvSlab> TimedBackend::allocate_kv(const KvShape& shape) {
-  return inner_->allocate_kv(shape);
+  auto kv = inner_->allocate_kv(shape);
+  last_kv_ = kv.get();
+  return kv;
 }
 std::size_t TimedBackend::kv_bytes(const KvShape& shape) const {
   return inner_->kv_bytes(shape);
+}
+void TimedBackend::read_kv(const KvSlab& kv, std::int64_t layer,
+                           std::span<const std::int32_t> positions, std::span<float> k,
+                           std::span<float> v) const {
+  inner_->read_kv(kv, layer, positions, k, v);
 }
 
 void TimedBackend::embed(const EmbeddingTable& table, std::span<const std::int32_t> tokens,

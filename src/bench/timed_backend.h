@@ -15,6 +15,8 @@ class TimedBackend final : public Backend {
   /// What was done since the last reset().
   const OperationCosts& costs() const { return costs_; }
   void reset() { costs_ = {}; }
+  /// What allocate_kv() gave last: while a single request runs, its K/V.
+  const KvSlab* last_kv() const { return last_kv_; }
 
   std::string description() const override;
   ComputeType compute_type() const override;
@@ -26,6 +28,8 @@ class TimedBackend final : public Backend {
   std::unique_ptr<EmbeddingTable> embedding(const StoredMatrix& table) override;
   std::unique_ptr<KvSlab> allocate_kv(const KvShape& shape) override;
   std::size_t kv_bytes(const KvShape& shape) const override;
+  void read_kv(const KvSlab& kv, std::int64_t layer, std::span<const std::int32_t> positions,
+               std::span<float> k, std::span<float> v) const override;
 
   void embed(const EmbeddingTable& table, std::span<const std::int32_t> tokens, Buffer& x) override;
   void rms_norm(const Buffer& x, const Buffer& weight, float eps, std::int64_t rows,
@@ -54,6 +58,7 @@ class TimedBackend final : public Backend {
                    MatrixRole role) const;
 
   std::unique_ptr<Backend> inner_;
+  const KvSlab* last_kv_ = nullptr;
   OperationCosts costs_{};
   Stage stage_ = Stage::kBeforeAttention;
 };

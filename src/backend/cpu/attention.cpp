@@ -280,6 +280,30 @@ std::ptrdiff_t HostKvSlab::v_panel_stride() const {
   return padded_length_ * kPanelColumns * element_bytes_;
 }
 
+void HostKvSlab::read_row(std::int64_t layer, std::int64_t position, float* k, float* v) const {
+  const std::int64_t panel = position / kPanelColumns;
+  const std::int64_t column = position % kPanelColumns;
+  for (std::int64_t head = 0; head < shape_.kv_heads; ++head) {
+    const std::byte* k_panel = this->k(layer, head) + panel * k_panel_stride();
+    for (std::int64_t i = 0; i < shape_.head_dim; ++i) {
+      const std::byte* v_panel = this->v(layer, head) + i / kPanelColumns * v_panel_stride();
+      const std::int64_t v_column = i % kPanelColumns;
+      float& k_out = k[head * shape_.head_dim + i];
+      float& v_out = v[head * shape_.head_dim + i];
+      if (element_bytes_ == sizeof(float)) {
+        k_out = reinterpret_cast<const float*>(k_panel)[i * kPanelColumns + column];
+        v_out = reinterpret_cast<const float*>(v_panel)[position * kPanelColumns + v_column];
+      } else {  // pairs of the inner dimension lie side by side
+        const auto* k_bits = reinterpret_cast<const std::uint16_t*>(k_panel);
+        const auto* v_bits = reinterpret_cast<const std::uint16_t*>(v_panel);
+        k_out = to_float(bf16{k_bits[(i / 2 * kPanelColumns + column) * 2 + i % 2]});
+        v_out =
+            to_float(bf16{v_bits[(position / 2 * kPanelColumns + v_column) * 2 + position % 2]});
+      }
+    }
+  }
+}
+
 void run_rope_store(ThreadPool& pool, const KernelTable& kernels, ComputeType type, float* qkv,
                     const AttentionShape& shape, const float* cos, const float* sin,
                     std::span<const SequenceRows> sequences, std::int64_t layer) {

@@ -30,6 +30,9 @@ class HostKvSlab final : public KvSlab {
   std::ptrdiff_t k_panel_stride() const;
   std::ptrdiff_t v_panel_stride() const;
 
+  /// A position's row of K and of V as f32 [kv_heads * head_dim].
+  void read_row(std::int64_t layer, std::int64_t position, float* k, float* v) const;
+
  private:
   KvShape shape_;
   std::int64_t element_bytes_;

@@ -83,6 +83,20 @@ class CpuBackend final : public Backend {
     return HostKvSlab::bytes_for(shape, kv_element_bytes());
   }
 
+  void read_kv(const KvSlab& kv, std::int64_t layer, std::span<const std::int32_t> positions,
+               std::span<float> k, std::span<float> v) const override {
+    const auto& slab = static_cast<const HostKvSlab&>(kv);
+    const std::int64_t row = slab.shape().kv_heads * slab.shape().head_dim;
+    check(layer >= 0 && layer < slab.shape().layers, "a layer outside its K/V");
+    check(std::ssize(k) == std::ssize(positions) * row && k.size() == v.size(),
+          "a buffer of another size than the K/V rows");
+    for (std::size_t i = 0; i < positions.size(); ++i) {
+      check(positions[i] >= 0 && positions[i] < slab.length(), "a position outside its K/V");
+      const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(i) * row;
+      slab.read_row(layer, positions[i], k.data() + at, v.data() + at);
+    }
+  }
+
   void embed(const EmbeddingTable& table, std::span<const std::int32_t> tokens,
              Buffer& x) override {
     const auto& stored = static_cast<const StoredEmbedding&>(table);
