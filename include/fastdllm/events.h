@@ -17,8 +17,11 @@ struct StepEvent {
   std::size_t request = 0;  ///< index into the batch
   std::int32_t step = 0;    ///< 0-based number of this forward within the request
   std::int32_t block = 0;
-  std::int32_t query_begin = 0;  ///< rows fed to the model: [query_begin, query_end)
-  std::int32_t query_end = 0;
+  std::int32_t query_begin = 0;         ///< the first row that was fed to the model
+  std::int32_t query_end = 0;           ///< the one after the last
+  std::int32_t query_rows = 0;          ///< how many were: fewer where some between were left out
+  std::int32_t attended_rows = 0;       ///< K/V rows that each of them attended
+  std::int32_t scored_rows = 0;         ///< rows whose token was asked for: the head ran on these
   std::vector<TokenEvent> committed;    ///< in order of commitment
   std::vector<TokenEvent> provisional;  ///< scored, but left masked
   std::int32_t masked = 0;              ///< masked positions left on the whole canvas
@@ -42,8 +45,11 @@ struct GenerateResult {
   std::string text;  ///< text of ids without special tokens
   FinishReason finish_reason = FinishReason::kLength;
   std::string error;                  ///< empty unless kError
-  std::int64_t refresh_forwards = 0;  ///< forwards over the whole canvas
+  std::int64_t refresh_forwards = 0;  ///< forwards over all attended rows
   std::int64_t window_forwards = 0;   ///< all others
+  std::int64_t query_rows = 0;        ///< rows fed to the model, in all forwards together
+  std::int64_t scored_rows = 0;       ///< of which the head scored so many
+  std::int64_t attention_pairs = 0;   ///< sum over all forwards of query rows x attended rows
   double seconds = 0;                 ///< from generate() (arrival) to this request's last token
 };
 

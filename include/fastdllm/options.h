@@ -15,6 +15,20 @@ enum class CacheKind : std::uint8_t {
   kDual,    ///< K/V of prefix and suffix are kept; only the block is recomputed (DualCache)
 };
 
+/// Which rows of its window a step recomputes (docs/decoding.md, "Beyond the paper").
+enum class QueryRows : std::uint8_t {
+  kAll,     ///< all of them, as the paper does
+  kMasked,  ///< those still masked, and those committed in the step before
+};
+
+/// What is recomputed when a block begins (docs/decoding.md, "Beyond the paper").
+enum class RefreshKind : std::uint8_t {
+  kBlock,     ///< the whole canvas, as the paper does
+  kVicinity,  ///< the rows around the block, and the block before it
+  kDrift,     ///< the block; the whole canvas after it where confidence has fallen
+  kNever,     ///< the block: the whole canvas is run once, by the first forward
+};
+
 /// Where LLaDA's confidence comes from.
 enum class Remasking : std::uint8_t {
   kLowConfidence,  ///< the softmax probability of the chosen token
@@ -64,9 +78,29 @@ struct EngineOptions {
 /// How one request is decoded. The defaults are the paper's (LLaDA: dual cache, threshold 0.9;
 /// Dream: dual cache, confidence_threshold 0.9).
 struct GenerateOptions {
+  /// A name for several of the values below (GenerateOption::set() puts them there; assigning it
+  /// does nothing).
+  std::optional<std::string> preset;
+  /// Which options GenerateOption::set() was called for: a bit each, in the order of
+  /// generate_options(). A preset leaves them alone.
+  std::uint64_t given = 0;
+
   std::int32_t gen_length = 128;             ///< masked positions after the prompt
   std::optional<std::int32_t> block_length;  ///< default 32 (uncached Dream: the whole canvas)
   CacheKind cache = CacheKind::kDual;
+
+  // Which rows are run and attended, beyond the paper; all but suffix_window need a cache.
+  QueryRows query = QueryRows::kAll;
+  RefreshKind refresh = RefreshKind::kBlock;
+  /// The whole canvas at every so many-th block at the latest; default 1 with RefreshKind::kBlock,
+  /// else never again.
+  std::optional<std::int32_t> refresh_interval;
+  /// kVicinity: rows before and after the block; default block_length.
+  std::optional<std::int32_t> refresh_radius;
+  /// kDrift: the fall of the mean confidence that asks for a refresh; default 0.1.
+  std::optional<double> refresh_drift;
+  /// Masks after the live block that are run and attended, besides the last position; default all.
+  std::optional<std::int32_t> suffix_window;
 
   // LLaDA: at most one of the four; none given means threshold 0.9.
   std::optional<std::int32_t> steps;  ///< fixed quota: steps in all, shared equally by the blocks
@@ -104,9 +138,16 @@ struct GenerateOption {
   Kind kind;
   std::string_view value_name;  ///< for help: "N", "none|prefix|dual"
   std::string_view help;
+  void (*store)(const GenerateOption&, GenerateOptions&, std::string_view value);
+  std::optional<std::string> (*read)(const GenerateOption&, const GenerateOptions&);
+
   /// Parses and stores; throws kInvalidArgument naming the option and what it takes. kFlag takes
-  /// "true" or "false". kTexts appends.
-  void (*set)(GenerateOptions&, std::string_view value);
+  /// "true" or "false". kTexts appends. Beside a preset, in any order, what was set here counts
+  /// more than what the preset says; an option that chooses a rule replaces the preset's rule.
+  void set(GenerateOptions& options, std::string_view value) const;
+  /// The value as set() takes it, or nullopt where none was given and the model decides. kTexts has
+  /// none.
+  std::optional<std::string> text(const GenerateOptions& options) const;
 };
 
 /// All of them, in the order of the help.

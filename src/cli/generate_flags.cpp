@@ -1,6 +1,7 @@
 #include "cli/generate_flags.h"
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -12,7 +13,9 @@ void add_generate_options(CLI::App& app, GenerateOptions& options) {
   for (const GenerateOption& option : generate_options()) {
     const std::string name(option.name);
     const std::string help(option.help);
-    const auto set = option.set;
+    const auto set = [&option](GenerateOptions& target, std::string_view value) {
+      option.set(target, value);
+    };
     switch (option.kind) {
       case GenerateOption::Kind::kFlag: {
         const CLI::Option* flag =

@@ -1,6 +1,11 @@
 #include "cli/results.h"
 
+#include <algorithm>
+#include <array>
 #include <filesystem>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -29,13 +34,28 @@ const char* name_of(Remasking remasking) {
   return remasking == Remasking::kRandom ? "random" : "low_confidence";
 }
 
-template <typename T>
-void put(Json& json, const char* name, const std::optional<T>& value) {
-  if (value) json[name] = *value;
-}
-
 double per_second(std::size_t tokens, double seconds) {
   return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
+}
+
+/// The options that a trace has no field of its own for, where they differ from the defaults.
+std::vector<std::pair<std::string, std::string>> beyond_paper(const GenerateOptions& resolved) {
+  constexpr std::array<std::string_view, 19> kOwnFields = {
+      "preset",   "gen-length", "block-length", "cache",
+      "steps",    "threshold",  "factor",       "tokens-per-forward",
+      "alg",      "alg-temp",   "remasking",    "temperature",
+      "top-p",    "top-k",      "cfg-scale",    "seed",
+      "eos-stop", "stop",       "correct"};
+  const GenerateOptions defaults;
+  std::vector<std::pair<std::string, std::string>> result;
+  for (const GenerateOption& option : generate_options()) {
+    const bool own =
+        std::find(kOwnFields.begin(), kOwnFields.end(), option.name) != kOwnFields.end();
+    const std::optional<std::string> text = option.text(resolved);
+    if (own || !text || text == option.text(defaults)) continue;
+    result.emplace_back(option.name, *text);
+  }
+  return result;
 }
 
 Json settings_json(const GenerateOptions& options, const ModelInfo& info) {
@@ -64,24 +84,31 @@ const char* name_of(CacheKind cache) {
 
 Json options_json(const GenerateOptions& options) {
   Json json;
-  json["gen_length"] = options.gen_length;
-  put(json, "block_length", options.block_length);
-  json["cache"] = name_of(options.cache);
-  put(json, "alg", options.alg);
-  put(json, "steps", options.steps);
-  put(json, "threshold", options.threshold);
-  put(json, "factor", options.factor);
-  put(json, "tokens_per_forward", options.tokens_per_forward);
-  json["remasking"] = name_of(options.remasking);
-  json["temperature"] = options.temperature;
-  json["top_p"] = options.top_p;
-  json["top_k"] = options.top_k;
-  json["alg_temp"] = options.alg_temp;
-  json["cfg_scale"] = options.cfg_scale;
-  json["seed"] = options.seed;
-  json["eos_stop"] = options.eos_stop;
-  json["stop"] = options.stop;
-  json["correct"] = options.correct;
+  for (const GenerateOption& option : generate_options()) {
+    std::string name(option.name);
+    std::replace(name.begin(), name.end(), '-', '_');
+    if (option.kind == GenerateOption::Kind::kTexts) {
+      json[name] = options.stop;
+      continue;
+    }
+    const std::optional<std::string> text = option.text(options);
+    if (!text) continue;
+    switch (option.kind) {
+      case GenerateOption::Kind::kInteger:
+        json[name] = Json::parse(*text);
+        break;
+      case GenerateOption::Kind::kNumber:
+        json[name] = std::stod(*text);
+        break;
+      case GenerateOption::Kind::kFlag:
+        json[name] = *text == "true";
+        break;
+      case GenerateOption::Kind::kText:
+      case GenerateOption::Kind::kTexts:
+        json[name] = *text;
+        break;
+    }
+  }
   return json;
 }
 
@@ -99,6 +126,9 @@ Json result_json(const FinishedRequest& finished, const ModelInfo& info) {
   json["prompt_tokens"] = result.prompt_ids.size();
   json["tokens"] = result.ids.size();
   json["forwards"] = {{"refresh", result.refresh_forwards}, {"window", result.window_forwards}};
+  json["rows"] = {{"query", result.query_rows},
+                  {"scored", result.scored_rows},
+                  {"attention_pairs", result.attention_pairs}};
   json["seconds"] = finished.seconds;
   json["tokens_per_second"] = per_second(result.ids.size(), finished.seconds);
   json["settings"] = settings_json(finished.options, info);
@@ -136,6 +166,7 @@ Trace trace_settings(const GenerateOptions& resolved, const ModelInfo& info) {
   trace.alg_temp = resolved.alg_temp;
   trace.top_p = resolved.top_p;
   trace.top_k = resolved.top_k;
+  trace.beyond_paper = beyond_paper(resolved);
   return trace;
 }
 

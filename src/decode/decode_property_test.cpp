@@ -1,6 +1,7 @@
 // What holds for every cache policy, rule and option, shown on seeded random scores.
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <random>
 #include <set>
 
@@ -52,6 +53,7 @@ class Generator {
     options.eos_stop = coin();
     options.correct = coin();
     if (coin()) options.temperature = 0.1 + unit();
+    if (coin()) beyond_the_paper(options);
     result.prompt_length = integer(0, 9);
     if (coin()) {
       result.traits = llada_traits();
@@ -64,11 +66,27 @@ class Generator {
         "gen " + std::to_string(options.gen_length) + " block " + std::to_string(block_length) +
         " cache " + std::to_string(static_cast<int>(options.cache)) + " alg " +
         options.alg.value_or("-") + " steps " + std::to_string(options.steps.value_or(0)) +
-        " correct " + std::to_string(options.correct);
+        " correct " + std::to_string(options.correct) + " query " +
+        std::to_string(static_cast<int>(options.query)) + " refresh " +
+        std::to_string(static_cast<int>(options.refresh)) + " every " +
+        std::to_string(options.refresh_interval.value_or(0)) + " suffix " +
+        std::to_string(options.suffix_window.value_or(-1));
     return result;
   }
 
  private:
+  void beyond_the_paper(GenerateOptions& options) {
+    if (coin()) options.suffix_window = integer(0, 20);
+    if (options.cache == CacheKind::kNone) return;
+    options.query = coin() ? QueryRows::kMasked : QueryRows::kAll;
+    options.refresh = refresh_policies()[integer(0, 3)].kind;
+    if (coin()) options.refresh_interval = integer(1, 4);
+    if (options.refresh == RefreshKind::kVicinity && coin()) {
+      options.refresh_radius = integer(0, 20);
+    }
+    if (options.refresh == RefreshKind::kDrift && coin()) options.refresh_drift = unit();
+  }
+
   void llada(GenerateOptions& options, std::int32_t blocks) {
     switch (integer(0, 4)) {
       case 0:
@@ -119,14 +137,62 @@ class Generator {
   std::mt19937_64 random_;
 };
 
+/// Which K/V a model would hold after the forwards so far.
+class KvModel {
+ public:
+  explicit KvModel(const Canvas& canvas)
+      : computed_(canvas.length(), 0), token_(canvas.length(), -1) {}
+
+  /// A forward may attend what it or an earlier one has computed. The token that was computed is
+  /// today's, since what was committed in the step before is run again.
+  void run(const Canvas& canvas, const ForwardPlan& plan) {
+    for (const std::int32_t row : plan.query) {
+      computed_[row] = 1;
+      token_[row] = canvas.tokens()[row];
+    }
+    for (const Range& range : plan.attend) {
+      for (std::int32_t row = range.begin; row < range.end; ++row) {
+        ASSERT_TRUE(computed_[row]) << row;
+        ASSERT_EQ(token_[row], canvas.tokens()[row]) << row;
+      }
+    }
+  }
+
+ private:
+  std::vector<char> computed_;
+  std::vector<std::int32_t> token_;
+};
+
+bool covers(std::span<const Range> ranges, std::int32_t row) {
+  return std::any_of(ranges.begin(), ranges.end(), [&](Range r) { return r.contains(row); });
+}
+
+void check_plan(const DecodeSettings& settings, const Canvas& before, const DecodeStep& step) {
+  const ForwardPlan& plan = step.plan;
+  EXPECT_EQ(std::adjacent_find(plan.query.begin(), plan.query.end(), std::greater_equal<>()),
+            plan.query.end());
+  EXPECT_EQ(step.refresh, static_cast<std::int32_t>(plan.query.size()) == attended_rows(plan));
+  for (const std::int32_t row : plan.query) EXPECT_TRUE(covers(plan.attend, row)) << row;
+  for (const std::int32_t row : plan.score) {
+    EXPECT_TRUE(std::binary_search(plan.query.begin(), plan.query.end(), row)) << row;
+  }
+  for (std::int32_t row = 0; row < before.length(); ++row) {
+    EXPECT_TRUE(before.masked(row) || covers(plan.attend, row)) << row;
+  }
+  if (!settings.plan.suffix_window) {
+    EXPECT_EQ(plan.attend, (std::vector<Range>{{0, before.length()}}));
+  }
+}
+
 /// Every invariant of one forward and of the canvas around it.
 void check_forward(const Case& c, const Canvas& before, const Forward& forward) {
   const DecodeSettings settings = resolve_settings(c.options, c.traits, c.prompt_length);
   const Range block = settings.block_range(forward.step.block, c.prompt_length);
   const StepEvent& event = forward.event;
-  EXPECT_EQ(forward.step.refresh,
-            static_cast<std::int32_t>(forward.step.plan.query.size()) == before.length());
-  EXPECT_EQ(forward.step.plan.attend, (std::vector<Range>{{0, before.length()}}));
+  check_plan(settings, before, forward.step);
+  EXPECT_EQ(event.query_rows, static_cast<std::int32_t>(forward.step.plan.query.size()));
+  EXPECT_EQ(event.attended_rows, attended_rows(forward.step.plan));
+  EXPECT_EQ(event.scored_rows, static_cast<std::int32_t>(forward.step.plan.score.size()));
   EXPECT_TRUE(std::is_sorted(forward.step.plan.score.begin(), forward.step.plan.score.end()));
   EXPECT_EQ(event.committed.size() + event.provisional.size(), forward.step.plan.score.size());
   EXPECT_GE(event.committed.size(), 1u);
@@ -147,19 +213,24 @@ TEST(DecodeProperties, EveryRequestEndsAndEveryForwardCommitsInTheLiveBlock) {
   for (int i = 0; i < 6000; ++i) {
     const Case c = generator.valid_case();
     SCOPED_TRACE(c.text);
-    rules.emplace(resolve_settings(c.options, c.traits, c.prompt_length).rule->name);
+    const DecodeSettings settings = resolve_settings(c.options, c.traits, c.prompt_length);
+    rules.emplace(settings.rule->name);
     Decoder decoder = make_decoder(c.options, c.traits, c.prompt_length);
+    KvModel kv(decoder.canvas());
     const auto scorer = testing::random_scorer(static_cast<std::uint64_t>(i));
     std::int32_t forwards = 0;
     std::int32_t block = 0;
-    bool refreshed = false;
+    bool begun = false;
     while (const auto step = decoder.next()) {
       const Canvas before = decoder.canvas();
-      if (step->block != block) refreshed = false;
+      if (step->block != block) begun = false;
       EXPECT_TRUE(step->block == block || step->block == block + 1);
-      EXPECT_TRUE(refreshed || step->refresh) << "a block begins with a refresh";
+      EXPECT_TRUE(begun || step->refresh || !settings.plan.as_paper())
+          << "the paper begins a block with a refresh";
+      EXPECT_TRUE(forwards > 0 || step->refresh);
+      kv.run(before, step->plan);
       block = step->block;
-      refreshed = true;
+      begun = true;
       std::vector<Score> scores;
       for (const ScoreRequest& request : step->scores) scores.push_back(scorer(request));
       const Forward forward = {*step, decoder.advance(scores)};
@@ -175,6 +246,36 @@ TEST(DecodeProperties, EveryRequestEndsAndEveryForwardCommitsInTheLiveBlock) {
     if (HasFailure()) return;
   }
   EXPECT_EQ(rules.size(), unmask_rules().size());
+}
+
+TEST(DecodeProperties, MaskedQueriesAreMasksAndTheCommitsOfTheStepBefore) {
+  Generator generator(27);
+  for (int i = 0; i < 500; ++i) {
+    Case c = generator.valid_case();
+    if (c.options.cache == CacheKind::kNone) continue;
+    c.options.cache = CacheKind::kDual;
+    c.options.query = QueryRows::kMasked;
+    SCOPED_TRACE(c.text);
+    Decoder decoder = make_decoder(c.options, c.traits, c.prompt_length);
+    const auto scorer = testing::random_scorer(static_cast<std::uint64_t>(i));
+    std::set<std::int32_t> committed;
+    std::int32_t block = -1;
+    while (const auto step = decoder.next()) {
+      if (step->block == block && !step->refresh) {
+        std::set<std::int32_t> expected = committed;
+        expected.insert(step->plan.score.begin(), step->plan.score.end());
+        EXPECT_EQ(step->plan.query, (std::vector<std::int32_t>{expected.begin(), expected.end()}));
+      }
+      block = step->block;
+      std::vector<Score> scores;
+      for (const ScoreRequest& request : step->scores) scores.push_back(scorer(request));
+      committed.clear();
+      for (const TokenEvent& token : decoder.advance(scores).committed) {
+        committed.insert(token.position);
+      }
+    }
+    if (HasFailure()) return;
+  }
 }
 
 TEST(DecodeProperties, InfillingFillsTheHolesAndNothingElse) {
@@ -204,9 +305,12 @@ TEST(DecodeProperties, InfillingFillsTheHolesAndNothingElse) {
     rules.emplace(settings.rule->name);
     Decoder decoder(Canvas::with_holes(text, holes, kMask), c.options, c.traits,
                     CanvasKind::kInfilled);
+    KvModel kv(decoder.canvas());
     const auto scorer = testing::random_scorer(static_cast<std::uint64_t>(i));
     std::size_t filled = 0;
     while (const auto step = decoder.next()) {
+      kv.run(decoder.canvas(), step->plan);
+      check_plan(settings, decoder.canvas(), *step);
       std::vector<Score> scores;
       for (const ScoreRequest& request : step->scores) scores.push_back(scorer(request));
       filled += decoder.advance(scores).committed.size();

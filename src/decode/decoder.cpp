@@ -17,12 +17,16 @@ struct Decoder::State {
   DecodeTraits traits;
   DecodeSettings settings;
   CanvasKind canvas_kind = CanvasKind::kContinued;
+  StaleRows stale;
+  RefreshSchedule refreshes;
 
   std::int32_t block = 0;
-  std::int32_t initial_masked = 0;  // of the live block when it began
-  std::int32_t index = 0;           // step within the block
-  bool refreshed = false;           // the block has had its first forward
-  std::int32_t step = 0;            // the request's own step, keys random numbers
+  std::int32_t initial_masked = 0;     // of the live block when it began
+  std::int32_t index = 0;              // step within the block
+  Range before = {};                   // the block that was live before this one
+  bool begun = false;                  // the block has had its first forward
+  StepKind kind = StepKind::kRefresh;  // of the pending step
+  std::int32_t step = 0;               // the request's own step, keys random numbers
   std::int32_t forwards = 0;
   std::optional<DecodeStep> pending;
   bool finished = false;
@@ -49,11 +53,11 @@ struct Decoder::State {
            settled_end(canvas, traits.end_tokens).has_value();
   }
 
-  bool commits_first_row() const { return settings.first_row && !refreshed; }
+  bool commits_first_row() const { return settings.first_row && !begun; }
 
   void begin_block() {
     index = 0;
-    refreshed = false;
+    begun = false;
     initial_masked = canvas.masked_count(range());
   }
 
@@ -70,17 +74,21 @@ struct Decoder::State {
         reason = ends_settled() ? FinishReason::kStop : FinishReason::kLength;
         return;
       }
+      if (begun) before = range();
       ++block;
       begin_block();
     }
   }
 
-  DecodeStep make_step() const {
+  DecodeStep make_step() {
     DecodeStep result;
-    const StepKind kind = refreshed ? StepKind::kWindow : StepKind::kRefresh;
-    result.plan = settings.cache->plan(canvas, range(), kind);
+    kind = refreshes.next(block, !begun);
+    result.plan = make_plan(
+        settings.plan,
+        {.canvas = canvas, .stale = stale, .block = range(), .before = before, .kind = kind});
     if (commits_first_row()) result.plan.score = {range().begin};
-    result.refresh = static_cast<std::int32_t>(result.plan.query.size()) == canvas.length();
+    result.attended_rows = attended_rows(result.plan);
+    result.refresh = static_cast<std::int32_t>(result.plan.query.size()) == result.attended_rows;
     result.block = block;
     result.scores.reserve(result.plan.score.size());
     for (const std::int32_t position : result.plan.score) {
@@ -137,11 +145,16 @@ Decoder::Decoder(Canvas canvas, const GenerateOptions& options, const DecodeTrai
   DecodeSettings settings = resolve_settings(options, traits, canvas.prompt_length(), kind);
   check(canvas.gen_length() == options.gen_length, "a canvas of another gen_length");
   check(canvas.mask_token() == traits.mask_token, "a canvas of another mask token");
+  StaleRows stale(canvas.length());
+  const RefreshSchedule refreshes(*settings.plan.refresh, settings.plan.refresh_interval,
+                                  settings.plan.refresh_drift);
   state_ = std::make_unique<State>(State{.canvas = std::move(canvas),
                                          .options = options,
                                          .traits = traits,
                                          .settings = settings,
                                          .canvas_kind = kind,
+                                         .stale = std::move(stale),
+                                         .refreshes = refreshes,
                                          .pending = std::nullopt});
   state_->begin_block();
 }
@@ -185,8 +198,14 @@ StepEvent Decoder::advance(std::span<const Score> scores) {
   event.block = state.block;
   event.query_begin = plan.query.front();
   event.query_end = plan.query.back() + 1;
+  event.query_rows = static_cast<std::int32_t>(plan.query.size());
+  event.attended_rows = state.pending->attended_rows;
+  event.scored_rows = static_cast<std::int32_t>(plan.score.size());
+  state.refreshes.advance(state.kind, state.block, !state.begun, scores);
+  state.stale.ran(plan.query);
   for (const Candidate& candidate : chosen) {
     state.canvas.commit(candidate.position, candidate.token);
+    state.stale.committed(candidate.position);
     event.committed.push_back({candidate.position, candidate.token, candidate.confidence});
   }
   for (const Candidate& candidate : candidates) {
@@ -197,7 +216,7 @@ StepEvent Decoder::advance(std::span<const Score> scores) {
   event.masked = state.canvas.masked_count();
 
   state.pending.reset();
-  state.refreshed = true;
+  state.begun = true;
   ++state.forwards;
   state.pass_step();
   if (state.options.eos_stop && state.ends_settled()) {

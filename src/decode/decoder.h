@@ -29,7 +29,8 @@ struct DecodeStep {
   /// cfg_scale > 0: the same plan is also run on this canvas (the prompt masked) with K/V of its
   /// own, and the head combines the two. Counts as two forwards.
   std::optional<std::vector<std::int32_t>> unconditional_tokens;
-  bool refresh = false;  ///< a forward of the whole canvas
+  bool refresh = false;            ///< all attended rows are run
+  std::int32_t attended_rows = 0;  ///< of plan.attend
   std::int32_t block = 0;
 };
 
@@ -61,8 +62,8 @@ class Decoder {
   /// The next forward, or nullopt when the request has ended. Steps whose quota is 0 are passed
   /// over without a forward. Calling it again without advance() gives the same step.
   std::optional<DecodeStep> next();
-  /// `scores` as asked for by the last next(). The event's request is 0 and its query range is
-  /// plan.query's first and last + 1 (the engine overwrites both with what was really run).
+  /// `scores` as asked for by the last next(). The event's request is 0 and its query rows are
+  /// plan.query's (the engine overwrites both with what was really run).
   /// Throws kNumeric where a score is not finite.
   StepEvent advance(std::span<const Score> scores);
 

@@ -206,13 +206,14 @@ void check_ranges(const GenerateOptions& options, std::int32_t prompt_length) {
 
 std::int32_t block_length_of(const GenerateOptions& options, const DecodeSettings& settings,
                              CanvasKind kind) {
-  if (settings.rule->whole_canvas && !settings.cache->keeps_rows) {
+  if (settings.rule->whole_canvas && !settings.plan.cache->keeps_rows) {
     if (options.block_length.value_or(options.gen_length) != options.gen_length) {
       fail(ErrorCode::kInvalidArgument,
            "'block_length' contradicts 'cache' {}: the rule {} then chooses from the whole canvas; "
            "leave block_length out (or equal to gen_length, {}), found {}; for blocks use cache "
            "prefix or dual",
-           settings.cache->name, settings.rule->name, options.gen_length, *options.block_length);
+           settings.plan.cache->name, settings.rule->name, options.gen_length,
+           *options.block_length);
     }
     return options.gen_length;
   }
@@ -230,7 +231,8 @@ std::int32_t block_length_of(const GenerateOptions& options, const DecodeSetting
 std::int32_t steps_per_block_of(const GenerateOptions& options, const DecodeSettings& settings,
                                 CanvasKind kind) {
   const UnmaskRule& rule = *settings.rule;
-  if (!(settings.cache->keeps_rows ? rule.cached : rule.uncached).has(RuleOption::kSteps)) return 0;
+  if (!(settings.plan.cache->keeps_rows ? rule.cached : rule.uncached).has(RuleOption::kSteps))
+    return 0;
   const std::int32_t steps = options.steps.value_or(settings.blocks * settings.block_length);
   if (steps % settings.blocks != 0) {
     fail(ErrorCode::kInvalidArgument,
@@ -247,7 +249,7 @@ std::int32_t steps_per_block_of(const GenerateOptions& options, const DecodeSett
     fail(ErrorCode::kInvalidArgument,
          "'steps': {} is one step a block, of which the rule {} with cache {} would commit only "
          "the first position and leave the others masked; give at least {} steps, or 'correct'",
-         steps, rule.name, settings.cache->name, 2 * std::int64_t{settings.blocks});
+         steps, rule.name, settings.plan.cache->name, 2 * std::int64_t{settings.blocks});
   }
   return steps / settings.blocks;
 }
@@ -262,23 +264,26 @@ DecodeSettings resolve_settings(const GenerateOptions& options, const DecodeTrai
   }
   DecodeSettings settings;
   settings.gen_length = options.gen_length;
-  settings.cache = &cache_policy(options.cache);
-  if (options.cfg_scale > 0 && settings.cache->keeps_rows) {
+  settings.plan.cache = &cache_policy(options.cache);
+  if (options.cfg_scale > 0 && settings.plan.cache->keeps_rows) {
     fail(ErrorCode::kInvalidArgument,
          "'cfg_scale' contradicts 'cache' {}: guidance is for cache none only",
-         settings.cache->name);
+         settings.plan.cache->name);
   }
   const Rules family = rules_of(traits);
   settings.rule = &choose_rule(options, family);
-  check_taken(options, *settings.rule, *settings.cache, family);
+  check_taken(options, *settings.rule, *settings.plan.cache, family);
 
   settings.block_length = block_length_of(options, settings, kind);
   settings.blocks = (options.gen_length - 1) / settings.block_length + 1;
-  settings.first_row = settings.rule->first_row && settings.cache->keeps_rows && !options.correct &&
+  settings.plan = resolve_plan(options, settings.block_length);
+  // Beyond the paper there is no reference whose quirks could be kept.
+  settings.first_row = settings.plan.as_paper() && settings.rule->first_row &&
+                       settings.plan.cache->keeps_rows && !options.correct &&
                        kind == CanvasKind::kContinued;
   settings.steps_per_block = steps_per_block_of(options, settings, kind);
   const OptionSet& takes =
-      settings.cache->keeps_rows ? settings.rule->cached : settings.rule->uncached;
+      settings.plan.cache->keeps_rows ? settings.rule->cached : settings.rule->uncached;
   if (takes.has(RuleOption::kThreshold)) {
     settings.threshold = options.threshold.value_or(kDefaultThreshold);
   }
@@ -289,12 +294,16 @@ DecodeSettings resolve_settings(const GenerateOptions& options, const DecodeTrai
 
 GenerateOptions resolved_options(GenerateOptions options, const DecodeSettings& settings) {
   const UnmaskRule& rule = *settings.rule;
-  const OptionSet& takes = settings.cache->keeps_rows ? rule.cached : rule.uncached;
+  const OptionSet& takes = settings.plan.cache->keeps_rows ? rule.cached : rule.uncached;
   options.block_length = settings.block_length;
   if (rule.chosen_by == RuleOption::kAlg) options.alg = std::string(rule.name);
   if (takes.has(RuleOption::kSteps)) options.steps = settings.steps_per_block * settings.blocks;
   if (takes.has(RuleOption::kThreshold)) options.threshold = settings.threshold;
   if (takes.has(RuleOption::kFactor)) options.factor = settings.factor;
+  if (options.refresh == RefreshKind::kVicinity) {
+    options.refresh_radius = settings.plan.refresh_radius;
+  }
+  if (options.refresh == RefreshKind::kDrift) options.refresh_drift = settings.plan.refresh_drift;
   return options;
 }
 

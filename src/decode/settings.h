@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "decode/cache/policy.h"
+#include "decode/cache/plan.h"
 #include "decode/decoder.h"
 #include "decode/unmask/rule.h"
 
@@ -11,7 +11,7 @@ namespace fdllm {
 /// What a request's options come to for its model: defaults filled in, contradictions excluded.
 struct DecodeSettings {
   const UnmaskRule* rule = nullptr;
-  const CachePolicy* cache = nullptr;
+  PlanSettings plan;
   std::int32_t gen_length = 0;
   std::int32_t block_length = 0;
   std::int32_t blocks = 0;
@@ -36,7 +36,7 @@ DecodeSettings resolve_settings(const GenerateOptions& options, const DecodeTrai
                                 CanvasKind kind = CanvasKind::kContinued);
 
 /// `options` with their defaults filled in: block_length, and of alg, steps, threshold and factor
-/// those that the rule takes.
+/// those that the rule takes, of refresh_radius and refresh_drift the one that the refresh takes.
 GenerateOptions resolved_options(GenerateOptions options, const DecodeSettings& settings);
 
 }  // namespace fdllm

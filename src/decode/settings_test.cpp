@@ -41,7 +41,7 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 TEST(Settings, DefaultsOfLlada) {
   const DecodeSettings settings = llada([](auto&) {});
   EXPECT_EQ(settings.rule->name, "threshold");
-  EXPECT_EQ(settings.cache->name, "dual");
+  EXPECT_EQ(settings.plan.cache->name, "dual");
   EXPECT_EQ(settings.threshold, 0.9);
   EXPECT_EQ(settings.block_length, 32);
   EXPECT_EQ(settings.blocks, 4);

@@ -1,147 +1,198 @@
 #include <charconv>
 #include <cmath>
 #include <string>
+#include <type_traits>
 
 #include "fastdllm/options.h"
 
 #include "base/check.h"
+#include "engine/presets.h"
 
 namespace fdllm {
 namespace {
 
-[[noreturn]] void bad_value(std::string_view option, std::string_view expected,
+using Options = GenerateOptions;
+
+[[noreturn]] void bad_value(const GenerateOption& option, std::string_view expected,
                             std::string_view value) {
-  fail(ErrorCode::kInvalidArgument, "--{}: expected {}, found '{}'", option, expected, value);
+  fail(ErrorCode::kInvalidArgument, "--{}: expected {}, found '{}'", option.name, expected, value);
 }
 
 template <typename T>
-T parse_number(std::string_view option, std::string_view expected, std::string_view value) {
-  T result{};
+void parse_number(const GenerateOption& option, std::string_view expected, std::string_view value,
+                  T& result) {
   const char* end = value.data() + value.size();
-  const auto [stop, error] = std::from_chars(value.data(), end, result);
+  T parsed{};
+  const auto [stop, error] = std::from_chars(value.data(), end, parsed);
   if (error != std::errc{} || stop != end) bad_value(option, expected, value);
-  return result;
+  result = parsed;
 }
 
-std::int32_t parse_integer(std::string_view option, std::string_view value) {
-  return parse_number<std::int32_t>(option, "an integer", value);
+/// The values of an option that takes one of several words: "none|prefix|dual".
+std::vector<std::string_view> words_of(const GenerateOption& option) {
+  std::vector<std::string_view> words;
+  std::string_view rest = option.value_name;
+  while (!rest.empty()) {
+    const std::size_t end = std::min(rest.find('|'), rest.size());
+    words.push_back(rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return words;
 }
 
-double parse_real(std::string_view option, std::string_view value) {
-  const auto result = parse_number<double>(option, "a number", value);
-  if (!std::isfinite(result)) bad_value(option, "a finite number", value);
-  return result;
+std::size_t word_index(const GenerateOption& option, std::string_view value) {
+  const std::vector<std::string_view> words = words_of(option);
+  std::string expected;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (words[i] == value) return i;
+    expected += i == 0 ? "" : i + 1 == words.size() ? " or " : ", ";
+    expected += words[i];
+  }
+  bad_value(option, expected, value);
 }
 
-bool parse_flag(std::string_view option, std::string_view value) {
-  if (value == "true") return true;
-  if (value == "false") return false;
-  bad_value(option, "true or false", value);
+void parse(const GenerateOption& option, std::string_view value, std::int32_t& result) {
+  parse_number(option, "an integer", value, result);
+}
+void parse(const GenerateOption& option, std::string_view value, std::uint64_t& result) {
+  parse_number(option, "an integer from 0 to 2^64 - 1", value, result);
+}
+void parse(const GenerateOption& option, std::string_view value, double& result) {
+  double parsed = 0;
+  parse_number(option, "a number", value, parsed);
+  if (!std::isfinite(parsed)) bad_value(option, "a finite number", value);
+  result = parsed;
+}
+void parse(const GenerateOption& option, std::string_view value, bool& result) {
+  if (value != "true" && value != "false") bad_value(option, "true or false", value);
+  result = value == "true";
+}
+void parse(const GenerateOption& option, std::string_view value, std::string& result) {
+  if (option.value_name.find('|') != std::string_view::npos) word_index(option, value);
+  result = value;
+}
+void parse(const GenerateOption& option, std::string_view value, std::vector<std::string>& result) {
+  if (value.empty()) bad_value(option, "a text that isn't empty", value);
+  result.emplace_back(value);
+}
+/// The words are the enumerators, in their order.
+template <typename Enum>
+requires std::is_enum_v<Enum>
+void parse(const GenerateOption& option, std::string_view value, Enum& result) {
+  result = static_cast<Enum>(word_index(option, value));
+}
+template <typename T>
+void parse(const GenerateOption& option, std::string_view value, std::optional<T>& result) {
+  T parsed{};
+  parse(option, value, parsed);
+  result = std::move(parsed);
+}
+
+using Text = std::optional<std::string>;
+
+template <typename T>
+Text text_of(const GenerateOption& option, const T& value) {
+  if constexpr (std::is_enum_v<T>) {
+    return std::string(words_of(option)[static_cast<std::size_t>(value)]);
+  } else if constexpr (std::is_same_v<T, std::vector<std::string>>) {
+    return std::nullopt;
+  } else {
+    return fmt::format("{}", value);
+  }
+}
+template <typename T>
+Text text_of(const GenerateOption& option, const std::optional<T>& value) {
+  return value ? text_of(option, *value) : std::nullopt;
 }
 
 using Kind = GenerateOption::Kind;
 
+/// The entry of the option that is kept in `Member`.
+template <auto Member>
+GenerateOption entry(std::string_view name, Kind kind, std::string_view value_name,
+                     std::string_view help) {
+  return {name,
+          kind,
+          value_name,
+          help,
+          [](const GenerateOption& option, Options& options, std::string_view value) {
+            parse(option, value, options.*Member);
+          },
+          [](const GenerateOption& option, const Options& options) {
+            return text_of(option, options.*Member);
+          }};
+}
+
 const std::vector<GenerateOption> kOptions = {
-    {"gen-length", Kind::kInteger, "N", "masked tokens after the prompt (default 128)",
-     [](GenerateOptions& options, std::string_view value) {
-       options.gen_length = parse_integer("gen-length", value);
-     }},
-    {"block-length", Kind::kInteger, "N",
-     "tokens of a block; divides gen-length (default 32; uncached Dream has no blocks)",
-     [](GenerateOptions& options, std::string_view value) {
-       options.block_length = parse_integer("block-length", value);
-     }},
-    {"cache", Kind::kText, "none|prefix|dual",
-     "K/V kept between the steps of a block (default dual)",
-     [](GenerateOptions& options, std::string_view value) {
-       if (value == "none") {
-         options.cache = CacheKind::kNone;
-       } else if (value == "prefix") {
-         options.cache = CacheKind::kPrefix;
-       } else if (value == "dual") {
-         options.cache = CacheKind::kDual;
-       } else {
-         bad_value("cache", "none, prefix or dual", value);
-       }
-     }},
-    {"steps", Kind::kInteger, "N",
-     "fixed number of steps in all, shared equally by the blocks; uncached Dream's "
-     "confidence_threshold: the budget",
-     [](GenerateOptions& options, std::string_view value) {
-       options.steps = parse_integer("steps", value);
-     }},
-    {"threshold", Kind::kNumber, "P", "commit every token whose confidence reaches P (default 0.9)",
-     [](GenerateOptions& options, std::string_view value) {
-       options.threshold = parse_real("threshold", value);
-     }},
-    {"factor", Kind::kNumber, "F", "LLaDA: commit by the paper's factor rule",
-     [](GenerateOptions& options, std::string_view value) {
-       options.factor = parse_real("factor", value);
-     }},
-    {"tokens-per-forward", Kind::kNumber, "X",
-     "commit the X most confident tokens of every forward (fractions add up), whatever their "
-     "confidence",
-     [](GenerateOptions& options, std::string_view value) {
-       options.tokens_per_forward = parse_real("tokens-per-forward", value);
-     }},
-    {"alg", Kind::kText, "A",
-     "Dream: origin|maskgit_plus|topk_margin|entropy|confidence_threshold "
-     "(default confidence_threshold)",
-     [](GenerateOptions& options, std::string_view value) { options.alg = std::string(value); }},
-    {"alg-temp", Kind::kNumber, "T",
-     "Dream: > 0 draws the positions to commit from softmax(confidence / T) (default 0)",
-     [](GenerateOptions& options, std::string_view value) {
-       options.alg_temp = parse_real("alg-temp", value);
-     }},
-    {"remasking", Kind::kText, "low_confidence|random",
-     "LLaDA: where the confidence comes from (default low_confidence)",
-     [](GenerateOptions& options, std::string_view value) {
-       if (value == "low_confidence") {
-         options.remasking = Remasking::kLowConfidence;
-       } else if (value == "random") {
-         options.remasking = Remasking::kRandom;
-       } else {
-         bad_value("remasking", "low_confidence or random", value);
-       }
-     }},
-    {"temperature", Kind::kNumber, "T", "0 is greedy (default 0)",
-     [](GenerateOptions& options, std::string_view value) {
-       options.temperature = parse_real("temperature", value);
-     }},
-    {"top-p", Kind::kNumber, "P", "Dream: nucleus filter (default 1: off)",
-     [](GenerateOptions& options, std::string_view value) {
-       options.top_p = parse_real("top-p", value);
-     }},
-    {"top-k", Kind::kInteger, "K", "Dream: keep the K likeliest tokens (default 0: off)",
-     [](GenerateOptions& options, std::string_view value) {
-       options.top_k = parse_integer("top-k", value);
-     }},
-    {"cfg-scale", Kind::kNumber, "S",
-     "LLaDA: classifier-free guidance, two forwards a step, cache none only (default 0: off)",
-     [](GenerateOptions& options, std::string_view value) {
-       options.cfg_scale = parse_real("cfg-scale", value);
-     }},
-    {"seed", Kind::kInteger, "N", "seed of this request's random numbers (default 0)",
-     [](GenerateOptions& options, std::string_view value) {
-       options.seed = parse_number<std::uint64_t>("seed", "an integer from 0 to 2^64 - 1", value);
-     }},
-    {"eos-stop", Kind::kFlag, "",
-     "stop when no mask precedes the first end token; --no-eos-stop fills the whole canvas as the "
-     "reference does (default on)",
-     [](GenerateOptions& options, std::string_view value) {
-       options.eos_stop = parse_flag("eos-stop", value);
-     }},
-    {"stop", Kind::kTexts, "TEXT", "stop string; may be given several times",
-     [](GenerateOptions& options, std::string_view value) {
-       if (value.empty()) bad_value("stop", "a text that isn't empty", value);
-       options.stop.emplace_back(value);
-     }},
-    {"correct", Kind::kFlag, "",
-     "without the reference's quirks: Dream's unconditional first token of a block, the factor "
-     "walk's failing last token, the order of equal confidences (default off)",
-     [](GenerateOptions& options, std::string_view value) {
-       options.correct = parse_flag("correct", value);
-     }},
+    entry<&Options::preset>(
+        "preset", Kind::kText, "exact|paper|fast|turbo",
+        "sets several of the options below at once; those given beside it count more"),
+    entry<&Options::gen_length>("gen-length", Kind::kInteger, "N",
+                                "masked tokens after the prompt (default 128)"),
+    entry<&Options::block_length>(
+        "block-length", Kind::kInteger, "N",
+        "tokens of a block; divides gen-length (default 32; uncached Dream has no blocks)"),
+    entry<&Options::cache>("cache", Kind::kText, "none|prefix|dual",
+                           "K/V kept between the steps of a block (default dual)"),
+    entry<&Options::query>(
+        "query", Kind::kText, "all|masked",
+        "rows of its window that a step recomputes; masked: those still masked and those just "
+        "committed (default all)"),
+    entry<&Options::refresh>(
+        "refresh", Kind::kText, "block|vicinity|drift|never",
+        "what is recomputed when a block begins: the whole canvas, the rows around the block, the "
+        "canvas only where confidence has fallen, or nothing (default block)"),
+    entry<&Options::refresh_interval>(
+        "refresh-interval", Kind::kInteger, "K",
+        "recompute the whole canvas at every K-th block (default 1 with refresh block, else "
+        "never)"),
+    entry<&Options::refresh_radius>(
+        "refresh-radius", Kind::kInteger, "N",
+        "refresh vicinity: rows before and after the block (default block-length)"),
+    entry<&Options::refresh_drift>(
+        "refresh-drift", Kind::kNumber, "P",
+        "refresh drift: by how much the mean confidence must have fallen (default 0.1)"),
+    entry<&Options::suffix_window>(
+        "suffix-window", Kind::kInteger, "N",
+        "run and attend only N masks after the live block, and the last position (default: all)"),
+    entry<&Options::steps>(
+        "steps", Kind::kInteger, "N",
+        "fixed number of steps in all, shared equally by the blocks; uncached Dream's "
+        "confidence_threshold: the budget"),
+    entry<&Options::threshold>("threshold", Kind::kNumber, "P",
+                               "commit every token whose confidence reaches P (default 0.9)"),
+    entry<&Options::factor>("factor", Kind::kNumber, "F",
+                            "LLaDA: commit by the paper's factor rule"),
+    entry<&Options::tokens_per_forward>(
+        "tokens-per-forward", Kind::kNumber, "X",
+        "commit the X most confident tokens of every forward (fractions add up), whatever their "
+        "confidence"),
+    entry<&Options::alg>("alg", Kind::kText, "A",
+                         "Dream: origin|maskgit_plus|topk_margin|entropy|confidence_threshold "
+                         "(default confidence_threshold)"),
+    entry<&Options::alg_temp>(
+        "alg-temp", Kind::kNumber, "T",
+        "Dream: > 0 draws the positions to commit from softmax(confidence / T) (default 0)"),
+    entry<&Options::remasking>("remasking", Kind::kText, "low_confidence|random",
+                               "LLaDA: where the confidence comes from (default low_confidence)"),
+    entry<&Options::temperature>("temperature", Kind::kNumber, "T", "0 is greedy (default 0)"),
+    entry<&Options::top_p>("top-p", Kind::kNumber, "P", "Dream: nucleus filter (default 1: off)"),
+    entry<&Options::top_k>("top-k", Kind::kInteger, "K",
+                           "Dream: keep the K likeliest tokens (default 0: off)"),
+    entry<&Options::cfg_scale>(
+        "cfg-scale", Kind::kNumber, "S",
+        "LLaDA: classifier-free guidance, two forwards a step, cache none only (default 0: off)"),
+    entry<&Options::seed>("seed", Kind::kInteger, "N",
+                          "seed of this request's random numbers (default 0)"),
+    entry<&Options::eos_stop>(
+        "eos-stop", Kind::kFlag, "",
+        "stop when no mask precedes the first end token; --no-eos-stop fills the whole canvas as "
+        "the reference does (default on)"),
+    entry<&Options::stop>("stop", Kind::kTexts, "TEXT", "stop string; may be given several times"),
+    entry<&Options::correct>(
+        "correct", Kind::kFlag, "",
+        "without the reference's quirks: Dream's unconditional first token of a block, the factor "
+        "walk's failing last token, the order of equal confidences (default off)"),
 };
 
 bool same_name(std::string_view option, std::string_view name) {
@@ -193,6 +244,18 @@ const GenerateOption* find_generate_option(std::string_view name) {
     if (same_name(option.name, name)) return &option;
   }
   return nullptr;
+}
+
+void GenerateOption::set(GenerateOptions& options, std::string_view value) const {
+  const bool had_preset = options.preset.has_value();
+  store(*this, options, value);
+  if (!had_preset && options.preset) mark_changed(options);
+  mark_given(options, *this);
+  if (options.preset) apply_preset(options);
+}
+
+std::optional<std::string> GenerateOption::text(const GenerateOptions& options) const {
+  return read(*this, options);
 }
 
 }  // namespace fdllm

@@ -44,6 +44,26 @@ TEST(OptionTable, SetsWhatItSays) {
   EXPECT_FALSE(options.eos_stop);
 }
 
+TEST(OptionTable, TextIsWhatSetTakes) {
+  const GenerateOptions defaults;
+  for (const GenerateOption& option : generate_options()) {
+    if (option.kind == GenerateOption::Kind::kTexts) continue;
+    GenerateOptions options;
+    // A value of each kind that is no default.
+    const std::string_view words = option.value_name;
+    const std::string value = option.kind == GenerateOption::Kind::kFlag
+                                  ? (option.text(defaults) == "true" ? "false" : "true")
+                              : words.find('|') != std::string_view::npos
+                                  ? std::string(words.substr(words.rfind('|') + 1))
+                              : option.kind == GenerateOption::Kind::kNumber ? "0.1"
+                                                                             : "77";
+    option.set(options, value);
+    EXPECT_EQ(option.text(options), value) << option.name;
+  }
+  EXPECT_EQ(find_generate_option("threshold")->text(defaults), std::nullopt);
+  EXPECT_EQ(find_generate_option("cache")->text(defaults), "dual");
+}
+
 TEST(OptionTable, BadValuesNameTheOptionAndWhatItTakes) {
   for (const auto& [name, value] : {std::pair<const char*, const char*>{"gen-length", "many"},
                                     {"gen-length", "12x"},

@@ -295,6 +295,11 @@ void StepLoop::advance(Live& live, std::span<const Score> scores,
   event.step = live.steps_done++;
   event.query_begin = live.step->plan.query.front();
   event.query_end = live.step->plan.query.back() + 1;
+  event.query_rows = static_cast<std::int32_t>(live.step->plan.query.size());
+  live.result.query_rows += forwards * event.query_rows;
+  live.result.scored_rows += event.scored_rows;
+  live.result.attention_pairs +=
+      forwards * std::int64_t{event.query_rows} * std::int64_t{event.attended_rows};
   live.step.reset();
   if (on_step && !on_step(event)) live.ending = FinishReason::kCancelled;
   if (!live.ending && !live.decoder->finished() &&

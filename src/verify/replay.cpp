@@ -69,6 +69,13 @@ GenerateRequest replay_request(const Trace& trace) {
   const bool by_confidence = trace.threshold || trace.factor || trace.tokens_per_forward;
   const bool is_budget = trace.alg && trace.cache == CacheKind::kNone;
   if (!by_confidence || is_budget) options.steps = trace.steps;
+  for (const auto& [name, value] : trace.beyond_paper) {
+    const GenerateOption* option = find_generate_option(name);
+    if (option == nullptr) {
+      fail(ErrorCode::kCorruptFile, "'beyond_paper': unknown option '{}'", name);
+    }
+    option->set(options, value);
+  }
   return request;
 }
 

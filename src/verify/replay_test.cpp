@@ -87,6 +87,18 @@ TEST(ReplayRequest, TakesAFixedRate) {
   EXPECT_FALSE(options.steps);
 }
 
+TEST(ReplayRequest, TakesWhatIsBeyondThePaper) {
+  Trace trace = small_trace();
+  trace.beyond_paper = {{"query", "masked"}, {"suffix-window", "8"}};
+  const Trace read = parse_trace(format_trace(trace), "t:1");
+  const GenerateOptions options = replay_request(read).options;
+  EXPECT_EQ(options.query, QueryRows::kMasked);
+  EXPECT_EQ(options.suffix_window, 8);
+  trace.beyond_paper = {{"unheard-of", "1"}};
+  EXPECT_THROW(replay_request(trace), Error);
+  EXPECT_THROW(parse_trace(R"({"model": "m", "beyond_paper": 1})", "t:1"), Error);
+}
+
 TEST(ReplayObstacle, NamesRandomness) {
   Trace trace = small_trace();
   EXPECT_FALSE(replay_obstacle(trace));

@@ -259,6 +259,13 @@ Trace parse_trace(std::string_view line, std::string_view where) {
   trace.alg_temp = fields.optional_number("alg_temp").value_or(0);
   trace.top_p = fields.optional_number("top_p").value_or(1);
   trace.top_k = fields.optional_integer("top_k", 0, std::numeric_limits<std::int32_t>::max());
+  if (const Json* beyond = fields.find("beyond_paper")) {
+    if (!beyond->is_object()) bad_field(where, "beyond_paper", "an object", beyond);
+    for (const auto& [name, value] : beyond->items()) {
+      if (!value.is_string()) bad_field(where, "beyond_paper", "strings", &value);
+      trace.beyond_paper.emplace_back(name, value.get<std::string>());
+    }
+  }
   trace.output_ids = fields.token_ids("output_ids");
   if (trace.output_ids.size() != static_cast<std::size_t>(trace.gen_length)) {
     fail(ErrorCode::kCorruptFile, "{}: 'output_ids': expected {} tokens (gen_length), found {}",
@@ -296,6 +303,7 @@ std::string format_trace(const Trace& trace) {
   if (trace.alg_temp != 0) json["alg_temp"] = trace.alg_temp;
   if (trace.top_p != 1) json["top_p"] = trace.top_p;
   if (trace.top_k) json["top_k"] = *trace.top_k;
+  for (const auto& [name, value] : trace.beyond_paper) json["beyond_paper"][name] = value;
   json["forwards"] = nlohmann::ordered_json::array();
   for (const TraceForward& forward : trace.forwards) {
     nlohmann::ordered_json entry;

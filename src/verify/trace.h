@@ -47,6 +47,8 @@ struct Trace {
   double alg_temp = 0;
   double top_p = 1;
   std::optional<std::int32_t> top_k;  ///< 0: off
+  /// Options of decoding beyond the paper: names in generate_options() and values.
+  std::vector<std::pair<std::string, std::string>> beyond_paper;
 
   /// Whether positions may be left uncommitted at the end.
   bool may_end_early() const { return eos_stop || !stop.empty(); }

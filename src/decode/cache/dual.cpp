@@ -1,16 +1,10 @@
 #include "decode/cache/policy.h"
 
 namespace fdllm {
-namespace {
 
-ForwardPlan plan(const Canvas& canvas, Range block, StepKind kind) {
-  if (kind == StepKind::kRefresh) return kNoCache.plan(canvas, block, kind);
-  return plan_of_rows(canvas, block, block);
-}
-
-}  // namespace
-
-const CachePolicy kDualCache = {
-    .kind = CacheKind::kDual, .name = "dual", .keeps_rows = true, .plan = plan};
+const CachePolicy kDualCache = {.kind = CacheKind::kDual,
+                                .name = "dual",
+                                .keeps_rows = true,
+                                .window = [](Range block, std::int32_t) { return block; }};
 
 }  // namespace fdllm

@@ -1,0 +1,76 @@
+#include "decode/cache/plan.h"
+
+#include <algorithm>
+
+namespace fdllm {
+namespace {
+
+/// Which rows a forward attends and runs.
+class RowChoice {
+ public:
+  RowChoice(const PlanSettings& settings, const PlanState& state)
+      : state_(state), length_(state.canvas.length()) {
+    near_end_ = length_;
+    if (settings.suffix_window && *settings.suffix_window < length_ - state.block.end) {
+      near_end_ = state.block.end + *settings.suffix_window;
+    }
+    switch (state.kind) {
+      case StepKind::kRefresh:
+        recomputed_ = {0, length_};
+        break;
+      case StepKind::kVicinity:
+        recomputed_ = {state.block.begin - std::min(settings.refresh_radius, state.block.begin),
+                       length_};
+        if (settings.refresh_radius < length_ - state.block.end) {
+          recomputed_.end = state.block.end + settings.refresh_radius;
+        }
+        also_ = state.before;
+        break;
+      case StepKind::kWindow:
+        recomputed_ = settings.cache->window(state.block, length_);
+        masked_only_ = settings.query == QueryRows::kMasked;
+        break;
+    }
+  }
+
+  bool attended(std::int32_t row) const {
+    return row < near_end_ || row == length_ - 1 || !state_.canvas.masked(row);
+  }
+  /// Of the attended rows.
+  bool run(std::int32_t row) const {
+    if (state_.stale.contains(row) || also_.contains(row)) return true;
+    return recomputed_.contains(row) && (!masked_only_ || state_.canvas.masked(row));
+  }
+
+ private:
+  const PlanState& state_;
+  std::int32_t length_;
+  std::int32_t near_end_ = 0;  // masks from there on are far
+  Range recomputed_, also_;
+  bool masked_only_ = false;
+};
+
+}  // namespace
+
+ForwardPlan make_plan(const PlanSettings& settings, const PlanState& state) {
+  const RowChoice choice(settings, state);
+  ForwardPlan plan;
+  plan.query.reserve(static_cast<std::size_t>(
+      state.kind == StepKind::kRefresh ? state.canvas.length() : 2 * state.block.size()));
+  for (std::int32_t row = 0; row < state.canvas.length(); ++row) {
+    if (!choice.attended(row)) continue;
+    if (plan.attend.empty() || plan.attend.back().end != row) plan.attend.push_back({row, row});
+    plan.attend.back().end = row + 1;
+    if (choice.run(row)) plan.query.push_back(row);
+  }
+  plan.score = state.canvas.masked_positions(state.block);
+  return plan;
+}
+
+std::int32_t attended_rows(const ForwardPlan& plan) {
+  std::int32_t rows = 0;
+  for (const Range& range : plan.attend) rows += range.size();
+  return rows;
+}
+
+}  // namespace fdllm

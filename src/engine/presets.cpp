@@ -1,0 +1,83 @@
+#include "engine/presets.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/check.h"
+
+namespace fdllm {
+namespace {
+
+// The figures behind these values are in docs/decoding.md, "Presets".
+constexpr std::array kExact = {Preset::Value{"cache", "none"},
+                               Preset::Value{"tokens-per-forward", "1"}};
+constexpr std::array kPaper = {Preset::Value{"cache", "dual"}, Preset::Value{"threshold", "0.9"}};
+constexpr std::array kFast = {Preset::Value{"cache", "dual"}, Preset::Value{"query", "masked"},
+                              Preset::Value{"refresh", "vicinity"},
+                              Preset::Value{"threshold", "0.9"}};
+constexpr std::array kTurbo = {Preset::Value{"cache", "dual"}, Preset::Value{"query", "masked"},
+                               Preset::Value{"refresh", "never"},
+                               Preset::Value{"suffix-window", "64"},
+                               Preset::Value{"threshold", "0.8"}};
+
+constexpr std::array<std::string_view, 5> kRuleOptions = {"steps", "threshold", "factor",
+                                                          "tokens-per-forward", "alg"};
+
+bool chooses_rule(std::string_view option) {
+  return std::find(kRuleOptions.begin(), kRuleOptions.end(), option) != kRuleOptions.end();
+}
+
+std::uint64_t bit_of(const GenerateOption& option) {
+  return std::uint64_t{1} << (&option - generate_options().data());
+}
+
+bool is_given(const GenerateOptions& options, const GenerateOption& option) {
+  return (options.given & bit_of(option)) != 0;
+}
+
+}  // namespace
+
+std::span<const Preset> presets() {
+  static constexpr std::array<Preset, 4> kPresets = {
+      {{"exact", kExact}, {"paper", kPaper}, {"fast", kFast}, {"turbo", kTurbo}}};
+  return kPresets;
+}
+
+void apply_preset(GenerateOptions& options) {
+  const auto preset = std::find_if(presets().begin(), presets().end(), [&](const Preset& entry) {
+    return entry.name == options.preset;
+  });
+  if (preset == presets().end()) {
+    fail(ErrorCode::kInvalidArgument, "'preset': unknown name '{}'", options.preset.value_or(""));
+  }
+  GenerateOptions result;
+  result.preset = options.preset;
+  result.given = options.given;
+  result.stop = options.stop;
+  bool rule_given = false;
+  for (const GenerateOption& option : generate_options()) {
+    if (!is_given(options, option)) continue;
+    rule_given |= chooses_rule(option.name);
+    if (const auto text = option.text(options)) option.store(option, result, *text);
+  }
+  for (const Preset::Value& value : preset->values) {
+    const GenerateOption* option = find_generate_option(value.option);
+    check(option != nullptr, "a preset sets an option that does not exist");
+    if (is_given(options, *option) || (rule_given && chooses_rule(option->name))) continue;
+    option->store(*option, result, value.value);
+  }
+  options = std::move(result);
+}
+
+void mark_given(GenerateOptions& options, const GenerateOption& option) {
+  options.given |= bit_of(option);
+}
+
+void mark_changed(GenerateOptions& options) {
+  const GenerateOptions defaults;
+  for (const GenerateOption& option : generate_options()) {
+    if (option.text(options) != option.text(defaults)) mark_given(options, option);
+  }
+}
+
+}  // namespace fdllm
