@@ -7,5 +7,6 @@ namespace fdllm::cli {
 CommandBody add_bench_machine(CLI::App& app);
 CommandBody add_bench_step(CLI::App& app);
 CommandBody add_bench_generate(CLI::App& app);
+CommandBody add_bench_similarity(CLI::App& app);
 
 }  // namespace fdllm::cli
