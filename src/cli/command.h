@@ -27,6 +27,7 @@ CommandBody add_tokenize(CLI::App& app);
 CommandBody add_inspect(CLI::App& app);
 CommandBody add_verify(CLI::App& app);
 CommandBody add_convert(CLI::App& app);
+CommandBody add_eval(CLI::App& app);
 CommandBody add_bench(CLI::App& app);
 
 std::span<const Command> commands();

@@ -26,6 +26,7 @@ constexpr Command kCommands[] = {
     {"inspect", "Show what a checkpoint holds and what it needs", add_inspect},
     {"verify", "Compare the engine with recorded generations and logits", add_verify},
     {"convert", "Write a checkpoint as a GGUF file", add_convert},
+    {"eval", "Measure accuracy and speed on questions", add_eval},
     {"bench", "Measure the machine, a forward or a generation", add_bench},
 };
 

@@ -27,6 +27,9 @@ struct ProgramOutcome {
   std::string verdict;  ///< "passed", "failed: ...", "timed out"
 };
 
+/// The path of a Python that was named. Throws kNotFound.
+std::string find_python(const std::string& python);
+
 /// Runs code and tests in a process of their own. Throws kNotFound where Python can't be started;
 /// whatever the program itself does is an outcome.
 ProgramOutcome run_program(const Program& program, const SandboxOptions& options);

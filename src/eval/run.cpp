@@ -1,0 +1,339 @@
+#include "eval/run.h"
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <map>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "fastdllm/service.h"
+
+#include "base/check.h"
+#include "eval/data.h"
+
+namespace fdllm::eval {
+namespace {
+
+using SteadyClock = std::chrono::steady_clock;
+
+constexpr auto kCancelInterval = std::chrono::milliseconds(100);
+
+const std::vector<std::string>& stop_strings(const Task& task, const RunOptions& options) {
+  return options.chat ? task.chat_stop : task.stop;
+}
+
+/// Cuts an answer before the first stop string, as the engine does where it may stop early.
+void cut_at_stop(const Engine& engine, const std::vector<std::string>& stop,
+                 GenerateResult& result) {
+  std::size_t cut = std::string::npos;
+  for (const std::string& text : stop) cut = std::min(cut, result.text.find(text));
+  if (cut == std::string::npos) return;
+  const auto fits = [&](std::size_t count) {
+    return engine.detokenize(std::span(result.ids).first(count)).size() <= cut;
+  };
+  std::size_t low = 0, high = result.ids.size();
+  while (low < high) {
+    const std::size_t middle = (low + high + 1) / 2;
+    if (fits(middle)) {
+      low = middle;
+    } else {
+      high = middle - 1;
+    }
+  }
+  result.ids.resize(low);
+  result.text.resize(cut);
+}
+
+/// Runs programs on a thread of its own, in the order in which they come.
+class Scorer {
+ public:
+  using Done = std::function<void(std::size_t item, ProgramOutcome outcome, std::exception_ptr)>;
+
+  Scorer(const SandboxOptions& options, Done done)
+      : options_(options), done_(std::move(done)), thread_([this] { serve(); }) {}
+  Scorer(const Scorer&) = delete;
+  Scorer& operator=(const Scorer&) = delete;
+  /// Leaves what it has not begun.
+  ~Scorer() {
+    {
+      const std::lock_guard lock(mutex_);
+      closing_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+  }
+
+  void submit(std::size_t item, Program program) {
+    {
+      const std::lock_guard lock(mutex_);
+      waiting_.emplace_back(item, std::move(program));
+    }
+    changed_.notify_all();
+  }
+
+ private:
+  void serve() {
+    for (;;) {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [&] { return closing_ || !waiting_.empty(); });
+      if (closing_) return;
+      const auto [item, program] = std::move(waiting_.front());
+      waiting_.pop_front();
+      lock.unlock();
+      try {
+        done_(item, run_program(program, options_), nullptr);
+      } catch (...) {
+        done_(item, {}, std::current_exception());
+      }
+    }
+  }
+
+  SandboxOptions options_;
+  Done done_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::pair<std::size_t, Program>> waiting_;
+  bool closing_ = false;
+  std::thread thread_;
+};
+
+/// The events of the threads that decode and score, for the one that runs.
+struct Answered {
+  std::size_t item;
+  GenerateResult result;
+  double clock;
+};
+struct Scored {
+  std::size_t item;
+  ProgramOutcome outcome;
+  std::exception_ptr error;
+};
+
+class Inbox {
+ public:
+  void put(Answered answered) {
+    const std::lock_guard lock(mutex_);
+    answered_.push_back(std::move(answered));
+    changed_.notify_all();
+  }
+  void put(Scored scored) {
+    const std::lock_guard lock(mutex_);
+    scored_.push_back(std::move(scored));
+    changed_.notify_all();
+  }
+  /// Waits until there is something, or for a while.
+  void take(std::vector<Answered>& answered, std::vector<Scored>& scored) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, kCancelInterval,
+                      [&] { return !answered_.empty() || !scored_.empty(); });
+    answered = std::exchange(answered_, {});
+    scored = std::exchange(scored_, {});
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<Answered> answered_;
+  std::vector<Scored> scored_;
+};
+
+/// A run under way. Members are destroyed in reverse: first who writes into the inbox.
+class Run {
+ public:
+  Run(Engine& engine, const Task& task, const RunOptions& options, const RunCallbacks& callbacks)
+      : engine_(engine), task_(task), options_(options), callbacks_(callbacks) {
+    for (std::size_t i = 0; i < task.items.size(); ++i) {
+      if (!options.skip.contains(task.items[i].id)) order_.push_back(i);
+    }
+    if (options.sandbox) {
+      scorer_ = std::make_unique<Scorer>(
+          *options.sandbox,
+          [this](std::size_t item, ProgramOutcome outcome, std::exception_ptr error) {
+            inbox_.put(Scored{item, std::move(outcome), std::move(error)});
+          });
+    }
+    const auto waiting = static_cast<std::size_t>(options.concurrency);
+    service_ = std::make_unique<Service>(engine, ServiceOptions{.max_waiting = waiting});
+  }
+
+  RunResult finish() {
+    start_ = SteadyClock::now();
+    std::vector<Answered> answered;
+    std::vector<Scored> scored;
+    while (done_ < order_.size()) {
+      if (callbacks_.cancelled && callbacks_.cancelled()) {
+        result_.cancelled = true;
+        break;
+      }
+      submit_more();
+      if (done_ == order_.size()) break;
+      inbox_.take(answered, scored);
+      for (Answered& answer : answered) take(answer);
+      submit_more();  // before the records are handed out, which may take a while
+      for (const ItemRecord& record : std::exchange(ready_, {})) hand_out(record);
+      for (Scored& score : scored) take(score);
+    }
+    for (const std::size_t item : order_) {
+      if (const auto found = finished_.find(item); found != finished_.end()) {
+        result_.records.push_back(std::move(found->second));
+      }
+    }
+    return std::move(result_);
+  }
+
+ private:
+  ItemRecord new_record(std::size_t item) const {
+    ItemRecord record;
+    record.id = task_.items[item].id;
+    record.expected = task_.items[item].expected;
+    return record;
+  }
+
+  void submit_more() {
+    while (in_flight_ < options_.concurrency && next_ < order_.size()) {
+      const std::size_t item = order_[next_++];
+      GenerateRequest request;
+      ItemRecord record = new_record(item);
+      try {
+        const std::string prompt = full_prompt(engine_, task_, task_.items[item], options_);
+        record.prompt_hash = hash_bytes(prompt);
+        request.prompt_ids = engine_.tokenize(prompt);
+        record.prompt_tokens = std::ssize(request.prompt_ids);
+        request.options = options_.generate;
+        request.options.seed += item;  // or sampling would draw the same numbers for every item
+        if (options_.generate.eos_stop) {
+          for (const std::string& text : stop_strings(task_, options_)) {
+            request.options.stop.push_back(text);
+          }
+        }
+        pending_[item] = record;
+        Service::Handlers handlers;
+        handlers.on_result = [this, item](GenerateResult result) {
+          const std::chrono::duration<double> clock = SteadyClock::now() - start_;
+          inbox_.put(Answered{item, std::move(result), clock.count()});
+        };
+        service_->submit(std::move(request), std::move(handlers));
+        ++in_flight_;
+      } catch (const Error& error) {
+        pending_.erase(item);
+        record.finish = FinishReason::kError;
+        record.error = error.what();
+        record.correct = false;
+        hand_out(record, item);
+      }
+    }
+  }
+
+  void take(Answered& answer) {
+    --in_flight_;
+    const std::size_t item = answer.item;
+    GenerateResult& result = answer.result;
+    ItemRecord& record = pending_.at(item);
+    result_.seconds = std::max(result_.seconds, answer.clock);
+    record.clock = answer.clock;
+    record.seconds = result.seconds;
+    record.refresh_forwards = result.refresh_forwards;
+    record.window_forwards = result.window_forwards;
+    record.finish = result.finish_reason;
+    record.error = result.error;
+    if (result.finish_reason == FinishReason::kError) {
+      record.correct = false;
+      release(item);
+      return;
+    }
+    if (!options_.generate.eos_stop) cut_at_stop(engine_, stop_strings(task_, options_), result);
+    record.text = std::move(result.text);
+    record.useful_tokens = std::ssize(result.ids);
+    Extraction extraction = task_.extract(task_.items[item], record.text, options_.chat);
+    record.extracted = std::move(extraction.extracted);
+    record.correct = extraction.correct;
+    record.correct_strict = extraction.correct_strict;
+    if (extraction.program && scorer_) {
+      scorer_->submit(item, std::move(*extraction.program));
+    } else {
+      if (extraction.program) record.verdict = "not run";
+      release(item);
+    }
+  }
+
+  void take(const Scored& score) {
+    if (score.error) std::rethrow_exception(score.error);
+    ItemRecord& record = pending_.at(score.item);
+    record.correct = score.outcome.passed;
+    record.verdict = score.outcome.verdict;
+    release(score.item);
+    for (const ItemRecord& ready : std::exchange(ready_, {})) hand_out(ready);
+  }
+
+  /// The record of `item` is whole.
+  void release(std::size_t item) {
+    const auto found = pending_.find(item);
+    ready_.push_back(found->second);
+    finished_[item] = std::move(found->second);
+    pending_.erase(found);
+  }
+
+  void hand_out(const ItemRecord& record) {
+    ++done_;
+    if (callbacks_.on_item) callbacks_.on_item(record);
+  }
+  void hand_out(const ItemRecord& record, std::size_t item) {
+    finished_[item] = record;
+    hand_out(record);
+  }
+
+  Engine& engine_;
+  const Task& task_;
+  const RunOptions& options_;
+  const RunCallbacks& callbacks_;
+  std::vector<std::size_t> order_;  ///< indices of the items that are to be run
+  std::size_t next_ = 0;            ///< of order_: the first that has not been submitted
+  std::size_t done_ = 0;
+  std::int32_t in_flight_ = 0;
+  std::map<std::size_t, ItemRecord> pending_, finished_;
+  std::vector<ItemRecord> ready_;
+  RunResult result_;
+  SteadyClock::time_point start_;
+  Inbox inbox_;
+  std::unique_ptr<Scorer> scorer_;
+  std::unique_ptr<Service> service_;
+};
+
+void check_options(const Engine& engine, const RunOptions& options) {
+  if (options.concurrency < 1) {
+    fail(ErrorCode::kInvalidArgument, "--concurrency: expected 1 or more, found {}",
+         options.concurrency);
+  }
+  if (options.chat && !engine.has_chat_template()) {
+    fail(ErrorCode::kInvalidArgument, "--chat: {} has no chat template", engine.info().path);
+  }
+  if (!options.chat && options.shot_style == ShotStyle::kTurns) {
+    fail(ErrorCode::kInvalidArgument,
+         "--shots-as turns: turns need a chat template; give --shots-as text");
+  }
+  if (options.sandbox) find_python(options.sandbox->python);
+  GenerateRequest probe;
+  probe.options = options.generate;
+  engine.validate(probe);
+}
+
+}  // namespace
+
+std::string full_prompt(const Engine& engine, const Task& task, const Item& item,
+                        const RunOptions& options) {
+  if (!options.chat) return prompt_text(task, item);
+  const ShotStyle style = options.shot_style.value_or(task.chat_shots);
+  return engine.apply_chat_template(prompt_messages(task, item, style));
+}
+
+RunResult run(Engine& engine, const Task& task, const RunOptions& options,
+              const RunCallbacks& callbacks) {
+  check_options(engine, options);
+  return Run(engine, task, options, callbacks).finish();
+}
+
+}  // namespace fdllm::eval
