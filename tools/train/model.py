@@ -1,0 +1,131 @@
+"""LLaDA's architecture (bidirectional Llama blocks, RoPE, no biases), small, in PyTorch."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Shape:
+    vocabulary: int
+    hidden: int = 256
+    layers: int = 6
+    heads: int = 8
+    ffn: int = 768
+    max_length: int = 4096
+    rope_theta: float = 10_000.0
+    epsilon: float = 1e-5
+
+
+class RootMeanSquareNorm(nn.Module):
+    def __init__(self, hidden: int, epsilon: float):
+        super().__init__()
+        self.weight, self.epsilon = nn.Parameter(torch.ones(hidden)), epsilon
+
+    def forward(self, x):
+        return F.rms_norm(x, self.weight.shape, self.weight.to(x.dtype), self.epsilon)
+
+
+class Block(nn.Module):
+    def __init__(self, shape: Shape):
+        super().__init__()
+        d = shape.hidden
+        self.heads = shape.heads
+        self.attention_norm, self.ffn_norm = RootMeanSquareNorm(d, shape.epsilon), RootMeanSquareNorm(d, shape.epsilon)
+        self.query, self.key, self.value, self.out = (nn.Linear(d, d, bias=False) for _ in range(4))
+        self.gate, self.up = nn.Linear(d, shape.ffn, bias=False), nn.Linear(d, shape.ffn, bias=False)
+        self.down = nn.Linear(shape.ffn, d, bias=False)
+
+    def forward(self, x, cosine, sine):
+        batch, length, d = x.shape
+
+        def heads(linear, normed):
+            return linear(normed).view(batch, length, self.heads, d // self.heads).transpose(1, 2)
+
+        def rotate(t):
+            a, b = t.chunk(2, -1)
+            return torch.cat((a * cosine - b * sine, b * cosine + a * sine), -1)
+
+        normed = self.attention_norm(x)
+        q, k, v = rotate(heads(self.query, normed)), rotate(heads(self.key, normed)), heads(self.value, normed)
+        # written out: on a CPU the backward pass of PyTorch's fused attention takes ten times as long at this size
+        weights = torch.softmax(q @ k.transpose(-1, -2) * (d // self.heads) ** -0.5, -1).to(v.dtype)
+        attended = (weights @ v).transpose(1, 2).reshape(batch, length, d)
+        x = x + self.out(attended)
+        normed = self.ffn_norm(x)
+        return x + self.down(F.silu(self.gate(normed)) * self.up(normed))
+
+
+class MaskedDiffusionModel(nn.Module):
+    def __init__(self, shape: Shape):
+        super().__init__()
+        self.shape = shape
+        self.embedding = nn.Embedding(shape.vocabulary, shape.hidden)
+        self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.layers))
+        self.norm = RootMeanSquareNorm(shape.hidden, shape.epsilon)
+        self.head = nn.Linear(shape.hidden, shape.vocabulary, bias=False)
+        for parameter in self.parameters():
+            if parameter.dim() == 2:
+                nn.init.normal_(parameter, std=0.02)
+        with torch.no_grad():
+            # equal tokens attend to each other and are copied through from the start, so that
+            # copying from the question is learnt early
+            self.head.weight.copy_(self.embedding.weight)
+            for block in self.blocks:
+                block.query.weight.add_(0.5 * torch.eye(shape.hidden))
+                block.key.weight.add_(0.5 * torch.eye(shape.hidden))
+                block.out.weight.mul_((2 * shape.layers) ** -0.5)
+                block.down.weight.mul_((2 * shape.layers) ** -0.5)
+        width = shape.hidden // shape.heads
+        inverse = shape.rope_theta ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
+        angles = torch.outer(torch.arange(shape.max_length, dtype=torch.float64), inverse)
+        self.register_buffer("cosine", angles.cos().float(), persistent=False)
+        self.register_buffer("sine", angles.sin().float(), persistent=False)
+
+    def forward(self, tokens, rows=None):
+        """Logits [rows, vocabulary] of the flattened positions `rows` of tokens [batch, length], or of all."""
+        x = self.embedding(tokens)
+        if torch.is_autocast_enabled(x.device.type):
+            x = x.bfloat16()
+        cosine, sine = (t[: tokens.shape[1]].to(x.dtype) for t in (self.cosine, self.sine))
+        for block in self.blocks:
+            x = block(x, cosine, sine)
+        x = x.reshape(-1, self.shape.hidden)
+        return self.head(self.norm(x if rows is None else x[rows]))
+
+
+def checkpoint_names(model: MaskedDiffusionModel) -> dict[str, nn.Parameter]:
+    """Parameters under the names of the Hugging Face checkpoint LLaDA-8B."""
+    root = "model.transformer"
+    named = {f"{root}.wte.weight": model.embedding.weight, f"{root}.ln_f.weight": model.norm.weight,
+             f"{root}.ff_out.weight": model.head.weight}
+    for i, block in enumerate(model.blocks):
+        parts = dict(attn_norm=block.attention_norm, ff_norm=block.ffn_norm, q_proj=block.query, k_proj=block.key,
+                     v_proj=block.value, attn_out=block.out, ff_proj=block.gate, up_proj=block.up, ff_out=block.down)
+        named |= {f"{root}.blocks.{i}.{name}.weight": module.weight for name, module in parts.items()}
+    return named
+
+
+def write_checkpoint(folder: Path, model: MaskedDiffusionModel, weights: dict[str, torch.Tensor], end: int, turn_end: int, mask: int) -> None:
+    """Hugging Face's layout of LLaDA: model.safetensors (bf16), config.json, generation_config.json. `weights`: by parameter name."""
+    s = model.shape
+    by_identity = {id(p): n for n, p in model.named_parameters()}
+    tensors = {n: weights[by_identity[id(p)]].detach().to("cpu", torch.bfloat16).contiguous() for n, p in checkpoint_names(model).items()}
+    save_file(tensors, str(folder / "model.safetensors"), metadata={"format": "pt"})
+    config = dict(
+        architectures=["LLaDAModelLM"], model_type="llada", d_model=s.hidden, n_heads=s.heads, n_kv_heads=s.heads,
+        n_layers=s.layers, mlp_hidden_size=s.ffn, mlp_ratio=4, activation_type="silu", block_type="llama", block_group_size=1,
+        alibi=False, rope=True, rope_full_precision=True, rope_theta=s.rope_theta, rms_norm_eps=s.epsilon, layer_norm_type="rms",
+        layer_norm_with_affine=True, attention_layer_norm=False, include_bias=False, include_qkv_bias=False,
+        bias_for_layer_norm=False, input_emb_norm=False, weight_tying=False, scale_logits=False, vocab_size=s.vocabulary,
+        embedding_size=s.vocabulary, max_sequence_length=s.max_length, eos_token_id=end, pad_token_id=end, mask_token_id=mask,
+        flash_attention=False, attention_dropout=0.0, residual_dropout=0.0, embedding_dropout=0.0, init_device="cpu",
+        use_cache=False, torch_dtype="bfloat16",
+    )
+    (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
+    (folder / "generation_config.json").write_text(json.dumps(dict(eos_token_id=[end, turn_end], pad_token_id=end, mask_token_id=mask), indent=1) + "\n")

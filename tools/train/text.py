@@ -1,0 +1,50 @@
+"""The default model's tokenizer and chat template (LLaDA's special tokens, one token a digit)."""
+
+import json
+from pathlib import Path
+
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+PATTERN = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+START, END, HEADER, HEADER_END, TURN_END, MASK = SPECIAL = (
+    "<|startoftext|>", "<|endoftext|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<|mdm_mask|>",
+)
+TEMPLATE = (
+    "{% for message in messages %}"
+    "{% set content = '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n' + message['content'] | trim + '<|eot_id|>' %}"
+    "{% if loop.index0 == 0 %}{% set content = bos_token + content %}{% endif %}{{ content }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
+)
+
+
+def train_tokenizer(texts, vocabulary: int) -> Tokenizer:
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(Regex(PATTERN), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.train_from_iterator(
+        texts,
+        trainers.BpeTrainer(
+            vocab_size=vocabulary - len(SPECIAL), initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+        ),
+    )
+    tokenizer.add_special_tokens([AddedToken(s, special=True, normalized=False) for s in SPECIAL])
+    return tokenizer
+
+
+def chat(turns: list[tuple[str, str]], question: str) -> str:
+    """The prompt up to where the assistant's answer begins; `turns` are earlier (question, answer) pairs."""
+    text = START
+    for earlier, answer in turns:
+        text += f"{HEADER}user{HEADER_END}\n\n{earlier}{TURN_END}{HEADER}assistant{HEADER_END}\n\n{answer}{TURN_END}"
+    return text + f"{HEADER}user{HEADER_END}\n\n{question}{TURN_END}{HEADER}assistant{HEADER_END}\n\n"
+
+
+def write_text_files(folder: Path, tokenizer: Tokenizer, max_length: int) -> None:
+    tokenizer.save(str(folder / "tokenizer.json"))
+    settings = dict(
+        bos_token=START, eos_token=END, pad_token=END, mask_token=MASK, tokenizer_class="PreTrainedTokenizerFast",
+        add_bos_token=False, clean_up_tokenization_spaces=False, model_max_length=max_length, chat_template=TEMPLATE,
+    )
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=1) + "\n")

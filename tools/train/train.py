@@ -1,0 +1,216 @@
+"""Trains the default model: a small masked diffusion language model of LLaDA's architecture (see README.md).
+
+usage: train.py FOLDER --minutes M [--decay-minutes D]     start, or continue what is in FOLDER/state.pt
+The learning rate is constant until the last D minutes and then falls to zero. FOLDER/checkpoint is written in the
+layout of the Hugging Face checkpoints at the end, and every --save-minutes together with the state to continue from.
+"""
+
+import argparse
+import json
+import random
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from model import MaskedDiffusionModel, Shape, write_checkpoint
+from problems import Mixture
+from text import END, MASK, TURN_END, chat, train_tokenizer, write_text_files
+from tokenizers import Tokenizer
+
+MIXTURE = {"gsm_symbolic": 0.6, "chain_sum": 0.1, "basic_arithmetic": 0.12, "drill": 0.14, "recall": 0.04}
+BLOCK_LENGTHS = (8, 16, 32, 32, 32, 64)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--minutes", type=float, required=True)
+    parser.add_argument("--decay-minutes", type=float, default=0)
+    parser.add_argument("--save-minutes", type=float, default=10)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--tokens", type=int, default=6144, help="canvas positions in a step")
+    parser.add_argument("--hidden", type=int, default=256)
+    parser.add_argument("--layers", type=int, default=6)
+    parser.add_argument("--ffn", type=int, default=768)
+    parser.add_argument("--vocabulary", type=int, default=2048)
+    parser.add_argument("--muon", type=float, default=0.02, help="learning rate of the matrices inside the blocks")
+    parser.add_argument("--adam", type=float, default=3e-3, help="learning rate of everything else")
+    parser.add_argument("--long", type=float, default=0.0, help="share of steps with few-shot prompts and long canvases")
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--device", default="cpu")
+    return parser.parse_args()
+
+
+class Examples:
+    """Endless batches of (canvas, prompt length, answer length) of one length each, filled up with end tokens."""
+
+    def __init__(self, tokenizer: Tokenizer, seed: int, step_tokens: int, long_share: float):
+        self.mixture, self.random, self.tokenizer = Mixture(seed, MIXTURE), random.Random(seed), tokenizer
+        self.step_tokens, self.long_share, self.ready = step_tokens, long_share, []
+        self.end, self.turn_end = (tokenizer.token_to_id(t) for t in (END, TURN_END))
+
+    def encode(self, shots: int) -> tuple[list[int], list[int]]:
+        turns = [(p.question, p.solution) for p in (self.mixture.next() for _ in range(shots))]
+        problem = self.mixture.next()
+        prompt = self.tokenizer.encode(chat(turns, problem.question)).ids
+        return prompt, [*self.tokenizer.encode(problem.solution).ids, self.turn_end]
+
+    def pool(self) -> list[tuple[torch.Tensor, list[int], list[int]]]:
+        long = self.random.random() < self.long_share
+        pool = [self.encode(self.random.randrange(1, 11) if long else 0) for _ in range(64 if long else 512)]
+        pool.sort(key=lambda e: len(e[0]) + len(e[1]))
+        batches, first = [], 0
+        while first < len(pool):
+            tail = 0
+            if self.random.random() < 0.4:
+                tail = self.random.choice((32, 64, 96, 128, 192, 512 if long else 192))
+            last = first + 1
+            while last < len(pool):
+                length = len(pool[last][0]) + len(pool[last][1]) + tail
+                if length * (last + 1 - first) > self.step_tokens:
+                    break
+                last += 1
+            rows = pool[first:last]
+            length = max(len(p) + len(a) for p, a in rows) + tail
+            canvas = torch.full((len(rows), length), self.end)
+            for i, (prompt, answer) in enumerate(rows):
+                canvas[i, : len(prompt) + len(answer)] = torch.tensor(prompt + answer)
+            batches.append((canvas, [len(p) for p, _ in rows], [len(a) for _, a in rows]))
+            first = last
+        self.random.shuffle(batches)
+        return batches
+
+    def next(self):
+        if not self.ready:
+            self.ready = self.pool()
+        return self.ready.pop()
+
+
+def masks(canvas, prompts, answers, r: random.Random, generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """(masked [batch, length] bool, weight [batch, length]: of each position's cross-entropy).
+
+    Half of the examples look as block-wise decoding sees them: what precedes a block is clean, the block is partly
+    masked and all after it is; only the block counts. The others are masked over the whole answer as in LLaDA's
+    recipe, a third of them in the question too, where names and things recur.
+    """
+    batch, length = canvas.shape
+    masked = torch.zeros(batch, length, dtype=torch.bool)
+    counted = torch.zeros(batch, length)
+    noise = torch.rand(batch, length, generator=generator)
+    offset, order = r.random(), r.sample(range(batch), batch)
+    for i, (prompt, answer) in enumerate(zip(prompts, answers)):
+        ratio = max(0.02, (order[i] + offset) / batch)
+        kind = r.random()
+        if kind < 0.55:
+            block = r.choice(BLOCK_LENGTHS)
+            begin = prompt + r.randrange((min(answer + block // 2, length - prompt) - 1) // block + 1) * block
+            end = min(begin + block, length)
+            inside = noise[i, begin:end] < ratio
+            if not inside.any():
+                inside[r.randrange(end - begin)] = True
+            masked[i, begin:end], masked[i, end:] = inside, True
+            counted[i, begin:end] = inside.float()
+        else:
+            begin = prompt if kind < 0.85 else 0
+            masked[i, begin:] = noise[i, begin:] < ratio * (1 if begin else 0.7)
+            counted[i] = masked[i].float()
+            counted[i, prompt + answer:] *= 0.2
+    # the mean over an example's masked positions is LLaDA's weight 1/t; the constant tames examples with one or two
+    return masked, counted / (counted.sum(1, keepdim=True) + 3) / batch
+
+
+def main() -> None:
+    a = arguments()
+    a.folder.mkdir(parents=True, exist_ok=True)
+    if a.threads:
+        torch.set_num_threads(a.threads)
+    state_file, tokenizer_file = a.folder / "state.pt", a.folder / "tokenizer.json"
+    state = torch.load(state_file, weights_only=False, map_location=a.device) if state_file.exists() else None
+    if tokenizer_file.exists():
+        tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    else:
+        sample = Mixture(99, MIXTURE)
+        tokenizer = train_tokenizer((f"user\n\n{p.question}assistant\n\n{p.solution}" for p in (sample.next() for _ in range(30_000))), a.vocabulary)
+        tokenizer.save(str(tokenizer_file))
+    torch.manual_seed(a.seed)
+    shape = Shape(tokenizer.get_vocab_size(), a.hidden, a.layers, a.hidden // 32, a.ffn)
+    if state:
+        shape = state["shape"]
+    model = MaskedDiffusionModel(shape).to(a.device)
+    inside = [p for n, p in model.named_parameters() if n.startswith("blocks.") and p.dim() == 2]
+    rest = [p for p in model.parameters() if not any(p is q for q in inside)]
+    optimizers = [
+        torch.optim.Muon(inside, lr=a.muon, momentum=0.95, weight_decay=0.01, adjust_lr_fn="original"),
+        torch.optim.AdamW(rest, lr=a.adam, betas=(0.9, 0.95), weight_decay=0.01),
+    ]
+    step = tokens = 0
+    minutes_before, average = 0.0, None
+    if state:
+        model.load_state_dict(state["model"])
+        for optimizer, saved in zip(optimizers, state["optimizers"]):
+            optimizer.load_state_dict(saved)
+        step, tokens, minutes_before, average = (state[k] for k in ("step", "tokens", "minutes", "average"))
+    average = average or {n: p.detach().clone() for n, p in model.named_parameters()}
+    mask_id, end, turn_end = (tokenizer.token_to_id(t) for t in (MASK, END, TURN_END))
+    # each continuation draws new problems
+    examples = Examples(tokenizer, a.seed + step, a.tokens, a.long)
+    r, generator = random.Random(a.seed + step), torch.Generator().manual_seed(a.seed + step)
+    print(f"{sum(p.numel() for p in model.parameters()):,} parameters, vocabulary {shape.vocabulary}, from step {step}", flush=True)
+
+    def save() -> None:
+        minutes = minutes_before + (time.time() - started) / 60
+        new = dict(shape=shape, model=model.state_dict(), optimizers=[o.state_dict() for o in optimizers], step=step,
+                   tokens=tokens, minutes=minutes, average=average)
+        torch.save(new, state_file.with_suffix(".new"))
+        state_file.with_suffix(".new").replace(state_file)
+        folder = a.folder / "checkpoint"
+        folder.mkdir(exist_ok=True)
+        write_text_files(folder, tokenizer, shape.max_length)
+        write_checkpoint(folder, model, average, end, turn_end, mask_id)
+        record = dict(steps=step, canvas_positions=tokens, minutes=round(minutes), loss=losses, seed=a.seed, mixture=MIXTURE)
+        (folder / "training.json").write_text(json.dumps(record, indent=1) + "\n")
+
+    losses = json.loads((a.folder / "checkpoint" / "training.json").read_text())["loss"] if state else []
+    started = saved_at = time.time()
+    first_step, recent = step, []
+    while (elapsed := (time.time() - started) / 60) < a.minutes:
+        left = a.minutes - elapsed
+        schedule = min(1.0, (step + 1) / 100, (step - first_step + 1) / 20)
+        if a.decay_minutes and left < a.decay_minutes:
+            schedule *= max(0.01, left / a.decay_minutes)
+        for optimizer, rate in zip(optimizers, (a.muon, a.adam)):
+            for group in optimizer.param_groups:
+                group["lr"] = rate * schedule
+        canvas, prompts, answers = examples.next()
+        masked, weight = masks(canvas, prompts, answers, r, generator)
+        shown = torch.where(masked, mask_id, canvas).to(a.device)
+        rows = weight.flatten().nonzero().squeeze(1).to(a.device)
+        with torch.autocast(a.device, dtype=torch.bfloat16):
+            logits = model(shown, rows)
+        target, weight = canvas.to(a.device).flatten()[rows], weight.to(a.device).flatten()[rows]
+        loss = (F.cross_entropy(logits.float(), target, reduction="none") * weight).sum()
+        model.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optimizer in optimizers:
+            optimizer.step()
+        step += 1
+        tokens += canvas.numel()
+        keep = min(0.998, 1 - 1 / (step + 1))
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                average[name].lerp_(parameter, 1 - keep)
+        recent.append((loss / weight.sum()).item())
+        if step % 100 == 0:
+            losses.append([step, round(sum(recent) / len(recent), 4)])
+            recent = []
+            print(f"{elapsed:.1f} min, step {step}, {tokens / 1e6:.1f} M positions, loss {losses[-1][1]}", flush=True)
+        if time.time() - saved_at > a.save_minutes * 60:
+            save()
+            saved_at = time.time()
+    save()
+
+
+if __name__ == "__main__":
+    main()
