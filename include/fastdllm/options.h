@@ -102,13 +102,25 @@ struct GenerateOptions {
   /// Masks after the live block that are run and attended, besides the last position; default all.
   std::optional<std::int32_t> suffix_window;
 
-  // LLaDA: at most one of the four; none given means threshold 0.9.
+  /// The canvas begins with so many masks and grows while no end token is confident, up to
+  /// gen_length. A multiple of block_length; default: gen_length.
+  std::optional<std::int32_t> initial_length;
+
+  // LLaDA: at most one of these; none given means threshold 0.9.
   std::optional<std::int32_t> steps;  ///< fixed quota: steps in all, shared equally by the blocks
   std::optional<double> threshold;    ///< commit every token whose confidence reaches it
   std::optional<double> factor;       ///< commit by the paper's factor rule
   /// Dream too: commit the most confident tokens at this fixed rate, 1 or more. After n forwards of
   /// a block it is floor(n * rate) tokens in all.
   std::optional<double> tokens_per_forward;
+
+  // The rules beyond the paper, for both families; with Dream without `alg`.
+  std::optional<double> frechet;            ///< Frechet profile decoding with this margin
+  std::optional<double> entropy_bound;      ///< the most certain within this bound, in nats
+  std::optional<double> margin;             ///< threshold of the lead over the next token
+  std::optional<double> relaxed_threshold;  ///< beside `threshold`: suffices near what reaches that
+  /// With any rule: commit the whole block once every token leads its rival by this probability.
+  std::optional<double> early_commit;
 
   /// Dream: origin | maskgit_plus | topk_margin | entropy | confidence_threshold.
   std::optional<std::string> alg;
@@ -129,6 +141,10 @@ struct GenerateOptions {
   /// factor walk's failing last token, the order of equal confidences). See docs/decoding.md.
   bool correct = false;
 };
+
+/// Whether TokenEvent::confidence is the committed token's probability with these (resolved)
+/// options, so that its logarithm means something.
+bool confidence_is_probability(const GenerateOptions& resolved);
 
 /// An option of GenerateOptions as data, so that the command line, JSONL files and a server offer
 /// the same options under the same names.

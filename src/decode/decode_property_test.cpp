@@ -9,6 +9,7 @@
 
 #include "decode/decode_testing.h"
 #include "decode/settings.h"
+#include "decode/stop.h"
 #include "decode/unmask/registry.h"
 #include "decode/unmask/rules.h"
 
@@ -53,7 +54,7 @@ class Generator {
     options.eos_stop = coin();
     options.correct = coin();
     if (coin()) options.temperature = 0.1 + unit();
-    if (coin()) beyond_the_paper(options);
+    if (coin()) beyond_the_paper(options, blocks);
     result.prompt_length = integer(0, 9);
     if (coin()) {
       result.traits = llada_traits();
@@ -70,13 +71,38 @@ class Generator {
         std::to_string(static_cast<int>(options.query)) + " refresh " +
         std::to_string(static_cast<int>(options.refresh)) + " every " +
         std::to_string(options.refresh_interval.value_or(0)) + " suffix " +
-        std::to_string(options.suffix_window.value_or(-1));
+        std::to_string(options.suffix_window.value_or(-1)) + " initial " +
+        std::to_string(options.initial_length.value_or(-1));
     return result;
   }
 
  private:
-  void beyond_the_paper(GenerateOptions& options) {
+  void beyond_the_papers_rules(GenerateOptions& options) {
+    switch (integer(0, 4)) {
+      case 0:
+        options.frechet = unit();
+        break;
+      case 1:
+        options.entropy_bound = 3 * unit();
+        break;
+      case 2:
+        options.margin = unit();
+        break;
+      case 3:
+        options.threshold = 0.5 + unit() / 2;
+        options.relaxed_threshold = unit() / 2;
+        break;
+      default:
+        break;
+    }
+  }
+
+  void beyond_the_paper(GenerateOptions& options, std::int32_t blocks) {
     if (coin()) options.suffix_window = integer(0, 20);
+    if (integer(0, 3) == 0) options.early_commit = unit();
+    if (options.cache != CacheKind::kNone && coin()) {
+      options.initial_length = *options.block_length * integer(1, blocks);
+    }
     if (options.cache == CacheKind::kNone) return;
     options.query = coin() ? QueryRows::kMasked : QueryRows::kAll;
     options.refresh = refresh_policies()[integer(0, 3)].kind;
@@ -88,7 +114,7 @@ class Generator {
   }
 
   void llada(GenerateOptions& options, std::int32_t blocks) {
-    switch (integer(0, 4)) {
+    switch (integer(0, 9)) {
       case 0:
         options.steps = blocks * integer(1, 20);
         break;
@@ -102,9 +128,11 @@ class Generator {
         options.tokens_per_forward = 1 + 6 * unit();
         break;
       default:
+        beyond_the_papers_rules(options);
         break;
     }
-    if (integer(0, 3) == 0) options.remasking = Remasking::kRandom;
+    const bool by_distribution = options.entropy_bound || options.margin;
+    if (!by_distribution && integer(0, 3) == 0) options.remasking = Remasking::kRandom;
     if (options.cache == CacheKind::kNone && coin()) options.cfg_scale = unit();
   }
 
@@ -113,7 +141,10 @@ class Generator {
     options.alg = algs[integer(0, static_cast<std::int32_t>(algs.size()) - 1)];
     const bool uncached = options.cache == CacheKind::kNone;
     if (uncached) options.block_length.reset();
-    if (options.alg == kDreamTokensPerForwardRule.name) {
+    if (options.alg->starts_with("dream_") && options.alg != kDreamTokensPerForwardRule.name) {
+      options.alg.reset();
+      beyond_the_papers_rules(options);
+    } else if (options.alg == kDreamTokensPerForwardRule.name) {
       options.alg.reset();
       options.tokens_per_forward = 1 + 6 * unit();
     } else if (options.alg == "confidence_threshold") {
@@ -179,7 +210,8 @@ void check_plan(const DecodeSettings& settings, const Canvas& before, const Deco
   for (std::int32_t row = 0; row < before.length(); ++row) {
     EXPECT_TRUE(before.masked(row) || covers(plan.attend, row)) << row;
   }
-  if (!settings.plan.suffix_window) {
+  const bool grows = settings.initial_length < settings.gen_length;
+  if (!settings.plan.suffix_window && !grows) {
     EXPECT_EQ(plan.attend, (std::vector<Range>{{0, before.length()}}));
   }
 }
@@ -194,7 +226,10 @@ void check_forward(const Case& c, const Canvas& before, const Forward& forward) 
   EXPECT_EQ(event.attended_rows, attended_rows(forward.step.plan));
   EXPECT_EQ(event.scored_rows, static_cast<std::int32_t>(forward.step.plan.score.size()));
   EXPECT_TRUE(std::is_sorted(forward.step.plan.score.begin(), forward.step.plan.score.end()));
-  EXPECT_EQ(event.committed.size() + event.provisional.size(), forward.step.plan.score.size());
+  const auto own = std::count_if(forward.step.plan.score.begin(), forward.step.plan.score.end(),
+                                 [&](std::int32_t row) { return block.contains(row); });
+  EXPECT_EQ(std::ssize(event.committed) + std::ssize(event.provisional), own);
+  EXPECT_TRUE(c.options.initial_length || own == std::ssize(forward.step.plan.score));
   EXPECT_GE(event.committed.size(), 1u);
   std::set<std::int32_t> seen;
   for (const TokenEvent& token : event.committed) {
@@ -239,8 +274,11 @@ TEST(DecodeProperties, EveryRequestEndsAndEveryForwardCommitsInTheLiveBlock) {
       ASSERT_LE(++forwards, c.options.gen_length);
     }
     EXPECT_TRUE(decoder.finished());
-    if (!c.options.eos_stop || decoder.finish_reason() == FinishReason::kLength) {
+    if (decoder.finish_reason() == FinishReason::kLength ||
+        (!c.options.eos_stop && !c.options.initial_length)) {
       EXPECT_EQ(decoder.canvas().masked_count(), 0);
+    } else {
+      EXPECT_TRUE(settled_end(decoder.canvas(), c.traits.end_tokens).has_value());
     }
     for (std::int32_t p = 0; p < c.prompt_length; ++p) EXPECT_EQ(decoder.canvas().tokens()[p], 1);
     if (HasFailure()) return;
@@ -255,6 +293,7 @@ TEST(DecodeProperties, MaskedQueriesAreMasksAndTheCommitsOfTheStepBefore) {
     if (c.options.cache == CacheKind::kNone) continue;
     c.options.cache = CacheKind::kDual;
     c.options.query = QueryRows::kMasked;
+    c.options.initial_length.reset();  // a canvas that grows runs more than its block
     SCOPED_TRACE(c.text);
     Decoder decoder = make_decoder(c.options, c.traits, c.prompt_length);
     const auto scorer = testing::random_scorer(static_cast<std::uint64_t>(i));
@@ -283,6 +322,7 @@ TEST(DecodeProperties, InfillingFillsTheHolesAndNothingElse) {
   std::set<std::string> rules;
   for (int i = 0; i < 4000; ++i) {
     Case c = generator.valid_case();
+    c.options.initial_length.reset();
     if (c.options.block_length && generator.coin()) {
       // The last block may be short.
       c.options.gen_length += generator.integer(0, *c.options.block_length - 1);

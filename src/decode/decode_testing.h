@@ -23,14 +23,16 @@ inline constexpr std::int32_t kEnd = 98;
 inline DecodeTraits llada_traits() {
   return {.mask_token = kMask,
           .end_tokens = {kEnd},
-          .rules = {"threshold", "quota", "factor", "tokens_per_forward"}};
+          .rules = {"threshold", "quota", "factor", "tokens_per_forward", "frechet",
+                    "entropy_bound", "margin", "local_leap"}};
 }
 
 inline DecodeTraits dream_traits() {
   return {.mask_token = kMask,
           .end_tokens = {kEnd},
           .rules = {"confidence_threshold", "origin", "maskgit_plus", "topk_margin", "entropy",
-                    "dream_tokens_per_forward"}};
+                    "dream_tokens_per_forward", "dream_frechet", "dream_entropy_bound",
+                    "dream_margin", "dream_local_leap"}};
 }
 
 /// A score whose every measure is `confidence` (entropy: as much below 1).

@@ -6,8 +6,11 @@
 
 #include "base/check.h"
 #include "base/rng.h"
+#include "decode/growth.h"
 #include "decode/settings.h"
 #include "decode/stop.h"
+#include "decode/unmask/early_commit.h"
+#include "decode/unmask/ranking.h"
 
 namespace fdllm {
 
@@ -19,6 +22,7 @@ struct Decoder::State {
   CanvasKind canvas_kind = CanvasKind::kContinued;
   StaleRows stale;
   RefreshSchedule refreshes;
+  CanvasGrowth growth;
 
   std::int32_t block = 0;
   std::int32_t initial_masked = 0;     // of the live block when it began
@@ -42,6 +46,10 @@ struct Decoder::State {
             .threshold = settings.threshold,
             .factor = settings.factor,
             .tokens_per_forward = settings.tokens_per_forward,
+            .frechet = settings.frechet,
+            .entropy_bound = settings.entropy_bound,
+            .margin = settings.margin,
+            .relaxed_threshold = settings.relaxed_threshold,
             .alg_temp = options.alg_temp,
             .seed = options.seed,
             .step = step,
@@ -52,6 +60,9 @@ struct Decoder::State {
     return canvas_kind == CanvasKind::kContinued &&
            settled_end(canvas, traits.end_tokens).has_value();
   }
+
+  /// The live block's first forward tells whether the canvas is long enough.
+  bool watches_growth() const { return !begun && growth.may_grow(); }
 
   bool commits_first_row() const { return settings.first_row && !begun; }
 
@@ -69,7 +80,10 @@ struct Decoder::State {
   /// Moves to the next block, or ends the request, when the live one is full.
   void leave_full_blocks() {
     while (!finished && canvas.masked_count(range()) == 0) {
-      if (block + 1 == settings.blocks) {
+      const bool last = range().end == growth.end();
+      if (last && growth.may_grow() && !ends_settled()) {
+        growth.grow();
+      } else if (last) {
         finished = true;
         reason = ends_settled() ? FinishReason::kStop : FinishReason::kLength;
         return;
@@ -83,9 +97,13 @@ struct Decoder::State {
   DecodeStep make_step() {
     DecodeStep result;
     kind = refreshes.next(block, !begun);
-    result.plan = make_plan(
-        settings.plan,
-        {.canvas = canvas, .stale = stale, .block = range(), .before = before, .kind = kind});
+    result.plan = make_plan(settings.plan, {.canvas = canvas,
+                                            .stale = stale,
+                                            .block = range(),
+                                            .before = before,
+                                            .kind = kind,
+                                            .end = growth.end(),
+                                            .tail = watches_growth() ? growth.tail() : Range{}});
     if (commits_first_row()) result.plan.score = {range().begin};
     result.attended_rows = attended_rows(result.plan);
     result.refresh = static_cast<std::int32_t>(result.plan.query.size()) == result.attended_rows;
@@ -103,16 +121,35 @@ struct Decoder::State {
   }
 
   ScoreRequest request_for(std::int32_t position) const {
-    return {.position = position,
-            .sampling = options.temperature > 0 ? settings.rule->noise : Sampling::kGreedy,
-            .temperature = static_cast<float>(options.temperature),
-            .top_p = static_cast<float>(options.top_p),
-            .top_k = options.top_k,
-            .seed = options.seed,
-            .step = step,
-            .excluded_token = canvas.mask_token(),
-            .needs_distribution = settings.rule->needs_distribution,
-            .cfg_scale = static_cast<float>(options.cfg_scale)};
+    return {
+        .position = position,
+        .sampling = options.temperature > 0 ? settings.rule->noise : Sampling::kGreedy,
+        .temperature = static_cast<float>(options.temperature),
+        .top_p = static_cast<float>(options.top_p),
+        .top_k = options.top_k,
+        .seed = options.seed,
+        .step = step,
+        .excluded_token = canvas.mask_token(),
+        .needs_distribution = settings.rule->needs_distribution || options.early_commit.has_value(),
+        .cfg_scale = static_cast<float>(options.cfg_scale)};
+  }
+
+  /// How many of the scores that the pending step asks for are the block's.
+  std::size_t own_scores() const { return scores_before(range().end); }
+
+  std::size_t scores_before(std::int32_t position) const {
+    const std::vector<std::int32_t>& positions = pending->plan.score;
+    const auto found = std::lower_bound(positions.begin(), positions.end(), position);
+    return static_cast<std::size_t>(found - positions.begin());
+  }
+
+  std::span<const Score> tail_scores(std::span<const Score> scores) const {
+    if (!watches_growth()) return {};
+    return scores.subspan(scores_before(growth.tail().begin));
+  }
+
+  bool commits_early(std::span<const Score> scores) const {
+    return options.early_commit && all_lead(scores, *options.early_commit);
   }
 
   double confidence_of(std::int32_t position, const Score& score) const {
@@ -148,6 +185,9 @@ Decoder::Decoder(Canvas canvas, const GenerateOptions& options, const DecodeTrai
   StaleRows stale(canvas.length());
   const RefreshSchedule refreshes(*settings.plan.refresh, settings.plan.refresh_interval,
                                   settings.plan.refresh_drift);
+  const std::int32_t prompt = canvas.prompt_length();
+  const CanvasGrowth growth({prompt, prompt + settings.initial_length}, settings.block_length,
+                            canvas.length());
   state_ = std::make_unique<State>(State{.canvas = std::move(canvas),
                                          .options = options,
                                          .traits = traits,
@@ -155,6 +195,7 @@ Decoder::Decoder(Canvas canvas, const GenerateOptions& options, const DecodeTrai
                                          .canvas_kind = kind,
                                          .stale = std::move(stale),
                                          .refreshes = refreshes,
+                                         .growth = growth,
                                          .pending = std::nullopt});
   state_->begin_block();
 }
@@ -185,12 +226,18 @@ StepEvent Decoder::advance(std::span<const Score> scores) {
   const ForwardPlan& plan = state.pending->plan;
   check(scores.size() == plan.score.size(), "not one score for each asked position");
 
-  const std::vector<Candidate> candidates = state.candidates_of(scores);
+  std::vector<Candidate> candidates = state.candidates_of(scores);
+  // The tail of a growing canvas is scored too, but is no candidate.
+  const std::span<const Score> tail_scores = state.tail_scores(scores);
+  scores = scores.first(state.own_scores());
+  candidates.resize(scores.size());
   const std::vector<std::int32_t> masked = state.canvas.masked_positions(state.range());
   UnmaskContext context = state.context(masked);
   context.query = {plan.query.front(), plan.query.back() + 1};
-  const std::vector<Candidate> chosen =
-      state.commits_first_row() ? candidates : state.settings.rule->select(context, candidates);
+  const std::vector<Candidate> chosen = state.commits_first_row() ? candidates
+                                        : state.commits_early(scores)
+                                            ? ranked(candidates)
+                                            : state.settings.rule->select(context, candidates);
   check(!chosen.empty(), "a forward that commits nothing");
 
   StepEvent event;
@@ -202,6 +249,7 @@ StepEvent Decoder::advance(std::span<const Score> scores) {
   event.attended_rows = state.pending->attended_rows;
   event.scored_rows = static_cast<std::int32_t>(plan.score.size());
   state.refreshes.advance(state.kind, state.block, !state.begun, scores);
+  state.growth.observe(tail_scores, state.traits.end_tokens);
   state.stale.ran(plan.query);
   for (const Candidate& candidate : chosen) {
     state.canvas.commit(candidate.position, candidate.token);

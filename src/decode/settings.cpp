@@ -29,12 +29,18 @@ struct OptionUse {
   bool (*given)(const GenerateOptions&);
 };
 using Options = GenerateOptions;
-constexpr std::array<OptionUse, 10> kOptionUses = {{
+constexpr std::array<OptionUse, 14> kOptionUses = {{
     {RuleOption::kSteps, "steps", [](const Options& o) { return o.steps.has_value(); }},
     {RuleOption::kThreshold, "threshold", [](const Options& o) { return o.threshold.has_value(); }},
     {RuleOption::kFactor, "factor", [](const Options& o) { return o.factor.has_value(); }},
     {RuleOption::kTokensPerForward, "tokens_per_forward",
      [](const Options& o) { return o.tokens_per_forward.has_value(); }},
+    {RuleOption::kFrechet, "frechet", [](const Options& o) { return o.frechet.has_value(); }},
+    {RuleOption::kEntropyBound, "entropy_bound",
+     [](const Options& o) { return o.entropy_bound.has_value(); }},
+    {RuleOption::kMargin, "margin", [](const Options& o) { return o.margin.has_value(); }},
+    {RuleOption::kRelaxedThreshold, "relaxed_threshold",
+     [](const Options& o) { return o.relaxed_threshold.has_value(); }},
     {RuleOption::kAlg, "alg", [](const Options& o) { return o.alg.has_value(); }},
     {RuleOption::kAlgTemp, "alg_temp", [](const Options& o) { return o.alg_temp != 0; }},
     {RuleOption::kRemasking, "remasking",
@@ -101,7 +107,8 @@ const UnmaskRule& choose_rule(const GenerateOptions& options, const Rules& famil
     const auto use = std::find_if(kOptionUses.begin(), kOptionUses.end(),
                                   [&](const OptionUse& u) { return u.option == rule->chosen_by; });
     if (!use->given(options)) continue;
-    if (chosen != nullptr) {
+    if (chosen != nullptr && chosen->cached.has(rule->chosen_by)) continue;
+    if (chosen != nullptr && !rule->cached.has(chosen->chosen_by)) {
       fail(ErrorCode::kInvalidArgument, "'{}' contradicts '{}'; give only one of them",
            name_of(chosen->chosen_by), use->name);
     }
@@ -186,6 +193,15 @@ void check_ranges(const GenerateOptions& options, std::int32_t prompt_length) {
   if (options.tokens_per_forward) {
     check_number("tokens_per_forward", *options.tokens_per_forward, 1, kMaxIdleSteps);
   }
+  if (options.frechet) check_number("frechet", *options.frechet, 0, 1);
+  if (options.entropy_bound)
+    check_number("entropy_bound", *options.entropy_bound, 0, kMaxIdleSteps);
+  if (options.margin) check_number("margin", *options.margin, 0, 1);
+  if (options.relaxed_threshold) {
+    check_number("relaxed_threshold", *options.relaxed_threshold, 0,
+                 options.threshold.value_or(kDefaultThreshold));
+  }
+  if (options.early_commit) check_number("early_commit", *options.early_commit, 0, 1);
   check_temperature("temperature", options.temperature);
   check_temperature("alg_temp", options.alg_temp);
   if (!(options.top_p > 0 && options.top_p <= 1)) {
@@ -226,6 +242,30 @@ std::int32_t block_length_of(const GenerateOptions& options, const DecodeSetting
          options.block_length ? "" : ", its default", options.gen_length);
   }
   return block_length;
+}
+
+std::int32_t initial_length_of(const GenerateOptions& options, const DecodeSettings& settings,
+                               CanvasKind kind) {
+  if (!options.initial_length) return options.gen_length;
+  if (kind == CanvasKind::kInfilled) {
+    fail(ErrorCode::kInvalidArgument,
+         "'initial_length': an infilled canvas has its length; leave initial_length out");
+  }
+  if (settings.rule->whole_canvas && !settings.plan.cache->keeps_rows) {
+    fail(ErrorCode::kInvalidArgument,
+         "'initial_length' contradicts 'cache' {}: the rule {} then has no blocks by which the "
+         "canvas could grow; use cache prefix or dual",
+         settings.plan.cache->name, settings.rule->name);
+  }
+  const std::int32_t length = *options.initial_length;
+  if (length < settings.block_length || length > options.gen_length ||
+      length % settings.block_length != 0) {
+    fail(ErrorCode::kInvalidArgument,
+         "'initial_length': expected a multiple of block_length ({}) up to gen_length ({}), found "
+         "{}",
+         settings.block_length, options.gen_length, length);
+  }
+  return length;
 }
 
 std::int32_t steps_per_block_of(const GenerateOptions& options, const DecodeSettings& settings,
@@ -277,10 +317,11 @@ DecodeSettings resolve_settings(const GenerateOptions& options, const DecodeTrai
   settings.block_length = block_length_of(options, settings, kind);
   settings.blocks = (options.gen_length - 1) / settings.block_length + 1;
   settings.plan = resolve_plan(options, settings.block_length);
+  settings.initial_length = initial_length_of(options, settings, kind);
   // Beyond the paper there is no reference whose quirks could be kept.
-  settings.first_row = settings.plan.as_paper() && settings.rule->first_row &&
-                       settings.plan.cache->keeps_rows && !options.correct &&
-                       kind == CanvasKind::kContinued;
+  settings.first_row = settings.plan.as_paper() && !options.initial_length &&
+                       settings.rule->first_row && settings.plan.cache->keeps_rows &&
+                       !options.correct && kind == CanvasKind::kContinued;
   settings.steps_per_block = steps_per_block_of(options, settings, kind);
   const OptionSet& takes =
       settings.plan.cache->keeps_rows ? settings.rule->cached : settings.rule->uncached;
@@ -289,6 +330,10 @@ DecodeSettings resolve_settings(const GenerateOptions& options, const DecodeTrai
   }
   if (takes.has(RuleOption::kFactor)) settings.factor = options.factor.value_or(1.0);
   settings.tokens_per_forward = options.tokens_per_forward.value_or(0);
+  settings.frechet = options.frechet.value_or(0);
+  settings.entropy_bound = options.entropy_bound.value_or(0);
+  settings.margin = options.margin.value_or(0);
+  settings.relaxed_threshold = options.relaxed_threshold.value_or(0);
   return settings;
 }
 

@@ -19,6 +19,11 @@ struct DecodeSettings {
   double threshold = 0;              ///< 0 unless the rule takes it; so factor
   double factor = 0;
   double tokens_per_forward = 0;
+  double frechet = 0;
+  double entropy_bound = 0;
+  double margin = 0;
+  double relaxed_threshold = 0;
+  std::int32_t initial_length = 0;  ///< of the answer; less than gen_length: the canvas grows
   /// The first forward of a block commits its first position only (UnmaskRule::first_row).
   bool first_row = false;
 

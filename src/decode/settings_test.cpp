@@ -2,6 +2,8 @@
 
 #include <cmath>
 #include <limits>
+#include <string>
+#include <string_view>
 
 #include <gtest/gtest.h>
 
@@ -103,6 +105,66 @@ TEST(Settings, RefusesTwoRulesOfLlada) {
   expect_llada_refuses(steps_factor, {"'steps'", "'factor'", "contradicts"});
   const auto threshold_factor = [](auto& o) { o.threshold = 0.9, o.factor = 1.0; };
   expect_llada_refuses(threshold_factor, {"'threshold'", "'factor'", "contradicts"});
+}
+
+TEST(Settings, TheRulesBeyondThePaperAreOfBothFamilies) {
+  const auto is = [](const Change& change, std::string_view name) {
+    EXPECT_EQ(llada(change).rule->name, name);
+    EXPECT_EQ(dream(change).rule->name, "dream_" + std::string(name));
+    EXPECT_TRUE(dream(change).first_row);
+  };
+  is([](auto& o) { o.frechet = 0.25; }, "frechet");
+  is([](auto& o) { o.entropy_bound = 0.1; }, "entropy_bound");
+  is([](auto& o) { o.margin = 0.5; }, "margin");
+  is([](auto& o) { o.relaxed_threshold = 0.7; }, "local_leap");
+  // The threshold of local_leap is its own, in any order of the rules.
+  const auto both = [](auto& o) { o.relaxed_threshold = 0.7, o.threshold = 0.8; };
+  is(both, "local_leap");
+  EXPECT_EQ(llada(both).threshold, 0.8);
+  EXPECT_EQ(llada([](auto& o) { o.relaxed_threshold = 0.7; }).threshold, 0.9);
+}
+
+TEST(Settings, RefusesWhatTheRulesBeyondThePaperDoNotTake) {
+  expect_llada_refuses([](auto& o) { o.frechet = 0.1, o.margin = 0.1; },
+                       {"'frechet'", "'margin'", "contradicts"});
+  expect_llada_refuses([](auto& o) { o.frechet = 0.1, o.threshold = 0.9; },
+                       {"'frechet'", "'threshold'", "contradicts"});
+  expect_llada_refuses([](auto& o) { o.relaxed_threshold = 0.1, o.factor = 1; },
+                       {"'relaxed_threshold'", "'factor'", "contradicts"});
+  expect_llada_refuses([](auto& o) { o.relaxed_threshold = 0.95; }, {"'relaxed_threshold'", "0.9"});
+  expect_llada_refuses([](auto& o) { o.margin = 0.1, o.remasking = Remasking::kRandom; },
+                       {"'remasking'", "margin"});
+  expect_dream_refuses([](auto& o) { o.frechet = 0.1, o.alg = "entropy"; }, {"'frechet'"});
+  expect_dream_refuses([](auto& o) { o.margin = 0.1, o.steps = 64; }, {"'steps'"});
+  for (const double bad : {-0.1, kNaN, 1e30}) {
+    expect_llada_refuses([&](auto& o) { o.frechet = bad; }, {"'frechet'"});
+    expect_llada_refuses([&](auto& o) { o.entropy_bound = bad; }, {"'entropy_bound'"});
+    expect_llada_refuses([&](auto& o) { o.margin = bad; }, {"'margin'"});
+    expect_llada_refuses([&](auto& o) { o.early_commit = bad; }, {"'early_commit'"});
+  }
+}
+
+TEST(Settings, BeyondThePaperDreamsFirstTokenIsNotUnconditional) {
+  EXPECT_TRUE(dream([](auto& o) { o.refresh_interval = 1; }).first_row);
+  EXPECT_FALSE(dream([](auto& o) { o.query = QueryRows::kMasked; }).first_row);
+  EXPECT_FALSE(dream([](auto& o) { o.refresh = RefreshKind::kNever; }).first_row);
+  EXPECT_FALSE(dream([](auto& o) { o.suffix_window = 8; }).first_row);
+  EXPECT_FALSE(dream([](auto& o) { o.initial_length = 32; }).first_row);
+}
+
+TEST(Settings, ACanvasGrowsByWholeBlocksOfAContinuedText) {
+  EXPECT_EQ(llada([](auto&) {}).initial_length, 128);
+  EXPECT_EQ(llada([](auto& o) { o.initial_length = 64; }).initial_length, 64);
+  for (const std::int32_t bad : {0, -32, 16, 48, 160}) {
+    expect_llada_refuses([&](auto& o) { o.initial_length = bad; },
+                         {"'initial_length'", "block_length (32)"});
+  }
+  expect_dream_refuses([](auto& o) { o.initial_length = 32, o.cache = CacheKind::kNone; },
+                       {"'initial_length'", "'cache' none"});
+  GenerateOptions options;
+  options.initial_length = 32;
+  expect_refused([&] { validate_options(options, llada_traits(), 10, CanvasKind::kInfilled); },
+                 {"'initial_length'", "infilled"});
 }
 
 TEST(Settings, RefusesDreamsOptionsWithLlada) {

@@ -155,6 +155,10 @@ const std::vector<GenerateOption> kOptions = {
     entry<&Options::suffix_window>(
         "suffix-window", Kind::kInteger, "N",
         "run and attend only N masks after the live block, and the last position (default: all)"),
+    entry<&Options::initial_length>(
+        "initial-length", Kind::kInteger, "N",
+        "begin with N masks and grow while no end token is confident: gen-length is then a limit "
+        "(default: gen-length)"),
     entry<&Options::steps>(
         "steps", Kind::kInteger, "N",
         "fixed number of steps in all, shared equally by the blocks; uncached Dream's "
@@ -167,6 +171,23 @@ const std::vector<GenerateOption> kOptions = {
         "tokens-per-forward", Kind::kNumber, "X",
         "commit the X most confident tokens of every forward (fractions add up), whatever their "
         "confidence"),
+    entry<&Options::frechet>(
+        "frechet", Kind::kNumber, "D",
+        "commit what is right together whatever the joint distribution, with margin D (0.25 is its "
+        "authors'; smaller commits more)"),
+    entry<&Options::entropy_bound>(
+        "entropy-bound", Kind::kNumber, "G",
+        "commit the most certain tokens whose entropies together, but for the largest, are at most "
+        "G nats"),
+    entry<&Options::margin>(
+        "margin", Kind::kNumber, "P",
+        "commit every token whose probability leads the next one's by at least P"),
+    entry<&Options::relaxed_threshold>(
+        "relaxed-threshold", Kind::kNumber, "P",
+        "beside --threshold: within 4 positions of a token that reaches it, P suffices"),
+    entry<&Options::early_commit>(
+        "early-commit", Kind::kNumber, "P",
+        "commit the whole block once every token leads its rival by P, whatever the rule"),
     entry<&Options::alg>("alg", Kind::kText, "A",
                          "Dream: origin|maskgit_plus|topk_margin|entropy|confidence_threshold "
                          "(default confidence_threshold)"),
@@ -244,6 +265,13 @@ const GenerateOption* find_generate_option(std::string_view name) {
     if (same_name(option.name, name)) return &option;
   }
   return nullptr;
+}
+
+bool confidence_is_probability(const GenerateOptions& resolved) {
+  return resolved.remasking == Remasking::kLowConfidence && !resolved.entropy_bound &&
+         !resolved.margin &&
+         (!resolved.alg || *resolved.alg == "maskgit_plus" ||
+          *resolved.alg == "confidence_threshold");
 }
 
 void GenerateOption::set(GenerateOptions& options, std::string_view value) const {

@@ -20,8 +20,9 @@ constexpr std::array kTurbo = {Preset::Value{"cache", "dual"}, Preset::Value{"qu
                                Preset::Value{"suffix-window", "64"},
                                Preset::Value{"threshold", "0.8"}};
 
-constexpr std::array<std::string_view, 5> kRuleOptions = {"steps", "threshold", "factor",
-                                                          "tokens-per-forward", "alg"};
+constexpr std::array<std::string_view, 9> kRuleOptions = {
+    "steps",   "threshold",     "factor", "tokens-per-forward", "alg",
+    "frechet", "entropy-bound", "margin", "relaxed-threshold"};
 
 bool chooses_rule(std::string_view option) {
   return std::find(kRuleOptions.begin(), kRuleOptions.end(), option) != kRuleOptions.end();

@@ -37,14 +37,12 @@ void check_canvas_length(const Context& context, const GenerateRequest& request)
 
 /// A confidence whose logarithm means something: the probability of the committed token.
 void check_confidence_is_probability(const GenerateOptions& resolved) {
-  const bool is_probability =
-      resolved.remasking == Remasking::kLowConfidence &&
-      (!resolved.alg || *resolved.alg == "maskgit_plus" || *resolved.alg == "confidence_threshold");
-  if (!is_probability) {
-    throw ApiError(400,
-                   "'logprobs': with this 'alg' or 'remasking' the confidence is no probability "
-                   "whose logarithm could be given",
-                   "logprobs", "unsupported_parameter");
+  if (!confidence_is_probability(resolved)) {
+    throw ApiError(
+        400,
+        "'logprobs': with this unmasking rule or 'remasking' the confidence is no probability "
+        "whose logarithm could be given",
+        "logprobs", "unsupported_parameter");
   }
 }
 

@@ -1,5 +1,6 @@
 #include "verify/trace.h"
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <limits>
@@ -222,6 +223,13 @@ void put_or_null(nlohmann::ordered_json& json, const char* name, const std::opti
 }
 
 }  // namespace
+
+bool Trace::may_end_early() const {
+  // A canvas that grows ends where no more is needed.
+  return eos_stop || !stop.empty() ||
+         std::any_of(beyond_paper.begin(), beyond_paper.end(),
+                     [](const auto& option) { return option.first == "initial-length"; });
+}
 
 Trace parse_trace(std::string_view line, std::string_view where) {
   const Json object = parse_json(line, where, {.max_bytes = kMaxLineBytes, .max_depth = 16});

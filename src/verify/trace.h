@@ -51,7 +51,7 @@ struct Trace {
   std::vector<std::pair<std::string, std::string>> beyond_paper;
 
   /// Whether positions may be left uncommitted at the end.
-  bool may_end_early() const { return eos_stop || !stop.empty(); }
+  bool may_end_early() const;
 };
 
 /// A trace and where it came from.

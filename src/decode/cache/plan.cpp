@@ -9,7 +9,7 @@ namespace {
 class RowChoice {
  public:
   RowChoice(const PlanSettings& settings, const PlanState& state)
-      : state_(state), length_(state.canvas.length()) {
+      : state_(state), length_(state.end) {
     near_end_ = length_;
     if (settings.suffix_window && *settings.suffix_window < length_ - state.block.end) {
       near_end_ = state.block.end + *settings.suffix_window;
@@ -36,9 +36,12 @@ class RowChoice {
   bool attended(std::int32_t row) const {
     return row < near_end_ || row == length_ - 1 || !state_.canvas.masked(row);
   }
+  bool in_tail(std::int32_t row) const {
+    return state_.tail.contains(row) && row >= state_.block.end && state_.canvas.masked(row);
+  }
   /// Of the attended rows.
   bool run(std::int32_t row) const {
-    if (state_.stale.contains(row) || also_.contains(row)) return true;
+    if (state_.stale.contains(row) || also_.contains(row) || in_tail(row)) return true;
     return recomputed_.contains(row) && (!masked_only_ || state_.canvas.masked(row));
   }
 
@@ -55,15 +58,16 @@ class RowChoice {
 ForwardPlan make_plan(const PlanSettings& settings, const PlanState& state) {
   const RowChoice choice(settings, state);
   ForwardPlan plan;
+  plan.score = state.canvas.masked_positions(state.block);
   plan.query.reserve(static_cast<std::size_t>(
-      state.kind == StepKind::kRefresh ? state.canvas.length() : 2 * state.block.size()));
-  for (std::int32_t row = 0; row < state.canvas.length(); ++row) {
+      state.kind == StepKind::kRefresh ? state.end : 2 * state.block.size()));
+  for (std::int32_t row = 0; row < state.end; ++row) {
     if (!choice.attended(row)) continue;
     if (plan.attend.empty() || plan.attend.back().end != row) plan.attend.push_back({row, row});
     plan.attend.back().end = row + 1;
     if (choice.run(row)) plan.query.push_back(row);
+    if (choice.in_tail(row)) plan.score.push_back(row);
   }
-  plan.score = state.canvas.masked_positions(state.block);
   return plan;
 }
 

@@ -41,12 +41,15 @@ struct PlanState {
   Range block;   ///< the live one
   Range before;  ///< the block that was decoded before it; empty: there is none
   StepKind kind = StepKind::kRefresh;
+  std::int32_t end;  ///< of the canvas, as far as it has grown; no row from there on takes part
+  Range tail = {};   ///< also run and scored, where it is masked and attended
 };
 
 /// The plan of the next forward. Attended is the whole canvas, except that with a suffix window
 /// masks further behind the block are not, but for the last position. Run are those of the attended
 /// rows that `kind` names (in a window step, with QueryRows::kMasked, only its masked ones) or that
-/// are stale. Scored are the masked positions of the block.
+/// are stale. Scored are the masked positions of the block, then those
+/// of the tail that lie behind it.
 ForwardPlan make_plan(const PlanSettings& settings, const PlanState& state);
 
 /// Rows that every query of the plan attends.

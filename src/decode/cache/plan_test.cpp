@@ -26,13 +26,18 @@ class Plan : public ::testing::Test {
 
   ForwardPlan plan(const GenerateOptions& options, StepKind kind, Range block = {3, 7},
                    Range before = {}) const {
-    return make_plan(
-        resolve_plan(options, 4),
-        {.canvas = canvas_, .stale = stale_, .block = block, .before = before, .kind = kind});
+    return make_plan(resolve_plan(options, 4), {.canvas = canvas_,
+                                                .stale = stale_,
+                                                .block = block,
+                                                .before = before,
+                                                .kind = kind,
+                                                .end = 15,
+                                                .tail = tail_});
   }
 
   Canvas canvas_;
   StaleRows stale_;
+  Range tail_ = {};
 };
 
 TEST_F(Plan, ThePapersRefreshIsTheWholeCanvasWhateverTheCache) {
@@ -117,6 +122,18 @@ TEST_F(Plan, RowsThatComeIntoTheSuffixWindowAreRun) {
   options.refresh = RefreshKind::kNever;
   stale_.ran(plan(options, StepKind::kRefresh).query);
   EXPECT_EQ(plan(options, StepKind::kWindow, {7, 11}).query, (Positions{7, 8, 9, 10, 11, 12}));
+}
+
+TEST_F(Plan, TheTailOfAGrowingCanvasIsRunAndScored) {
+  tail_ = {5, 14};
+  const ForwardPlan window = plan({}, StepKind::kWindow);
+  EXPECT_EQ(window.query, positions_of({3, 14}));
+  EXPECT_EQ(window.score, (Positions{3, 6, 7, 8, 9, 10, 11, 12, 13}));
+  GenerateOptions options;
+  options.suffix_window = 1;
+  EXPECT_EQ(plan(options, StepKind::kWindow).score, (Positions{3, 6, 7}));
+  canvas_.commit(8, 1);
+  EXPECT_EQ(plan({}, StepKind::kWindow).score, (Positions{3, 6, 7, 9, 10, 11, 12, 13}));
 }
 
 TEST(ResolvePlan, FillsInDefaults) {

@@ -7,7 +7,7 @@
 namespace fdllm {
 
 std::span<const UnmaskRule* const> unmask_rules() {
-  static constexpr std::array<const UnmaskRule*, 10> kRules = {
+  static constexpr std::array<const UnmaskRule*, 18> kRules = {
       &kThresholdRule,
       &kQuotaRule,
       &kFactorRule,
@@ -18,6 +18,14 @@ std::span<const UnmaskRule* const> unmask_rules() {
       &kEntropyRule,
       &kOriginRule,
       &kDreamTokensPerForwardRule,
+      &kFrechetRule,
+      &kDreamFrechetRule,
+      &kEntropyBoundRule,
+      &kDreamEntropyBoundRule,
+      &kMarginRule,
+      &kDreamMarginRule,
+      &kLocalLeapRule,
+      &kDreamLocalLeapRule,
   };
   return kRules;
 }

@@ -27,6 +27,10 @@ struct UnmaskContext {
   double threshold = 0;
   double factor = 0;
   double tokens_per_forward = 0;
+  double frechet = 0;
+  double entropy_bound = 0;
+  double margin = 0;
+  double relaxed_threshold = 0;
   double alg_temp = 0;
   std::uint64_t seed = 0;
   std::int32_t step = 0;  ///< the request's own step, skipped steps included: keys random numbers
@@ -41,6 +45,10 @@ enum class RuleOption : std::uint8_t {
   kThreshold,
   kFactor,
   kTokensPerForward,
+  kFrechet,
+  kEntropyBound,
+  kMargin,
+  kRelaxedThreshold,
   kAlg,
   kAlgTemp,
   kRemasking,
@@ -53,6 +61,11 @@ class OptionSet {
  public:
   constexpr OptionSet(std::initializer_list<RuleOption> options) {
     for (const RuleOption option : options) bits_ |= 1u << static_cast<unsigned>(option);
+  }
+  constexpr OptionSet with(RuleOption option) const {
+    OptionSet result = *this;
+    result.bits_ |= 1u << static_cast<unsigned>(option);
+    return result;
   }
   constexpr bool has(RuleOption option) const {
     return (bits_ >> static_cast<unsigned>(option) & 1u) != 0;

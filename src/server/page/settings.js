@@ -2,7 +2,8 @@
 import { element, uniqueId } from "./dom.js";
 
 /** Options of which at most one is given: the rule is chosen by giving its number. */
-const RULE_NUMBERS = ["threshold", "factor", "steps", "tokens_per_forward"];
+const RULE_NUMBERS = ["threshold", "factor", "steps", "tokens_per_forward", "frechet",
+  "entropy_bound", "margin", "relaxed_threshold"];
 
 /** Rules as the form offers them, and the numbers that belong to each. One that is no number's name
  *  is a value of Dream's `alg`. */
@@ -12,6 +13,10 @@ const RULES = [
   { value: "factor", label: "Factor", fields: ["factor"], family: "llada" },
   { value: "steps", label: "Fixed steps", fields: ["steps"] },
   { value: "tokens_per_forward", label: "Fixed rate", fields: ["tokens_per_forward"] },
+  { value: "frechet", label: "Fréchet profile", fields: ["frechet"] },
+  { value: "entropy_bound", label: "Entropy bound", fields: ["entropy_bound"] },
+  { value: "margin", label: "Margin", fields: ["margin"] },
+  { value: "relaxed_threshold", label: "Local leap", fields: ["relaxed_threshold", "threshold"] },
   { value: "entropy", label: "Entropy", fields: ["steps"], family: "dream" },
   { value: "topk_margin", label: "Top-k margin", fields: ["steps"], family: "dream" },
   { value: "maskgit_plus", label: "MaskGIT plus", fields: ["steps"], family: "dream" },
@@ -46,6 +51,14 @@ const FIELDS = [
       "tokens: one token a step." },
   { name: "tokens_per_forward", kind: "number", label: "Tokens a forward", placeholder: "4",
     help: "Commits the surest so many in every forward, however sure; fractions add up." },
+  { name: "frechet", kind: "number", label: "Fréchet margin", placeholder: "0.25",
+    help: "Commits what is surely right together, by all confidences. Smaller is faster." },
+  { name: "entropy_bound", kind: "number", label: "Entropy bound", placeholder: "0.1",
+    help: "Commits the most certain tokens within so many nats of doubt. Higher is faster." },
+  { name: "margin", kind: "number", label: "Margin", placeholder: "0.5",
+    help: "Commits every token that leads its rival by this probability. Lower is faster." },
+  { name: "relaxed_threshold", kind: "number", label: "Threshold nearby", placeholder: "0.75",
+    help: "Near a token that reaches the threshold, this suffices." },
   { name: "temperature", kind: "number", label: "Temperature", placeholder: "0",
     help: "0 takes the likeliest token; higher draws more freely." },
   { name: "seed", kind: "integer", label: "Seed", placeholder: "0",
@@ -81,6 +94,10 @@ const FIELDS = [
     help: "For a refresh where confidence falls: by how much it must have fallen." },
   { name: "suffix_window", kind: "integer", label: "Suffix window", more: true,
     help: "Only so many masks after the block, and the last token of the canvas, take part." },
+  { name: "initial_length", kind: "integer", label: "Initial length", more: true,
+    help: "Begins with so many masks and grows, up to the answer length, while no end is in sight." },
+  { name: "early_commit", kind: "number", label: "Early commit", more: true,
+    help: "Commits the whole block once every token leads its rival by this probability." },
   { name: "eos_stop", kind: "choice", label: "End token", more: true,
     choices: [["", "Default (stop there)"], ["true", "Stop there"], ["false", "Fill the canvas"]],
     help: "Whether to stop once everything before the first end token is settled." },

@@ -1,0 +1,50 @@
+#include "decode/unmask/family_variants.h"
+#include "decode/unmask/ranking.h"
+#include "decode/unmask/rules.h"
+
+// Frechet profile decoding (Fast-dLLM++, arXiv 2606.02955). Whatever the joint distribution, the n
+// most confident tokens are right together with a probability of at least 1 - sum (1 - c_i), and
+// any other choice has at most 1 - c_n: the least confident of them would have to be another. They
+// are committed while the first exceeds the second by the margin asked for. With equal confidences
+// that is the factor rule with factor 1 - margin; with others it commits more.
+
+namespace fdllm {
+namespace {
+
+std::vector<Candidate> select(const UnmaskContext& context, std::span<const Candidate> candidates) {
+  std::vector<Candidate> order = ranked(candidates);
+  std::size_t kept = 0;
+  double doubt = 0;  // sum of 1 - c_i
+  for (; kept < order.size(); ++kept) {
+    const double own = 1 - order[kept].confidence;
+    doubt += own;
+    if (kept > 0 && 1 - doubt - own <= context.frechet) break;
+  }
+  order.resize(kept);
+  return order;
+}
+
+constexpr UnmaskRule kRule = {
+    .name = "frechet",
+    .summary = "the most confident tokens that are surely right together, by all their confidences",
+    .chosen_by = RuleOption::kFrechet,
+    .uncached = {},
+    .cached = {},
+    .noise = Sampling::kGreedy,
+    .confidence = raw_probability,
+    .quota = all_masked,
+    .select = select,
+};
+
+constexpr UnmaskRule dream() {
+  UnmaskRule rule = for_dream(kRule, "dream_frechet", {RuleOption::kFrechet});
+  rule.confidence = filtered_probability;
+  return rule;
+}
+
+}  // namespace
+
+const UnmaskRule kFrechetRule = for_llada(kRule, {RuleOption::kFrechet, RuleOption::kRemasking});
+const UnmaskRule kDreamFrechetRule = dream();
+
+}  // namespace fdllm
