@@ -102,7 +102,7 @@ class Engine {
 
   /// Token ids of a text; texts of special tokens become those tokens.
   std::vector<std::int32_t> tokenize(std::string_view text) const;
-  /// Text of token ids. Bytes that are no valid UTF-8 become U+FFFD.
+  /// Text of token ids; bytes that are no valid UTF-8 become U+FFFD, ids it does not know nothing.
   std::string detokenize(std::span<const std::int32_t> ids, bool skip_special = true) const;
   /// The bytes of one token, which may be part of a character.
   std::string token_bytes(std::int32_t id) const;

@@ -74,6 +74,13 @@ void EngineFlags::add_engine_options(CLI::App& app) {
       ->check(CLI::Range(1, 1 << 20).description(""))
       ->type_name("N")
       ->group(group);
+  app.add_option_function<double>(
+         "--slice-ms", [this](double ms) { options.slice_seconds = ms / 1000; },
+         "a refresh that takes longer pauses between layers to let others' steps run (default 50; "
+         "1e9: never)")
+      ->check(CLI::Range(0.0, 1e9).description(""))
+      ->type_name("MS")
+      ->group(group);
   app.add_option("--memory-limit", options.memory_limit,
                  "bytes that may be taken, e.g. 8gb (default: what the machine has available)")
       ->transform(CLI::AsSizeValue(false).description(""))

@@ -260,8 +260,8 @@ void Engine::validate(const GenerateRequest& request) const {
   const std::int64_t gen_length = request.holes.empty() ? request.options.gen_length : 0;
   if (prompt_length + gen_length > config.max_positions) {
     fail(ErrorCode::kInvalidArgument,
-         "the prompt has {} tokens; with --gen-length {} that is more than the {} positions that "
-         "the model allows",
+         "'gen_length': the prompt has {} tokens; with a gen_length of {} that is more than the {} "
+         "positions that the model allows",
          prompt_length, gen_length, config.max_positions);
   }
   const RequestCanvas canvas(request);
@@ -312,7 +312,7 @@ std::vector<std::int32_t> Engine::tokenize(std::string_view text) const {
 }
 
 std::string Engine::detokenize(std::span<const std::int32_t> ids, bool skip_special) const {
-  return to_valid_utf8(impl_->model.tokenizer->decode_bytes(ids, skip_special));
+  return to_valid_utf8(answer_bytes(ids, *impl_->model.tokenizer, skip_special));
 }
 
 std::string Engine::token_bytes(std::int32_t id) const {

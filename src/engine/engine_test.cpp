@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <numeric>
 #include <random>
@@ -250,6 +251,18 @@ TEST(Engine, StopStringCutsTextAndIds) {
   EXPECT_EQ(cut.finish_reason, FinishReason::kStop);
   EXPECT_LT(cut.ids.size(), whole.ids.size());
   EXPECT_EQ(engine.detokenize(cut.ids), cut.text.substr(0, engine.detokenize(cut.ids).size()));
+}
+
+TEST(Engine, IdsThatTheTokenizerDoesNotHaveHaveNoText) {
+  const Engine engine = load("llada-nano", WeightType::kF32);
+  const std::vector<std::int32_t> word = engine.tokenize("rocks");
+  std::vector<std::int32_t> ids = {-1, static_cast<std::int32_t>(engine.info().tokenizer_vocab),
+                                   std::numeric_limits<std::int32_t>::max()};
+  EXPECT_EQ(engine.detokenize(ids, false), "");
+  EXPECT_EQ(engine.token_bytes(ids.back()), "");
+  EXPECT_FALSE(engine.is_special(ids.back()));
+  ids.insert(ids.end(), word.begin(), word.end());
+  EXPECT_EQ(engine.detokenize(ids), "rocks");
 }
 
 TEST(Engine, CancellingEndsOnlyThatRequest) {

@@ -152,7 +152,7 @@ struct TokenizerDescription {
 std::string tokenizer_json(const TokenizerDescription& tokenizer);
 std::string status_json(std::string_view status);
 
-/// The OpenAPI 3.1 description of all of it. `model` is an example of a model's name.
-std::string openapi_json(const std::string& model);
+/// The OpenAPI 3.1 description of all of it, for a model of that name and number of token ids.
+std::string openapi_json(const std::string& model, std::int64_t vocabulary);
 
 }  // namespace fdllm::server

@@ -75,10 +75,13 @@ void read_top_logprobs(Fields&, std::string_view name, const Json& value) {
 }
 
 void read_empty(Fields&, std::string_view name, const Json& value) {
-  if (!value.is_structured()) bad_field(name, "a list or an object", value);
+  const bool is_map = name == "logit_bias";
+  if (is_map ? !value.is_object() : !value.is_array()) {
+    bad_field(name, is_map ? "an object" : "a list", value);
+  }
   if (!value.empty()) {
-    refuse(name, name == "logit_bias" ? "only an empty one can be had"
-                                      : "the models served here have no tool calling");
+    refuse(name,
+           is_map ? "only an empty one can be had" : "the models served here have no tool calling");
   }
 }
 

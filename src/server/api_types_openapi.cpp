@@ -104,7 +104,7 @@ Doc post(std::string_view summary, Doc body, Doc ok_content) {
 
 Doc generate(std::string_view summary, std::string_view request, std::string_view answer) {
   Doc content = json_content(reference(answer));
-  content["text/event-stream"] = {{"schema", {{"type", "string"}}}};
+  content["text/event-stream"] = Doc::object();
   return post(summary, reference(request), std::move(content));
 }
 
@@ -121,7 +121,8 @@ Doc get(std::string_view summary, Doc content, bool needs_key) {
 }
 
 constexpr std::string_view kMessagesSchema = R"({"type": ["array"], "minItems": 1, "items": {
-  "type": "object", "required": ["role", "content"], "properties": {
+  "type": "object", "required": ["role", "content"],
+  "additionalProperties": {"type": ["array", "null"], "maxItems": 0}, "properties": {
     "role": {"enum": ["system", "developer", "user", "assistant"]},
     "content": {"anyOf": [{"type": "string"}, {"type": "array", "items": {
       "type": "object", "required": ["type", "text"],
@@ -132,12 +133,12 @@ constexpr std::string_view kPromptSchema = R"({"description":
   "a text, texts, token ids, or lists of token ids", "anyOf": [
   {"type": "string"},
   {"type": "array", "minItems": 1, "maxItems": 128, "items": {"type": "string"}},
-  {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 0}},
-  {"type": "array", "minItems": 1, "maxItems": 128,
-   "items": {"type": "array", "items": {"type": "integer", "minimum": 0}}}]})";
+  {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/TokenId"}},
+  {"type": "array", "minItems": 1, "maxItems": 128, "items":
+   {"type": "array", "items": {"$ref": "#/components/schemas/TokenId"}}}]})";
 
-constexpr std::string_view kPartsSchema = R"({"type": "array", "minItems": 1, "items": {"anyOf": [
-  {"type": "string"},
+constexpr std::string_view kPartsSchema = R"({"type": "array", "minItems": 1,
+  "contains": {"type": "object"}, "items": {"anyOf": [{"type": "string"},
   {"type": "object", "additionalProperties": false, "required": ["hole"],
    "properties": {"hole": {"type": "integer", "minimum": 1, "maximum": 1048576}}}]}})";
 
@@ -167,8 +168,10 @@ Doc answer_schema() {
             {"usage", reference("Usage")}}}};
 }
 
-Doc schemas() {
+Doc schemas(std::int64_t vocabulary) {
   const Doc text = {{"type", "string"}};
+  const Doc text_or_null = {{"type", {"string", "null"}}};
+  const Doc flag_or_null = {"boolean", "null"};
   Doc all;
   all["Error"] = Doc::parse(kErrorSchema);
   all["Usage"] = Doc::parse(kUsageSchema);
@@ -196,23 +199,23 @@ Doc schemas() {
       {"properties",
        {{"prompt", text},
         {"messages", Doc::parse(kMessagesSchema)},
-        {"model", text},
-        {"add_generation_prompt", {{"type", "boolean"}, {"default", true}}},
-        {"add_special_tokens", {{"type", "boolean"}, {"description", "changes nothing"}}},
-        {"return_token_strs", {{"type", "boolean"}, {"default", false}}}}}};
-  all["DetokenizeRequest"] = {
-      {"type", "object"},
-      {"additionalProperties", false},
-      {"required", {"tokens"}},
-      {"properties",
-       {{"tokens", {{"type", "array"}, {"items", {{"type", "integer"}, {"minimum", 0}}}}},
-        {"model", text}}}};
+        {"model", text_or_null},
+        {"add_generation_prompt", {{"type", flag_or_null}, {"default", true}}},
+        {"add_special_tokens", {{"type", flag_or_null}, {"description", "changes nothing"}}},
+        {"return_token_strs", {{"type", flag_or_null}, {"default", false}}}}}};
+  all["DetokenizeRequest"] = {{"type", "object"},
+                              {"additionalProperties", false},
+                              {"required", {"tokens"}},
+                              {"properties",
+                               {{"tokens", {{"type", "array"}, {"items", reference("TokenId")}}},
+                                {"model", text_or_null}}}};
+  all["TokenId"] = {{"type", "integer"}, {"minimum", 0}, {"maximum", vocabulary - 1}};
   return all;
 }
 
 }  // namespace
 
-std::string openapi_json(const std::string& model) {
+std::string openapi_json(const std::string& model, std::int64_t vocabulary) {
   const Doc object = {{"type", "object"}};
   const Doc json = json_content(object);
   const Doc text = {{"text/plain", {{"schema", {{"type", "string"}}}}}};
@@ -241,7 +244,7 @@ std::string openapi_json(const std::string& model) {
   add_errors(paths["/ready"]["get"]["responses"], {{"503", "The server is shutting down."}});
   paths["/metrics"] = get("Figures for Prometheus", text, true);
   doc["components"]["securitySchemes"]["key"] = {{"type", "http"}, {"scheme", "bearer"}};
-  doc["components"]["schemas"] = schemas();
+  doc["components"]["schemas"] = schemas(vocabulary);
   return doc.dump(1);
 }
 

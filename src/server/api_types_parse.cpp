@@ -255,19 +255,18 @@ TokenizeRequest parse_tokenize_request(std::string_view body) {
   TokenizeRequest request;
   const Json object = parse_object(body);
   for (const auto& [name, value] : object.items()) {
-    if (value.is_null()) continue;
     if (name == "prompt") {
       request.prompt = read_text(name, value);
     } else if (name == "messages") {
       request.messages = read_messages(name, value);
     } else if (name == "add_generation_prompt") {
-      request.add_generation_prompt = read_flag(name, value);
+      request.add_generation_prompt = value.is_null() || read_flag(name, value);
     } else if (name == "return_token_strs") {
-      request.return_token_strs = read_flag(name, value);
+      request.return_token_strs = !value.is_null() && read_flag(name, value);
     } else if (name == "add_special_tokens") {
-      read_flag(name, value);  // neither family's tokenizer adds any
+      if (!value.is_null()) read_flag(name, value);  // neither family's tokenizer adds any
     } else if (name == "model") {
-      read_text(name, value);
+      if (!value.is_null()) read_text(name, value);
     } else {
       unknown_field(name);
     }

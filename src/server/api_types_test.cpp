@@ -227,6 +227,8 @@ TEST(TokenizeRequest, TakesATextOrMessages) {
   EXPECT_EQ(
       parse_tokenize_request(R"({"messages": [{"role": "user", "content": "a"}]})").messages.size(),
       1u);
+  EXPECT_EQ(parse_tokenize_request(R"({"prompt": "a", "model": null})").prompt, "a");
+  expect_refused(parse_tokenize_request, {{R"({"prompt": "a", "nothing": null})", "nothing", ""}});
   expect_refused(parse_tokenize_request, {{"{}", "prompt", "exactly one"},
                                           {R"({"prompt": 1})", "prompt", "a string"},
                                           {R"({"text": "a"})", "text", "unknown field"}});
@@ -275,7 +277,7 @@ TEST(Chunks, CarryTextUsageAndSteps) {
 }
 
 TEST(OpenApi, DescribesEveryOptionOfTheEngine) {
-  const Json doc = Json::parse(openapi_json("m"));
+  const Json doc = Json::parse(openapi_json("m", 100));
   const Json& schemas = doc["components"]["schemas"];
   for (const GenerateOption& option : generate_options()) {
     std::string name(option.name);
@@ -284,6 +286,7 @@ TEST(OpenApi, DescribesEveryOptionOfTheEngine) {
       EXPECT_TRUE(schemas[request]["properties"].contains(name)) << request << " " << name;
     }
   }
+  EXPECT_EQ(schemas["TokenId"]["maximum"], 99);
   for (const auto& [path, item] : doc["paths"].items()) EXPECT_THAT(path, StartsWith("/"));
 }
 

@@ -286,9 +286,10 @@ class HttpServer::Transport : public httplib::Server {
     request.path = "/";
     request.params.clear();
     request.ranges.clear();
-    if (request.method == "TRACE" || request.method == "CONNECT" || request.method == "PRI") {
-      request.method = "GET";
-    }
+    // Methods that no path takes, which is for the handler to say.
+    const bool is_foreign =
+        request.method == "TRACE" || request.method == "CONNECT" || request.method == "PRI";
+    if (is_foreign) request.method = "GET";
     // The library would compress responses, inflate bodies without a limit and parse forms.
     const bool is_encoded =
         request.has_header("Content-Encoding") && taken.header("Content-Encoding") != "identity";
@@ -299,8 +300,8 @@ class HttpServer::Transport : public httplib::Server {
     if (is_encoded) exchange.refusal = 415;
     const bool takes_body = request.method == "POST" || request.method == "PUT" ||
                             request.method == "PATCH" || request.method == "DELETE";
-    if (!takes_body && length > 0) exchange.refusal = 400;
-    if (exchange.refusal != 0) {
+    if (!takes_body && !is_foreign && length > 0) exchange.refusal = 400;
+    if (exchange.refusal != 0 || is_foreign) {
       // The body stays unread.
       request.headers.erase("Transfer-Encoding");
       request.headers.erase("Content-Length");

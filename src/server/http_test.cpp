@@ -156,6 +156,9 @@ TEST_F(HttpTest, RefusesWhatItCannotRead) {
     EXPECT_THAT(text, StartsWith("HTTP/1.1 " + status));
     EXPECT_THAT(text, EndsWith("error " + status));
   }
+  // What to say of methods that no path takes is the handler's, whose body stays unread.
+  EXPECT_THAT(exchange("TRACE /a HTTP/1.1\r\nContent-Length: 2\r\n\r\nab"),
+              EndsWith("TRACE /a []"));
   std::string many = "GET / HTTP/1.1\r\n";
   for (int i = 0; i < 20000; ++i) many += "X-Header: 1\r\n";
   EXPECT_THAT(exchange(many + "\r\n"), StartsWith("HTTP/1.1 431"));

@@ -61,6 +61,14 @@ class AccessTest(PageCase):
                 with self.subTest(width=width, state=state):
                     self.assert_no_sideways_scroll(page)
 
+    def test_of_a_chat_only_the_conversation_scrolls(self):
+        for width, height in ((360, 640), (1280, 600)):
+            page = self.open(viewport={"width": width, "height": height})
+            self.ask(page, QUESTION)
+            with self.subTest(width=width):
+                self.assertLessEqual(
+                    page.evaluate("document.documentElement.scrollHeight"), height)
+
     def test_text_twice_as_large(self):
         page = self.open(viewport={"width": 640, "height": 900})
         page.evaluate("document.documentElement.style.fontSize = '32px'")
