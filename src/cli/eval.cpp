@@ -13,6 +13,7 @@
 #include "base/check.h"
 #include "bench/host.h"
 #include "cli/command.h"
+#include "cli/display_text.h"
 #include "cli/engine_flags.h"
 #include "cli/eval_progress.h"
 #include "cli/eval_report.h"
@@ -90,16 +91,16 @@ int score_given(const EvalFlags& flags, const eval::Task& task) {
   const auto texts = eval::read_answers(flags.answers, task);
   warn_about_code(flags, task);
   std::vector<eval::ItemRecord> records;
-  eval::score_answers(task, texts, !flags.no_chat, sandbox_of(flags),
-                      [&](const eval::ItemRecord& record) {
-                        Json json = eval::record_json(record);
-                        for (const char* field : {"prompt_hash", "prompt_tokens", "forwards",
-                                                  "useful_tokens", "seconds", "clock", "finish"}) {
-                          json.erase(field);
-                        }
-                        print_line(json);
-                        records.push_back(record);
-                      });
+  eval::score_answers(
+      task, texts, !flags.no_chat, sandbox_of(flags), [&](const eval::ItemRecord& record) {
+        Json json = eval::record_json(record);
+        for (const char* field : {"prompt_hash", "prompt_tokens", "forwards", "rows",
+                                  "useful_tokens", "seconds", "clock", "finish"}) {
+          json.erase(field);
+        }
+        print_line(json);
+        records.push_back(record);
+      });
   const eval::Summary summary = eval::summarize(records, 0);
   const auto say = [](const char* name, const eval::Accuracy& accuracy) {
     if (accuracy.scored == 0) return;
@@ -131,6 +132,7 @@ Json settings_json(const EvalFlags& flags, const eval::Task& task, const Engine&
     const bool turns = run.shot_style.value_or(task.chat_shots) == eval::ShotStyle::kTurns;
     settings["shots_as"] = turns ? "turns" : "text";
   }
+  settings["stop"] = run.chat ? task.chat_stop : task.stop;
   settings["concurrency"] = run.concurrency;
   settings["model"] = {{"family", info.family},
                        {"parameters", info.parameters},
@@ -229,6 +231,12 @@ int run_task(const EvalFlags& flags, const eval::Task& task) {
   if (log) {
     std::copy_if(log->items().begin(), log->items().end(), std::back_inserter(content.items),
                  [&](const eval::LoggedItem& item) { return wanted.contains(item.record.id); });
+  }
+  const auto failed = std::find_if(content.items.begin(), content.items.end(),
+                                   [](const auto& item) { return !item.record.error.empty(); });
+  if (failed != content.items.end()) {
+    fmt::print(stderr, "fast-dllm: item {}: {}\n", printable(failed->record.id),
+               printable(failed->record.error));
   }
   const eval::Summary summary = eval::summarize(content.items);
   if (flags.json) {

@@ -51,7 +51,7 @@ std::string flat_text(const Json& object) {
 }
 
 void add_line(std::string& text, const char* name, const std::string& value) {
-  text += fmt::format("{:<10}{}\n", name, value);
+  text += fmt::format("{:<12}{}\n", name, value);
 }
 
 }  // namespace

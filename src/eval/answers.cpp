@@ -27,6 +27,27 @@ std::string without(std::string_view text, char dropped) {
   return kept;
 }
 
+/// The last of what looks like a number and suits `accept`, or kNoAnswer.
+template <typename Accept>
+std::string last_number(std::string_view text, const Accept& accept) {
+  std::string_view last = kNoAnswer;
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const std::size_t sign = text[at] == '-' ? 1 : 0;
+    std::size_t length = run_length(
+        text, at + sign, [](char c) { return is_digit(c) || c == '$' || c == '.' || c == ','; });
+    if (length < 2) length = run_length(text, at + sign, is_digit);
+    if (length == 0) {
+      ++at;
+      continue;
+    }
+    const std::string_view number = text.substr(at, sign + length);
+    if (accept(number)) last = number;
+    at += sign + length;
+  }
+  return std::string(last);
+}
+
 std::string gsm8k_form(std::string_view text) {
   std::string form = without(without(text, ','), '$');
   constexpr std::string_view kMarkSpace = "#### ";
@@ -62,21 +83,7 @@ std::string strict_number(std::string_view text) {
 }
 
 std::string flexible_number(std::string_view text) {
-  std::string_view last = kNoAnswer;
-  std::size_t at = 0;
-  while (at < text.size()) {
-    const std::size_t sign = text[at] == '-' ? 1 : 0;
-    std::size_t length = run_length(
-        text, at + sign, [](char c) { return is_digit(c) || c == '$' || c == '.' || c == ','; });
-    if (length < 2) length = run_length(text, at + sign, is_digit);
-    if (length == 0) {
-      ++at;
-      continue;
-    }
-    last = text.substr(at, sign + length);
-    at += sign + length;
-  }
-  return std::string(last);
+  return last_number(text, [](std::string_view) { return true; });
 }
 
 bool same_gsm8k_answer(std::string_view answer, std::string_view expected) {
@@ -96,14 +103,9 @@ std::string given_answer(std::string_view text, bool number_expected) {
     return std::string(trim(text.substr(0, text.find('\n'))));
   }
   if (number_expected) {
-    // Backwards, so that "the sum is 5." gives 5 and not the point's neighbour.
-    std::string number = flexible_number(text);
-    while (!number.empty() && !canonical_number(number)) {
-      text = text.substr(0, text.rfind(number));
-      number = flexible_number(text);
-      if (number == kNoAnswer) return {};
-    }
-    return number;
+    const std::string number = last_number(
+        text, [](std::string_view found) { return canonical_number(found).has_value(); });
+    return number == kNoAnswer ? "" : number;
   }
   text = trim(text);
   const std::size_t line = text.rfind('\n');

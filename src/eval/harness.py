@@ -51,21 +51,24 @@ def defined_name(node):
     return None
 
 
-def only_needed(tree, entry_point):
-    """Imports, and the first definition of each name that the entry point needs."""
+def names_in(tree):
+    return [node.id for node in ast.walk(tree) if isinstance(node, ast.Name)]
+
+
+def only_needed(tree, entry_point, tests):
+    """Imports, and the first definition of each name that the entry point or the tests need."""
     definitions = {}
     for node in tree.body:
         name = defined_name(node)
         if name is not None:
             definitions.setdefault(name, node)
-    needed, waiting = set(), [entry_point]
+    needed, waiting = set(), [entry_point, *names_in(ast.parse(tests))]
     while waiting:
         name = waiting.pop()
         if name in needed or name not in definitions:
             continue
         needed.add(name)
-        waiting += [inner.id for inner in ast.walk(definitions[name])
-                    if isinstance(inner, ast.Name)]
+        waiting += names_in(definitions[name])
     kept = [node for node in tree.body if isinstance(node, IMPORTS)
             or any(definitions.get(name) is node for name in needed)]
     return ast.Module(body=kept, type_ignores=[])
@@ -76,7 +79,7 @@ def verdict_of(request):
     try:
         code = request["code"]
         if request["entry_point"]:
-            code = only_needed(longest_valid(code), request["entry_point"])
+            code = only_needed(longest_valid(code), request["entry_point"], request["tests"])
         exec(compile(code, "<answer>", "exec"), namespace)
         exec(compile(request["tests"], "<tests>", "exec"), namespace)
     except BaseException as error:  # SystemExit and KeyboardInterrupt of the program too

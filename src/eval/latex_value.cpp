@@ -251,6 +251,8 @@ class Parser {
         at_ = close + 1;
       } else if (at_ < text_.size()) {
         ++at_;
+      } else {
+        throw NoValue{};
       }
       whole += '_';
       for (const char c : text_.substr(begin, at_ - begin)) {
@@ -259,7 +261,8 @@ class Parser {
     }
     double x = 0.37 + sample_;
     for (const char c : whole) x = std::fmod(x * 7.31 + static_cast<unsigned char>(c) * 0.618, 3.7);
-    return {0.4 + x, 0.3 + std::fmod(x * 5.17, 1.3) - (sample_ == 1 ? 1.0 : 0.0)};
+    // Also left of the imaginary axis, where the root of a square is something else.
+    return {sample_ == 1 ? -0.4 - x : 0.4 + x, 0.3 + std::fmod(x * 5.17, 1.3)};
   }
 
   Value command_value() {

@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -56,6 +57,9 @@ LoggedItem parse_item(const nlohmann::json& line) {
   record.verdict = line.value("verdict", "");
   record.refresh_forwards = line.at("forwards").at("refresh").get<std::int64_t>();
   record.window_forwards = line.at("forwards").at("window").get<std::int64_t>();
+  record.query_rows = line.at("rows").at("query").get<std::int64_t>();
+  record.scored_rows = line.at("rows").at("scored").get<std::int64_t>();
+  record.attention_pairs = line.at("rows").at("attention_pairs").get<std::int64_t>();
   record.useful_tokens = line.at("useful_tokens").get<std::int64_t>();
   record.seconds = line.at("seconds").get<double>();
   record.clock = line.at("clock").get<double>();
@@ -170,6 +174,9 @@ Json record_json(const ItemRecord& record) {
   if (record.correct_strict) json["correct_strict"] = *record.correct_strict;
   if (!record.verdict.empty()) json["verdict"] = record.verdict;
   json["forwards"] = {{"refresh", record.refresh_forwards}, {"window", record.window_forwards}};
+  json["rows"] = {{"query", record.query_rows},
+                  {"scored", record.scored_rows},
+                  {"attention_pairs", record.attention_pairs}};
   json["useful_tokens"] = record.useful_tokens;
   json["seconds"] = record.seconds;
   json["clock"] = record.clock;
@@ -203,6 +210,10 @@ ResultLog::ResultLog(std::filesystem::path path, Json settings, Json about)
     fail(ErrorCode::kNotFound, "--output {}: cannot be opened: {}", source, std::strerror(errno));
   }
   try {
+    struct stat status {};
+    if (fstat(fd_, &status) != 0 || !S_ISREG(status.st_mode)) {
+      fail(ErrorCode::kInvalidArgument, "--output {}: expected a regular file", source);
+    }
     if (flock(fd_, LOCK_EX | LOCK_NB) != 0) {
       fail(ErrorCode::kBusy, "--output {}: another process is writing it", source);
     }

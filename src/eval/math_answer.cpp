@@ -9,6 +9,7 @@
 namespace fdllm::eval {
 namespace {
 
+constexpr std::size_t kLongestAnswer = 4096;  // longer ones are never right, and slow to normalise
 constexpr std::string_view kInvalid = "[invalidanswer]";
 
 constexpr std::pair<std::string_view, std::string_view> kSubstitutions[] = {
@@ -229,7 +230,8 @@ std::optional<std::string> last_boxed(std::string_view solution) {
   constexpr std::string_view kSpaced = "\\boxed ";
   if (const std::size_t spaced = solution.rfind(kSpaced); spaced != std::string_view::npos) {
     const std::string_view rest = solution.substr(spaced + kSpaced.size());
-    return std::string(rest.substr(0, rest.find('$')));
+    const std::string_view boxed = rest.substr(0, rest.find('$'));
+    return boxed.size() <= kLongestAnswer ? std::optional(std::string(boxed)) : std::nullopt;
   }
   std::size_t begin = solution.rfind("\\boxed");
   if (begin == std::string_view::npos) begin = solution.rfind("\\fbox");
@@ -239,6 +241,7 @@ std::optional<std::string> last_boxed(std::string_view solution) {
   for (std::size_t i = open; i < solution.size(); ++i) {
     if (solution[i] == '{') ++depth;
     if (solution[i] == '}' && --depth == 0) {
+      if (i - open > kLongestAnswer) return std::nullopt;
       return std::string(solution.substr(open + 1, i - open - 1));
     }
   }
@@ -249,19 +252,20 @@ std::string final_math_answer(std::string_view answer) {
   constexpr std::string_view kBefore = "Final Answer: The final answer is";
   constexpr std::string_view kAfter = " I hope it is correct";
   const std::string text = std::string(answer) + "I hope it is correct.";
-  for (std::size_t hit = text.find(kBefore); hit != std::string::npos;
-       hit = text.find(kBefore, hit + 1)) {
-    const std::size_t begin = hit + kBefore.size();
-    const std::string_view line =
-        std::string_view(text).substr(begin, std::string_view(text).substr(begin).find('\n'));
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const std::size_t end_of_line = rest.find('\n');
+    std::string_view line = rest.substr(0, end_of_line);
+    rest.remove_prefix(end_of_line == std::string_view::npos ? rest.size() : end_of_line + 1);
+    const std::size_t hit = line.find(kBefore);
+    if (hit == std::string_view::npos) continue;
+    line.remove_prefix(hit + kBefore.size());
     // One character, whichever, stands before and after the closing words.
-    for (std::size_t after = line.find(kAfter, 1); after != std::string_view::npos;
-         after = line.find(kAfter, after + 1)) {
-      if (after + kAfter.size() >= line.size()) break;
-      std::size_t end = after - 1;
-      while (end > 0 && (static_cast<unsigned char>(line[end]) & 0xC0) == 0x80) --end;
-      return std::string(trim(line.substr(0, end)));
-    }
+    const std::size_t after = line.find(kAfter, 1);
+    if (after == std::string_view::npos || after + kAfter.size() >= line.size()) continue;
+    std::size_t end = after - 1;
+    while (end > 0 && (static_cast<unsigned char>(line[end]) & 0xC0) == 0x80) --end;
+    return end <= kLongestAnswer ? std::string(trim(line.substr(0, end))) : std::string(kInvalid);
   }
   return std::string(kInvalid);
 }

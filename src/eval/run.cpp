@@ -238,6 +238,9 @@ class Run {
     record.seconds = result.seconds;
     record.refresh_forwards = result.refresh_forwards;
     record.window_forwards = result.window_forwards;
+    record.query_rows = result.query_rows;
+    record.scored_rows = result.scored_rows;
+    record.attention_pairs = result.attention_pairs;
     record.finish = result.finish_reason;
     record.error = result.error;
     if (result.finish_reason == FinishReason::kError) {

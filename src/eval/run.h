@@ -37,6 +37,8 @@ struct ItemRecord {
   std::string verdict;                 ///< of code: "passed", "failed: ...", "timed out"
   std::int64_t refresh_forwards = 0;
   std::int64_t window_forwards = 0;
+  // Work, as GenerateResult counts it.
+  std::int64_t query_rows = 0, scored_rows = 0, attention_pairs = 0;
   std::int64_t useful_tokens = 0;  ///< before the end token or stop string
   double seconds = 0;              ///< from submission to the last token
   double clock = 0;                ///< seconds from the run's first submission to the last token

@@ -1,0 +1,67 @@
+#include "eval/answers.h"
+
+#include <gtest/gtest.h>
+
+namespace fdllm::eval {
+namespace {
+
+// tests/e2e/eval_lm_eval_test.py compares these with lm-eval's filters on many more texts.
+TEST(Answers, NumbersOfGsm8k) {
+  EXPECT_EQ(strict_number("#### -1,234.5 then"), "-1,234.5");
+  EXPECT_EQ(strict_number("####5 #### x #### 6 #### 7"), "6");
+  EXPECT_EQ(strict_number("5"), kNoAnswer);
+  EXPECT_EQ(strict_number("#### -"), kNoAnswer);
+  EXPECT_EQ(flexible_number("10-5"), "-5");
+  EXPECT_EQ(flexible_number("It costs $1,200."), "$1,200.");
+  EXPECT_EQ(flexible_number("5, and more"), "5,");
+  EXPECT_EQ(flexible_number("5 and , more"), "5");
+  EXPECT_EQ(flexible_number(""), kNoAnswer);
+  EXPECT_TRUE(same_gsm8k_answer("$1,200.", "so\n#### 1200"));
+  EXPECT_FALSE(same_gsm8k_answer("1200.0", "#### 1200"));
+  EXPECT_FALSE(same_gsm8k_answer(kNoAnswer, "#### 1200"));
+}
+
+TEST(Answers, CanonicalNumbers) {
+  EXPECT_EQ(canonical_number("1,050.50"), "1050.5");
+  EXPECT_EQ(canonical_number(" $7. "), "7");
+  EXPECT_EQ(canonical_number("-0.0"), "0");
+  EXPECT_EQ(canonical_number("-007"), "-7");
+  EXPECT_EQ(canonical_number(".5"), "0.5");
+  EXPECT_EQ(canonical_number("-$3"), "-3");
+  for (const char* text : {"", ".", "-", "1.2.3", "1e5", "12a", "--1", "$", "1 2", "#"}) {
+    EXPECT_EQ(canonical_number(text), std::nullopt) << text;
+  }
+}
+
+TEST(Answers, AnyAnswers) {
+  EXPECT_EQ(reference_answer("worked\n#### 7 \n"), "7");
+  EXPECT_EQ(reference_answer(" yes "), "yes");
+  EXPECT_EQ(given_answer("a #### 1\nb #### 2 \nafter 3", true), "2");
+  EXPECT_EQ(given_answer("12 + 7 = 19. That is all...", true), "19.");
+  EXPECT_EQ(given_answer("none", true), "");
+  EXPECT_EQ(given_answer("I think\n\nParis \n", false), "Paris");
+  EXPECT_EQ(given_answer("", false), "");
+  EXPECT_EQ(given_answer("####", true), "");
+  EXPECT_TRUE(same_answer("1,000.0", "1000"));
+  EXPECT_TRUE(same_answer(" Paris", "Paris "));
+  EXPECT_FALSE(same_answer("paris", "Paris"));
+  EXPECT_FALSE(same_answer("", "0"));
+}
+
+TEST(Answers, LongTextsTakeLinearTime) {
+  std::string text;
+  for (int i = 0; i < 400'000; ++i) text += "$$ ";
+  EXPECT_EQ(given_answer(text, true), "");
+  EXPECT_EQ(given_answer("5" + text, true), "5$$");
+}
+
+TEST(Answers, FencedCode) {
+  EXPECT_EQ(fenced_code("def f(): pass"), "def f(): pass");
+  EXPECT_EQ(fenced_code("Sure:\n```\nx\n```\n```python\ny\nz\n```\n"), "y\nz\n");
+  EXPECT_EQ(fenced_code("```py\nx = 1\n```"), "x = 1\n");
+  EXPECT_EQ(fenced_code("```python\nx = 1"), "x = 1");
+  EXPECT_EQ(fenced_code("```python"), "");
+}
+
+}  // namespace
+}  // namespace fdllm::eval
