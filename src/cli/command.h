@@ -22,6 +22,7 @@ struct Command {
 
 CommandBody add_generate(CLI::App& app);
 CommandBody add_chat(CLI::App& app);
+CommandBody add_infill(CLI::App& app);
 CommandBody add_serve(CLI::App& app);
 CommandBody add_tokenize(CLI::App& app);
 CommandBody add_inspect(CLI::App& app);

@@ -21,6 +21,7 @@ namespace {
 constexpr Command kCommands[] = {
     {"generate", "Answer prompts", add_generate},
     {"chat", "Talk with a model", add_chat},
+    {"infill", "Fill the holes of texts", add_infill},
     {"serve", "Serve a model behind OpenAI's API, with a page", add_serve},
     {"tokenize", "Turn text into token ids, or back", add_tokenize},
     {"inspect", "Show what a checkpoint holds and what it needs", add_inspect},

@@ -123,6 +123,22 @@ TEST(GenerateFlags, CoverTheTable) {
   }
 }
 
+TEST(GenerateFlags, APresetGivesWayToWhatIsGivenBesideItInAnyOrder) {
+  for (const std::vector<std::string>& flags :
+       {std::vector<std::string>{"--preset", "exact", "--cache", "dual"},
+        std::vector<std::string>{"--cache", "dual", "--preset", "exact"}}) {
+    const GenerateOptions options = parse_flags(flags);
+    EXPECT_EQ(options.cache, CacheKind::kDual);
+    EXPECT_EQ(options.tokens_per_forward, 1);
+  }
+  for (const char* line : {R"({"prompt": "x", "preset": "exact", "cache": "dual"})",
+                           R"({"prompt": "x", "cache": "dual", "preset": "exact"})"}) {
+    const GenerateOptions options = parse(line).front().options;
+    EXPECT_EQ(options.cache, CacheKind::kDual);
+    EXPECT_EQ(options.tokens_per_forward, 1);
+  }
+}
+
 TEST(GenerateFlags, RefuseBadValues) {
   EXPECT_THROW(parse_flags({"--gen-length", "many"}), Error);
   EXPECT_THROW(parse_flags({"--gen-length"}), CLI::ParseError);

@@ -4,8 +4,8 @@ import unittest
 
 from support import DREAM, LLADA, QUESTION, TestCase, fill_tensor, run
 
-RESULT_FIELDS = ["text", "ids", "finish_reason", "prompt_tokens", "tokens", "forwards", "seconds",
-                 "tokens_per_second", "settings"]
+RESULT_FIELDS = ["text", "ids", "finish_reason", "prompt_tokens", "tokens", "forwards", "rows",
+                 "seconds", "tokens_per_second", "settings"]
 
 
 class Results(TestCase):
@@ -39,6 +39,41 @@ class Results(TestCase):
         self.assertEqual(settings["seed"], 2 ** 64 - 1)
         self.assertIs(settings["eos_stop"], True)
         self.assertIs(settings["correct"], False)
+
+    def test_presets_give_way_in_any_order(self):
+        base = ("generate", "--model", LLADA, "--prompt", QUESTION, "--json", "--gen-length", 64)
+        (before,) = self.json_lines(*base, "--cache", "dual", "--preset", "exact")
+        (after,) = self.json_lines(*base, "--preset", "exact", "--cache", "dual")
+        self.assertEqual(before["settings"], after["settings"])
+        self.assertEqual(after["settings"]["preset"], "exact")
+        self.assertEqual(after["settings"]["cache"], "dual")
+        self.assertEqual(after["settings"]["tokens_per_forward"], 1)
+        self.assertIn("exact, paper, fast or turbo",
+                      self.fail_with(2, *base, "--preset", "quick"))
+
+    def test_beyond_the_paper(self):
+        base = ("generate", "--prompt", QUESTION, "--json", "--gen-length", 64)
+        for model in (LLADA, DREAM):
+            (paper,) = self.json_lines(*base, "--model", model, "--correct", "--no-eos-stop")
+            (masked,) = self.json_lines(*base, "--model", model, "--correct", "--no-eos-stop",
+                                        "--query", "masked", "--refresh", "never",
+                                        "--suffix-window", 8)
+            self.assertLess(masked["rows"]["query"], paper["rows"]["query"])
+            self.assertLess(masked["rows"]["attention_pairs"], paper["rows"]["attention_pairs"])
+            self.assertEqual(masked["settings"]["suffix_window"], 8)
+            self.assertEqual(masked["forwards"]["refresh"], 1)
+            for rule in ("--frechet", "--entropy-bound", "--margin", "--relaxed-threshold"):
+                (done,) = self.json_lines(*base, "--model", model, rule, 0.3, "--early-commit", 0.9,
+                                          "--initial-length", 32, "--refresh", "vicinity")
+                self.assertIn(done["finish_reason"], ("stop", "length"))
+
+    def test_traces_beyond_the_paper_are_replayed(self):
+        trace = self.folder / "t.jsonl"
+        self.succeed("generate", "--model", LLADA, "--prompt", QUESTION, "--weights", "f32",
+                     "--query", "masked", "--refresh", "drift", "--frechet", 0.25,
+                     "--initial-length", 32, "--trace", trace)
+        self.assertEqual(json.loads(trace.read_text())["beyond_paper"]["query"], "masked")
+        self.succeed("verify", trace, "--model", LLADA, "--weights", "f32")
 
     def test_dream_settings(self):
         (result,) = self.json_lines("generate", "--model", DREAM, "--prompt", QUESTION, "--json",

@@ -59,8 +59,7 @@ ForwardPlan make_plan(const PlanSettings& settings, const PlanState& state) {
   const RowChoice choice(settings, state);
   ForwardPlan plan;
   plan.score = state.canvas.masked_positions(state.block);
-  plan.query.reserve(static_cast<std::size_t>(
-      state.kind == StepKind::kRefresh ? state.end : 2 * state.block.size()));
+  plan.query.reserve(static_cast<std::size_t>(state.end));
   for (std::int32_t row = 0; row < state.end; ++row) {
     if (!choice.attended(row)) continue;
     if (plan.attend.empty() || plan.attend.back().end != row) plan.attend.push_back({row, row});
