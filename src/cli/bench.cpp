@@ -16,6 +16,8 @@ constexpr Command kBenchCommands[] = {
     {"machine", "Measure what the machine can do at most", add_bench_machine},
     {"step", "Time one forward, operation by operation", add_bench_step},
     {"generate", "Time whole generations", add_bench_generate},
+    {"costs", "Time forwards of many numbers of rows", add_bench_costs},
+    {"ladder", "Measure accuracy and speed of many ways to decode", add_bench_ladder},
     {"similarity", "Compare K and V of neighbouring steps", add_bench_similarity},
     {"loss", "Measure the masked loss of a model on texts", add_bench_loss},
 };

@@ -8,5 +8,7 @@ CommandBody add_bench_machine(CLI::App& app);
 CommandBody add_bench_step(CLI::App& app);
 CommandBody add_bench_generate(CLI::App& app);
 CommandBody add_bench_similarity(CLI::App& app);
+CommandBody add_bench_costs(CLI::App& app);
+CommandBody add_bench_ladder(CLI::App& app);
 
 }  // namespace fdllm::cli
