@@ -279,14 +279,21 @@ class Parser {
     const auto function = std::find_if(std::begin(kFunctions), std::end(kFunctions),
                                        [&](const Function& known) { return known.name == name; });
     if (function != std::end(kFunctions)) {
-      if (!take_symbol("^")) return function->apply(signed_power());
+      if (!take_symbol("^")) return function->apply(operand());
       const Value exponent = argument();
-      return std::pow(function->apply(signed_power()), exponent);
+      return std::pow(function->apply(operand()), exponent);
     }
     const bool is_variable =
         std::find(std::begin(kNoVariables), std::end(kNoVariables), name) == std::end(kNoVariables);
     if (!is_variable) throw NoValue{};
     return variable(name);
+  }
+
+  /// What a function takes: a bracket, after which a power is the function's, or a power.
+  Value operand() {
+    skip_spaces();
+    const bool bracket = (at_ < text_.size() && text_[at_] == '(') || command() == "left";
+    return bracket ? atom() : signed_power();
   }
 
   Value root() {
