@@ -154,7 +154,7 @@ GenerateOptions ladder_options(const LadderRow& row, std::int32_t gen_length,
                                std::int32_t block_length, bool eos_stop) {
   GenerateOptions options;
   set_option(row, options, "gen-length", fmt::format("{}", gen_length));
-  set_option(row, options, "block-length", fmt::format("{}", std::min(block_length, gen_length)));
+  if (block_length > 0) set_option(row, options, "block-length", fmt::format("{}", block_length));
   set_option(row, options, "eos-stop", eos_stop ? "true" : "false");
   for (const std::string_view word : words_of(row.settings)) {
     const std::size_t equals = word.find('=');

@@ -33,8 +33,9 @@ std::string ladder_sweep_names();
 /// kInvalidArgument for what no row can be.
 LadderRow parse_ladder_row(std::string_view text);
 
-/// The row's options. `block_length`: for rows that have none of their own. Throws kInvalidArgument
-/// naming the row and the option.
+/// The row's options. `block_length`: for rows that have none of their own; 0 leaves it to the
+/// model (Dream without a cache has no blocks). Throws kInvalidArgument naming the row and the
+/// option.
 GenerateOptions ladder_options(const LadderRow& row, std::int32_t gen_length,
                                std::int32_t block_length, bool eos_stop);
 

@@ -33,7 +33,7 @@ struct BenchLadderFlags {
   bool no_chat = false;
   std::vector<std::string> rows, sweeps, own_rows;
   std::vector<std::int32_t> gen_lengths = {256}, shots = {0};
-  std::int32_t block_length = 32;
+  std::int32_t block_length = 0;  ///< 0: the model's
   std::string eos_stop = "off";
   std::string costs, out;
   std::vector<std::int64_t> prompts = {896, 1400};
@@ -331,7 +331,7 @@ void add_ladder_options(CLI::App& app, BenchLadderFlags& flags) {
       ->type_name("N,...")
       ->group(group);
   app.add_option("--block-length", flags.block_length,
-                 "positions of a block, for rows without their own (default 32)")
+                 "positions of a block, for rows without their own (default: the model's, 32)")
       ->type_name("N")
       ->group(group);
   app.add_option("--eos-stop", flags.eos_stop,

@@ -133,12 +133,12 @@ class Ladder(LadderCase):
         self.assertLess(*lengths)
 
     def test_dream_has_its_rows_and_refuses_the_others(self):
-        self.succeed("bench", "ladder", "--model", DREAM, "--data", self.data, "--gen-length", 32,
+        self.succeed("bench", "ladder", "--model", DREAM, "--data", self.data, "--gen-length", 64,
                      "--limit", 1, "--out", self.out, "--rows", "baseline,dual+threshold,factor")
         cells = self.cells()
-        self.assertEqual(cells["baseline", 32, 0, False]["items"][0]["forwards"], 32)
-        self.assertIn("factor", cells["factor", 32, 0, False]["refused"])
-        self.assertEqual(cells["dual+threshold", 32, 0, False]["refused"], "")
+        self.assertEqual(cells["baseline", 64, 0, False]["items"][0]["forwards"], 64)
+        self.assertIn("factor", cells["factor", 64, 0, False]["refused"])
+        self.assertEqual(cells["dual+threshold", 64, 0, False]["refused"], "")
 
     def test_refusals(self):
         for part, arguments in (("--rows", ["--rows", "fastest"]), ("--sweep", ["--sweep", "x"]),
