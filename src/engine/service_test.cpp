@@ -179,9 +179,10 @@ TEST(Service, RefusesMoreThanItsQueueHolds) {
   Engine engine = load(options);
   ServiceOptions service_options;
   service_options.max_waiting = 1;
-  Service service(engine, service_options);
+  // The service ends what is left when it goes, so they must outlive it.
   Pending first;
   Pending second;
+  Service service(engine, service_options);
   service.submit(slow_request(engine), first.handlers());
   const Service::Ticket waiting = service.submit(slow_request(engine), second.handlers());
   try {
