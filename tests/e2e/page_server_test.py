@@ -75,7 +75,8 @@ class ServedPage(PageCase):
         page = self.open(start(self, DREAM))
         expect(page.locator("#model")).to_have_text("dream-nano")
         expect(self.field(page, "Unmasking rule").locator("option")).to_have_text(
-            ["The model's default", "Threshold", "Fixed steps", "Fixed rate", "Entropy", "Top-k margin",
+            ["The model's default", "Threshold", "Fixed steps", "Fixed rate", "Fréchet profile",
+             "Entropy bound", "Margin", "Local leap", "Entropy", "Top-k margin",
              "MaskGIT plus", "Origin"])
         page.get_by_text("More options").first.click()
         turn = self.send(page, Unmasking_rule="Entropy", Steps="64", Temperature="0.2",
