@@ -13,6 +13,11 @@ foreach(folder base quant formats text backend model decode engine)
   endif()
 endforeach()
 
+if(FASTDLLM_CUDA)
+  list(APPEND fastdllm_objects $<TARGET_OBJECTS:fdllm_cuda_kernels>)
+  set(fastdllm_device_libraries CUDA::cudart_static)
+endif()
+
 add_library(fastdllm SHARED ${fastdllm_objects})
 add_library(fastdllm::fastdllm ALIAS fastdllm)
 set_target_properties(fastdllm PROPERTIES
@@ -23,7 +28,7 @@ target_compile_features(fastdllm INTERFACE cxx_std_20)
 target_include_directories(fastdllm INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
                                               $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 target_link_libraries(fastdllm PRIVATE fmt::fmt PkgConfig::PCRE2 PkgConfig::UTF8PROC
-                                       Threads::Threads)
+                                       Threads::Threads ${fastdllm_device_libraries})
 if(FASTDLLM_SANITIZE)
   target_link_options(fastdllm PRIVATE -fsanitize=${FASTDLLM_SANITIZE})
 endif()

@@ -20,6 +20,7 @@ ALLOWED = {
     "src/text": ["base/", *ERROR],
     "src/backend": ["backend/cpu/", "quant/", "base/", *ERROR],
     "src/backend/cpu": ["backend/", "quant/", "base/", *ERROR],
+    "src/backend/cuda": ["backend/", "quant/", "base/", *ERROR],
     "src/model": ["backend/backend.h", "backend/score.h", "formats/", "quant/", "base/", *ERROR],
     "src/decode": ["model/forward_plan.h", "backend/score.h", "base/", *PUBLIC],
     "src/engine": ["decode/", "model/", "backend/", "quant/", "formats/", "text/", "base/",
@@ -47,7 +48,7 @@ PLACES = [
     (r"pcre2\.h$|utf8proc\.h$", r"src/text/", "text"),
     (r"gtest/|gmock/", TESTS, "tests"),
     (r"benchmark/", r".*_bench\.cpp$", "micro-benchmarks"),
-    (r"cuda", r"src/backend/cuda/", "backend/cuda"),
+    (r"cuda|boost/", r"src/backend/cuda/", "backend/cuda"),
 ]
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)', re.MULTILINE)
@@ -78,7 +79,8 @@ def violations(root, path):
 
 def main(root):
     paths = sorted(path.relative_to(root) for folder in ("include", "src", "tests")
-                   for path in (root / folder).rglob("*") if path.suffix in (".h", ".cpp")
+                   for path in (root / folder).rglob("*")
+                   if path.suffix in (".h", ".cpp", ".cu", ".cuh")
                    and not path.is_relative_to(root / "tests" / "package"))
     found = [sentence for path in paths for sentence in violations(root, path)]
     print("\n".join([*found, f"{len(paths)} files, {len(found)} forbidden includes"]))

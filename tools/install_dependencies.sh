@@ -9,7 +9,8 @@ packages=(g++ cmake ninja-build pkg-config
 case "${1:-}" in
   "") ;;
   --tests)
-    packages+=(libgtest-dev clang clang-tidy clang-format libclang-rt-14-dev ccache
+    packages+=(libgtest-dev libboost-context-dev
+               clang clang-tidy clang-format libclang-rt-14-dev ccache
                python3 python3-venv chromium) ;;
   *) echo "usage: $0 [--tests]" >&2; exit 2 ;;
 esac

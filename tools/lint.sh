@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 echo "== clang-format"
-find include src tests -name '*.h' -print0 -o -name '*.cpp' -print0 |
+find include src tests \( -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' \) -print0 |
   xargs -0 clang-format --dry-run -Werror
 if [[ ${1:-} == --format ]]; then exit 0; fi
 

@@ -15,17 +15,25 @@
 #include "backend/backend.h"
 #include "backend/cpu/isa.h"
 #include "backend/cpu/packed_matrix.h"
+#if defined(FDLLM_CUDA_EMULATION)
+#include "backend/cuda/device_backend.h"
+#include "backend/cuda/device_matrix.h"
+#endif
 #include "base/dtype.h"
 
 namespace fdllm {
 
 struct Subject {
-  std::string isa;
+  std::string isa;  ///< "cuda_emulated": no instruction set, but the device of that name
   WeightFormat format;
 
   bool is_bf16() const { return format == WeightFormat::kBF16; }
   bool is_integer() const { return bits_of(format) <= 8; }
+  bool is_device() const { return isa == "cuda_emulated"; }
   std::unique_ptr<Backend> make(int threads) const {
+    if (is_device()) {
+      return make_backend({.device = "cuda-emulated", .weights = format, .threads = threads});
+    }
     return make_backend({.device = "cpu", .weights = format, .isa = isa, .threads = threads});
   }
   /// A value as a GEMM of f32 or bf16 sees it.
@@ -39,6 +47,9 @@ inline std::vector<Subject> subjects_of(std::initializer_list<WeightFormat> form
   for (const std::string& isa : cpu::available_isas()) {
     for (const WeightFormat format : formats) subjects.push_back({isa, format});
   }
+#if defined(FDLLM_CUDA_EMULATION)
+  for (const WeightFormat format : formats) subjects.push_back({"cuda_emulated", format});
+#endif
   return subjects;
 }
 
@@ -88,8 +99,13 @@ inline StoredMatrix stored(const std::vector<float>& values, std::int64_t rows,
   return matrix;
 }
 
-/// A buffer's values in place.
+/// A buffer's values in place; an emulated device's memory is the host's.
 inline std::span<float> values_of(Buffer& buffer) {
+#if defined(FDLLM_CUDA_EMULATION)
+  if (auto* device = dynamic_cast<cuda::DeviceBuffer*>(&buffer)) {
+    return {device->data(), static_cast<std::size_t>(device->size())};
+  }
+#endif
   auto& host = static_cast<cpu::HostBuffer&>(buffer);
   return {host.data(), static_cast<std::size_t>(host.size())};
 }

@@ -127,8 +127,8 @@ TEST_P(IntegerConformance, BitsAreThoseOfTheScalarKernels) {
     const auto expected = scalar->upload(values_of(*found));
     backend->linear_add(*backend->pack({&matrix, 1}, MatrixRole::kProjection), *device_x, rows,
                         *found);
-    scalar->linear_add(*scalar->pack({&matrix, 1}, MatrixRole::kProjection), *device_x, rows,
-                       *expected);
+    scalar->linear_add(*scalar->pack({&matrix, 1}, MatrixRole::kProjection), *scalar->upload(x),
+                       rows, *expected);
     ASSERT_TRUE(same_bits(values_of(*found), values_of(*expected)))
         << rows << " x " << in << " x " << out;
   }

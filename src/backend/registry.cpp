@@ -6,6 +6,7 @@
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/peak.h"
 #include "backend/cuda/cuda_backend.h"
+#include "backend/cuda/device_backend.h"
 #include "backend/peak.h"
 #include "base/check.h"
 
@@ -21,6 +22,9 @@ struct Entry {
 constexpr std::array kBackends = {
     Entry{"cpu", make_cpu_backend, measure_cpu_peaks},
     Entry{"cuda", make_cuda_backend, measure_cuda_peaks},
+#if defined(FDLLM_CUDA_EMULATION)  // in tests only: the GPU's kernels on the host
+    Entry{"cuda-emulated", cuda::make_device_backend, measure_cuda_peaks},
+#endif
 };
 
 const Entry& find_entry(const std::string& device) {

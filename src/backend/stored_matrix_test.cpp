@@ -20,7 +20,7 @@ class StoredMatrices : public Conformance {
     const auto in = backend->upload(x);
     const auto out = backend->allocate(rows * matrix.rows);
     backend->linear(*packed, *in, rows, *out);
-    const float* values = static_cast<const cpu::HostBuffer&>(*out).data();
+    const float* values = values_of(*out).data();
     return {values, values + rows * matrix.rows};
   }
 };
@@ -59,7 +59,20 @@ TEST_P(StoredMatrices, EveryTypeGivesTheBitsOfItsValues) {
 }
 
 /// The value that a packed integer weight stands for.
-float dequantized(const cpu::PackedMatrix& matrix, std::int64_t column, std::int64_t k) {
+float dequantized(const Matrix& packed, std::int64_t column, std::int64_t k) {
+#if defined(FDLLM_CUDA_EMULATION)
+  if (const auto* device = dynamic_cast<const cuda::DeviceMatrix*>(&packed)) {
+    const auto* row =
+        reinterpret_cast<const std::uint8_t*>(device->weights() + column * device->stride());
+    const cpu::GemmKernels& format = *device->layout().packing;
+    const int value = format.weight_bits == 8 ? static_cast<std::int8_t>(row[k])
+                      : k % 8 < 4             ? (row[k / 8 * 4 + k % 4] & 15) - 8
+                                              : (row[k / 8 * 4 + k % 4] >> 4) - 8;
+    const std::int64_t segments = device->layout().segments(device->in_features());
+    return device->scales()[column * segments + k / format.segment] * static_cast<float>(value);
+  }
+#endif
+  const auto& matrix = static_cast<const cpu::PackedMatrix&>(packed);
   const cpu::GemmKernels& kernels = matrix.kernels();
   const auto* bytes = reinterpret_cast<const std::uint8_t*>(matrix.panel(column / 16));
   int number = 0;
@@ -107,7 +120,7 @@ TEST_P(StoredMatrices, GroupsOfTheFormatRunAsTheyAre) {
         const std::int64_t dim = column % 10;
         const std::int64_t row = heads == 0 ? column : column - dim + 2 * (dim % 5) + dim / 5;
         for (std::int64_t k = 0; k < kColumns; ++k) {
-          found.push_back(dequantized(static_cast<const cpu::PackedMatrix&>(*packed), column, k));
+          found.push_back(dequantized(*packed, column, k));
           expected.push_back(values[row * kColumns + k]);
         }
       }
@@ -149,7 +162,7 @@ TEST_P(StoredMatrices, TellsWhatPackingChanged) {
         float kept = value;
         if (subject().is_bf16()) kept = round_bf16(value);
         if (subject().is_integer()) {
-          kept = dequantized(static_cast<const cpu::PackedMatrix&>(*packed), i * kRows + column, k);
+          kept = dequantized(*packed, i * kRows + column, k);
         }
         error += std::pow(static_cast<double>(value) - static_cast<double>(kept), 2);
         size += std::pow(static_cast<double>(value), 2);
@@ -178,7 +191,7 @@ TEST_P(StoredMatrices, EmbeddingsOfEveryType) {
         backend->embedding({.data = stored, .dtype = type, .rows = kRows, .columns = kColumns});
     const auto x = backend->allocate(2 * kColumns);
     backend->embed(*table, std::vector<std::int32_t>{4, 1}, *x);
-    const float* found = static_cast<const cpu::HostBuffer&>(*x).data();
+    const float* found = values_of(*x).data();
     EXPECT_TRUE(std::equal(found, found + kColumns, values.begin() + 4 * kColumns))
         << name_of(type);
     EXPECT_TRUE(std::equal(found + kColumns, found + 2 * kColumns, values.begin() + kColumns))

@@ -76,12 +76,12 @@ struct f16 {
   std::uint16_t bits;
 };
 
-inline float to_float(bf16 value) {
+constexpr float to_float(bf16 value) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(value.bits) << 16);
 }
 
 /// Rounds to nearest, ties to even; NaN stays NaN.
-inline bf16 to_bf16(float value) {
+constexpr bf16 to_bf16(float value) {
   const auto bits = std::bit_cast<std::uint32_t>(value);
   if ((bits & 0x7fffffffu) > 0x7f800000u) {
     return {static_cast<std::uint16_t>((bits >> 16) | 0x40u)};
@@ -90,11 +90,11 @@ inline bf16 to_bf16(float value) {
 }
 
 /// value rounded to bf16 and back.
-inline float round_bf16(float value) {
+constexpr float round_bf16(float value) {
   return to_float(to_bf16(value));
 }
 
-inline float to_float(f16 value) {
+constexpr float to_float(f16 value) {
   const std::uint32_t sign = (value.bits & 0x8000u) << 16;
   const std::uint32_t exponent = (value.bits >> 10) & 0x1fu;
   const std::uint32_t mantissa = value.bits & 0x3ffu;
@@ -106,7 +106,7 @@ inline float to_float(f16 value) {
 }
 
 /// Rounds to nearest, ties to even; too large a value becomes infinity, NaN stays NaN.
-inline f16 to_f16(float value) {
+constexpr f16 to_f16(float value) {
   const auto bits = std::bit_cast<std::uint32_t>(value);
   const std::uint32_t sign = (bits >> 16) & 0x8000u;
   const std::uint32_t magnitude = bits & 0x7fffffffu;

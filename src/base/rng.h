@@ -14,8 +14,8 @@ enum class RandomStream : std::uint32_t {
 
 /// Philox4x32-10 (Salmon et al., 2011): a counter-based generator, so that a number depends only on
 /// its key and never on batch, thread or the order in which numbers are asked for.
-inline std::array<std::uint32_t, 4> philox(std::uint64_t key,
-                                           std::array<std::uint32_t, 4> counter) {
+constexpr std::array<std::uint32_t, 4> philox(std::uint64_t key,
+                                              std::array<std::uint32_t, 4> counter) {
   auto key0 = static_cast<std::uint32_t>(key);
   auto key1 = static_cast<std::uint32_t>(key >> 32);
   for (int round = 0; round < 10; ++round) {
@@ -33,8 +33,8 @@ inline std::array<std::uint32_t, 4> philox(std::uint64_t key,
 
 /// Uniform in [0, 1) with 53 bits, keyed by the request's seed, the position, the request's own
 /// step and an index (the vocabulary id for Gumbel noise, else 0).
-inline double uniform(std::uint64_t seed, RandomStream stream, std::int32_t position,
-                      std::int32_t step, std::uint32_t index) {
+constexpr double uniform(std::uint64_t seed, RandomStream stream, std::int32_t position,
+                         std::int32_t step, std::uint32_t index) {
   const auto words =
       philox(seed, {index, static_cast<std::uint32_t>(position), static_cast<std::uint32_t>(step),
                     static_cast<std::uint32_t>(stream)});

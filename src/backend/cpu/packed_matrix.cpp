@@ -60,17 +60,13 @@ std::size_t PackedMatrix::panel_bytes(std::int64_t rows, std::int64_t columns,
 PackedMatrix::PackedMatrix(std::span<const StoredMatrix> parts, const GemmKernels& kernels,
                            ThreadPool& pool)
     : kernels_(&kernels) {
-  check(!parts.empty(), "a matrix of no parts");
+  out_ = check_parts(parts);
   in_ = parts[0].columns;
-  for (const StoredMatrix& part : parts) {
-    check_part(part, in_);
-    out_ += part.rows;
-  }
   panels_ = (out_ + kPanelColumns - 1) / kPanelColumns;
   memory_ = HostMemory(panel_bytes(out_, in_, kernels), "packed weights");
   stride_ = static_cast<std::ptrdiff_t>(memory_.size()) / panels_;
   scales_at_ = weights_of_panel(in_, kernels);
-  read_bias(parts);
+  bias_ = stacked_bias(parts);
 
   std::vector<PanelPacker> packers(static_cast<std::size_t>(pool.size()),
                                    PanelPacker(kernels, in_));
@@ -79,10 +75,21 @@ PackedMatrix::PackedMatrix(std::span<const StoredMatrix> parts, const GemmKernel
     packers[thread].pack(parts, panel * kPanelColumns, target,
                          reinterpret_cast<float*>(target + scales_at_));
   });
-  add_up_errors(packers);
+  conversions_ = conversions_of(packers);
 }
 
-void PackedMatrix::add_up_errors(std::span<const PanelPacker> packers) {
+std::int64_t check_parts(std::span<const StoredMatrix> parts) {
+  check(!parts.empty(), "a matrix of no parts");
+  std::int64_t rows = 0;
+  for (const StoredMatrix& part : parts) {
+    check_part(part, parts[0].columns);
+    rows += part.rows;
+  }
+  return rows;
+}
+
+std::vector<WeightConversion> conversions_of(std::span<const PanelPacker> packers) {
+  std::vector<WeightConversion> conversions;
   for (std::size_t type = 0; type < kDTypes.size(); ++type) {
     WeightConversion sum{.stored = static_cast<DType>(type)};
     for (const PanelPacker& packer : packers) {
@@ -90,26 +97,31 @@ void PackedMatrix::add_up_errors(std::span<const PanelPacker> packers) {
       sum.squared_error += packer.errors()[type].error;
       sum.squared_size += packer.errors()[type].size;
     }
-    if (sum.weights > 0) conversions_.push_back(sum);
+    if (sum.weights > 0) conversions.push_back(sum);
   }
+  return conversions;
 }
 
-void PackedMatrix::read_bias(std::span<const StoredMatrix> parts) {
+std::vector<float> stacked_bias(std::span<const StoredMatrix> parts) {
   const bool biased = std::any_of(parts.begin(), parts.end(),
                                   [](const StoredMatrix& part) { return !part.bias.empty(); });
-  if (!biased) return;
-  bias_.assign(static_cast<std::size_t>(panels_) * kPanelColumns, 0.0f);
+  if (!biased) return {};
+  std::int64_t rows = 0;
+  for (const StoredMatrix& part : parts) rows += part.rows;
+  const std::int64_t panels = (rows + kPanelColumns - 1) / kPanelColumns;
+  std::vector<float> bias(static_cast<std::size_t>(panels * kPanelColumns), 0.0f);
   std::int64_t column = 0;
   for (const StoredMatrix& part : parts) {
     if (!part.bias.empty()) {
       std::vector<float> values(static_cast<std::size_t>(part.rows));
       read_stored(part.bias, part.bias_dtype, 0, part.rows, values.data());
       for (std::int64_t row = 0; row < part.rows; ++row) {
-        bias_[column + row] = values[stored_row(part, row)];
+        bias[column + row] = values[stored_row(part, row)];
       }
     }
     column += part.rows;
   }
+  return bias;
 }
 
 StoredEmbedding::StoredEmbedding(const StoredMatrix& table) : table_(table) {

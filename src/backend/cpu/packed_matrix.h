@@ -53,9 +53,6 @@ class PackedMatrix final : public Matrix {
                                  const GemmKernels& kernels);
 
  private:
-  void read_bias(std::span<const StoredMatrix> parts);
-  void add_up_errors(std::span<const PanelPacker> packers);
-
   const GemmKernels* kernels_;
   std::int64_t out_ = 0, in_ = 0, panels_ = 0;
   std::ptrdiff_t stride_ = 0, scales_at_ = 0;
@@ -63,6 +60,14 @@ class PackedMatrix final : public Matrix {
   std::vector<float> bias_;
   std::vector<WeightConversion> conversions_;
 };
+
+/// Throws kInternal unless the parts can be stacked; returns how many rows they have together.
+std::int64_t check_parts(std::span<const StoredMatrix> parts);
+/// The parts' biases one after another in whole panels, zeros where a part has none; empty where no
+/// part has one.
+std::vector<float> stacked_bias(std::span<const StoredMatrix> parts);
+/// What the packers changed together.
+std::vector<WeightConversion> conversions_of(std::span<const PanelPacker> packers);
 
 /// Token embeddings in their stored type.
 class StoredEmbedding final : public EmbeddingTable {

@@ -71,14 +71,7 @@ void PanelPacker::pack(std::span<const StoredMatrix> parts, std::int64_t first, 
                        float* scales) noexcept {
   std::array<Source, kPanelColumns> sources{};
   for (int column = 0; column < kPanelColumns; ++column) {
-    std::int64_t row = first + column;
-    for (const StoredMatrix& part : parts) {
-      if (row < part.rows) {
-        sources[column] = {&part, stored_row(part, row), 0, 0};
-        break;
-      }
-      row -= part.rows;
-    }
+    sources[column] = find_row(parts, first + column);
   }
   for (std::int64_t k = 0; k < columns_; k += chunk_) {
     const std::int64_t count = std::min(chunk_, columns_ - k);
@@ -95,14 +88,37 @@ void PanelPacker::pack(std::span<const StoredMatrix> parts, std::int64_t first, 
       float* const of_column = kernels_->segment == 0
                                    ? nullptr
                                    : scales + k / kernels_->segment * kPanelColumns + column;
-      convert(source, to, of_column);
+      convert(source, to, {of_column, kPanelColumns});
     }
     transpose(words_.data(), stride_, words,
               reinterpret_cast<std::uint32_t*>(weights) + words_of(*kernels_, k) * kPanelColumns);
   }
 }
 
-void PanelPacker::convert(const Source& source, std::uint32_t* words, float* scales) {
+void PanelPacker::pack_row(std::span<const StoredMatrix> parts, std::int64_t row,
+                           std::byte* weights, float* scales) noexcept {
+  Source source = find_row(parts, row);
+  for (std::int64_t k = 0; k < columns_; k += chunk_) {
+    source.k = k;
+    source.count = std::min(chunk_, columns_ - k);
+    convert(source, words_.data(),
+            {kernels_->segment == 0 ? nullptr : scales + k / kernels_->segment, 1});
+    std::memcpy(
+        weights + words_of(*kernels_, k) * std::int64_t{sizeof(std::uint32_t)}, words_.data(),
+        static_cast<std::size_t>(words_of(*kernels_, source.count)) * sizeof(std::uint32_t));
+  }
+}
+
+/// The part that has row `row` of the stacked ones; part nullptr: none.
+PanelPacker::Source PanelPacker::find_row(std::span<const StoredMatrix> parts, std::int64_t row) {
+  for (const StoredMatrix& part : parts) {
+    if (row < part.rows) return {&part, stored_row(part, row), 0, 0};
+    row -= part.rows;
+  }
+  return {};
+}
+
+void PanelPacker::convert(const Source& source, std::uint32_t* words, const Scales& scales) {
   errors_[static_cast<std::size_t>(source.part->dtype)].weights += source.count;
   if (kernels_->segment > 0) {
     quantize(source, scales);
@@ -151,7 +167,7 @@ void PanelPacker::round_to_bf16(const Source& source, std::uint32_t* words) {
 }
 
 /// To integers_, filled up with zeros; one scale for each segment.
-void PanelPacker::quantize(const Source& source, float* scales) {
+void PanelPacker::quantize(const Source& source, const Scales& scales) {
   const StoredMatrix& part = *source.part;
   std::fill(integers_.begin() + source.count, integers_.end(), std::int8_t{0});
   const std::int64_t segment = kernels_->segment;
@@ -164,9 +180,9 @@ void PanelPacker::quantize(const Source& source, float* scales) {
                   std::span(integers_).first(static_cast<std::size_t>(source.count)),
                   std::span(stored_scales).first(static_cast<std::size_t>(groups)));
     for (std::int64_t i = 0; i < groups; ++i) {
-      scales[i * kPanelColumns] = std::isfinite(stored_scales[i])
-                                      ? stored_scales[i]
-                                      : std::numeric_limits<float>::quiet_NaN();
+      scales.first[i * scales.stride] = std::isfinite(stored_scales[i])
+                                            ? stored_scales[i]
+                                            : std::numeric_limits<float>::quiet_NaN();
     }
     return;
   }
@@ -180,7 +196,7 @@ void PanelPacker::quantize(const Source& source, float* scales) {
     sums.error += result.error;
     sums.size += result.size;
     for (std::int64_t i = k; i < k + count; i += segment) {
-      scales[i / segment * kPanelColumns] = result.scale;
+      scales.first[i / segment * scales.stride] = result.scale;
     }
   }
 }

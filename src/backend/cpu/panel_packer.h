@@ -25,6 +25,9 @@ class PanelPacker {
   /// describes; columns past the last are zeros. `scales` [segments][16], of integer formats.
   void pack(std::span<const StoredMatrix> parts, std::int64_t first, std::byte* weights,
             float* scales) noexcept;
+  /// Packs one output column of the stacked parts as a row: `weights` [K], `scales` [segments].
+  void pack_row(std::span<const StoredMatrix> parts, std::int64_t row, std::byte* weights,
+                float* scales) noexcept;
 
   /// What was packed so far, by stored type.
   const std::array<SquaredError, kDTypes.size()>& errors() const { return errors_; }
@@ -35,9 +38,15 @@ class PanelPacker {
     const StoredMatrix* part;
     std::int64_t row, k, count;
   };
-  void convert(const Source& source, std::uint32_t* words, float* scales);
+  /// Where scales go: each `stride` after the one before.
+  struct Scales {
+    float* first;
+    std::int64_t stride;
+  };
+  static Source find_row(std::span<const StoredMatrix> parts, std::int64_t row);
+  void convert(const Source& source, std::uint32_t* words, const Scales& scales);
   void round_to_bf16(const Source& source, std::uint32_t* words);
-  void quantize(const Source& source, float* scales);
+  void quantize(const Source& source, const Scales& scales);
   void join_integers(std::int64_t words_count, std::uint32_t* words) const;
   void read(const Source& source, float* out) const;
 

@@ -1,23 +1,16 @@
 #include "backend/cuda/cuda_backend.h"
 
+#include "backend/cuda/device_backend.h"
 #include "base/check.h"
 
 namespace fdllm {
-namespace {
 
-[[noreturn]] void fail_without_kernels() {
-  fail(ErrorCode::kUnsupported,
-       "device: 'cuda' is not part of this build, which has no GPU kernels; use the device 'cpu'");
-}
-
-}  // namespace
-
-std::unique_ptr<Backend> make_cuda_backend(const BackendOptions& /*options*/) {
-  fail_without_kernels();
+std::unique_ptr<Backend> make_cuda_backend(const BackendOptions& options) {
+  return cuda::make_device_backend(options);
 }
 
 MachinePeaks measure_cuda_peaks(const BackendOptions& /*options*/) {
-  fail_without_kernels();
+  fail(ErrorCode::kUnsupported, "device: the peaks of 'cuda' are not measured; use 'cpu'");
 }
 
 }  // namespace fdllm

@@ -6,8 +6,10 @@
 
 namespace fdllm {
 
-/// Both throw kUnsupported: this build has no CUDA kernels.
+/// The first NVIDIA GPU. Throws kUnsupported where this build has no CUDA kernels (FASTDLLM_CUDA)
+/// or the machine no GPU that runs them.
 std::unique_ptr<Backend> make_cuda_backend(const BackendOptions& options);
+/// Throws kUnsupported: a GPU's peaks are not measured.
 MachinePeaks measure_cuda_peaks(const BackendOptions& options);
 
 }  // namespace fdllm

@@ -1,0 +1,34 @@
+#pragma once
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "backend/backend.h"
+#include "backend/cuda/kernels.h"
+#include "backend/cuda/staging.h"
+
+namespace fdllm::cuda {
+
+/// Backend::rope_store and Backend::attention: the lists that their kernels read, checked.
+class DeviceAttention {
+ public:
+  DeviceAttention(Runtime& runtime, Staging& staging, ComputeType type)
+      : runtime_(&runtime), staging_(&staging), is_bf16_(type == ComputeType::kBF16) {}
+
+  void rope_store(float* qkv, const AttentionShape& shape, const float* cos, const float* sin,
+                  std::span<const SequenceRows> sequences, std::int64_t layer);
+  void attention(const float* qkv, const AttentionShape& shape,
+                 std::span<const SequenceRows> sequences, std::int64_t layer, float* out);
+
+ private:
+  AttentionLayout layout(const AttentionShape& shape, std::int64_t layer) const;
+
+  Runtime* runtime_;
+  Staging* staging_;
+  bool is_bf16_;
+  DeviceList rope_sequences_, row_sequence_, positions_;
+  DeviceList attention_sequences_, attend_, tiles_;
+  DeviceMemory partials_;
+};
+
+}  // namespace fdllm::cuda

@@ -1,0 +1,291 @@
+#include "backend/cuda/device_backend.h"
+
+#include <algorithm>
+
+#include "backend/cpu/isa.h"
+#include "backend/cpu/packed_matrix.h"
+#include "backend/cpu/thread_count.h"
+#include "backend/cuda/device_attention.h"
+#include "backend/cuda/device_head.h"
+#include "backend/cuda/device_matrix.h"
+#include "backend/cuda/device_product.h"
+#include "backend/cuda/kernels.h"
+#include "backend/cuda/staging.h"
+#include "base/check.h"
+#include "base/dtype.h"
+#include "base/thread_pool.h"
+
+namespace fdllm::cuda {
+namespace {
+
+float* data_of(Buffer& buffer) {
+  return static_cast<DeviceBuffer&>(buffer).data();
+}
+const float* data_of(const Buffer& buffer) {
+  return static_cast<const DeviceBuffer&>(buffer).data();
+}
+
+/// `buffer` holds at least rows x columns values.
+void check_size(const Buffer& buffer, std::int64_t rows, std::int64_t columns) {
+  check(rows >= 0 && columns > 0 && rows <= buffer.size() / columns, "a buffer too small");
+}
+
+class DeviceBackend final : public Backend {
+ public:
+  explicit DeviceBackend(const BackendOptions& options)
+      : device_(options.device),
+        weights_(options.weights),
+        type_(compute_type_of(options.weights)),
+        pool_(cpu::thread_count(options.threads)),
+        staging_(runtime_),
+        product_(runtime_),
+        attention_(runtime_, staging_, type_),
+        head_(runtime_, staging_, cpu::select_kernels("auto")) {}
+
+  std::string description() const override {
+    return fmt::format("{} {}", device_, runtime_.device_name());
+  }
+  ComputeType compute_type() const override { return type_; }
+  WeightFormat weight_format(MatrixRole role) const override {
+    return role == MatrixRole::kHead && bits_of(weights_) == 4 ? WeightFormat::kInt8 : weights_;
+  }
+
+  std::unique_ptr<Buffer> allocate(std::int64_t elements) override {
+    return std::make_unique<DeviceBuffer>(runtime_, elements);
+  }
+
+  std::unique_ptr<Buffer> upload(std::span<const float> values) override {
+    auto buffer = std::make_unique<DeviceBuffer>(runtime_, std::ssize(values));
+    runtime_.copy_to_device(buffer->data(), values.data(), values.size_bytes());
+    runtime_.synchronize();
+    return buffer;
+  }
+
+  std::unique_ptr<Matrix> pack(std::span<const StoredMatrix> parts, MatrixRole role) override {
+    return std::make_unique<DeviceMatrix>(runtime_, pool_, parts, weight_format(role));
+  }
+
+  std::size_t packed_bytes(std::int64_t rows, std::int64_t columns,
+                           MatrixRole role) const override {
+    return DeviceMatrix::bytes_for(rows, columns, weight_format(role));
+  }
+
+  std::unique_ptr<EmbeddingTable> embedding(const StoredMatrix& table) override {
+    return std::make_unique<cpu::StoredEmbedding>(table);
+  }
+
+  std::unique_ptr<KvSlab> allocate_kv(const KvShape& shape) override {
+    return std::make_unique<DeviceKvSlab>(runtime_, shape, type_);
+  }
+
+  std::size_t kv_bytes(const KvShape& shape) const override {
+    return DeviceKvSlab::bytes_for(shape, type_);
+  }
+
+  void read_kv(const KvSlab& kv, std::int64_t layer, std::span<const std::int32_t> positions,
+               std::span<float> k, std::span<float> v) const override {
+    const auto& slab = static_cast<const DeviceKvSlab&>(kv);
+    const KvShape& shape = slab.shape();
+    check(layer >= 0 && layer < shape.layers, "a layer outside its K/V");
+    check(std::ssize(k) == std::ssize(positions) * shape.kv_heads * shape.head_dim &&
+              k.size() == v.size(),
+          "a buffer of another size than the K/V rows");
+    for (const std::int32_t position : positions) {
+      check(position >= 0 && position < shape.length, "a position outside its K/V");
+    }
+    const std::size_t layer_bytes = slab.bytes() / static_cast<std::size_t>(shape.layers);
+    const PinnedMemory host(runtime_, layer_bytes, "a layer's K/V");
+    runtime_.copy_to_host(host.data(), slab.data() + static_cast<std::size_t>(layer) * layer_bytes,
+                          layer_bytes);
+    runtime_.synchronize();
+    const std::int64_t padded_dim = DeviceKvSlab::padded_dim(shape.head_dim);
+    std::int64_t to = 0;
+    for (const std::int32_t position : positions) {
+      for (std::int64_t head = 0; head < shape.kv_heads; ++head) {
+        for (std::int64_t i = 0; i < shape.head_dim; ++i, ++to) {
+          const std::int64_t at = (head * shape.length + position) * padded_dim + i;
+          const std::int64_t v_at = at + shape.kv_heads * shape.length * padded_dim;
+          if (type_ == ComputeType::kF32) {
+            k[to] = host.as<float>()[at];
+            v[to] = host.as<float>()[v_at];
+          } else {
+            k[to] = to_float(host.as<bf16>()[at]);
+            v[to] = to_float(host.as<bf16>()[v_at]);
+          }
+        }
+      }
+    }
+  }
+
+  void embed(const EmbeddingTable& table, std::span<const std::int32_t> tokens,
+             Buffer& x) override {
+    const auto& stored = static_cast<const cpu::StoredEmbedding&>(table);
+    check_size(x, std::ssize(tokens), stored.columns());
+    for (const std::int32_t token : tokens) {
+      check(token >= 0 && token < stored.rows(), "a token outside the embedding table");
+    }
+    if (tokens.empty()) return;
+    const std::size_t bytes =
+        tokens.size() * static_cast<std::size_t>(stored.columns()) * sizeof(float);
+    auto* const rows = reinterpret_cast<float*>(staging_.reserve(bytes));
+    pool_.run(pool_.size(), std::ssize(tokens), [&](std::int64_t row, int) noexcept {
+      stored.read(tokens[row], rows + row * stored.columns());
+    });
+    runtime_.copy_to_device(data_of(x), rows, bytes);
+  }
+
+  void rms_norm(const Buffer& x, const Buffer& weight, float eps, std::int64_t rows,
+                Buffer& out) override {
+    check_size(x, rows, weight.size());
+    check_size(out, rows, weight.size());
+    run_rms_norm(runtime_.stream(), {.x = data_of(x),
+                                     .weight = data_of(weight),
+                                     .eps = eps,
+                                     .rows = rows,
+                                     .columns = weight.size(),
+                                     .out = data_of(out)});
+  }
+
+  void linear(const Matrix& weight, const Buffer& x, std::int64_t rows, Buffer& y) override {
+    multiply(weight, x, rows, y, false);
+  }
+
+  void linear_add(const Matrix& weight, const Buffer& x, std::int64_t rows, Buffer& y) override {
+    multiply(weight, x, rows, y, true);
+  }
+
+  void rope_store(Buffer& qkv, const AttentionShape& shape, const Buffer& cos, const Buffer& sin,
+                  std::span<const SequenceRows> sequences, std::int64_t layer) override {
+    check_attention(qkv, shape, sequences);
+    for (const SequenceRows& sequence : sequences) {
+      if (sequence.positions.empty()) continue;
+      const std::int64_t last =
+          *std::max_element(sequence.positions.begin(), sequence.positions.end());
+      check_size(cos, last + 1, shape.head_dim / 2);
+      check_size(sin, last + 1, shape.head_dim / 2);
+    }
+    attention_.rope_store(data_of(qkv), shape, data_of(cos), data_of(sin), sequences, layer);
+  }
+
+  void attention(const Buffer& qkv, const AttentionShape& shape,
+                 std::span<const SequenceRows> sequences, std::int64_t layer,
+                 Buffer& out) override {
+    check_attention(qkv, shape, sequences);
+    for (const SequenceRows& sequence : sequences) {
+      check_size(out, sequence.rows.end, shape.heads * shape.head_dim);
+    }
+    attention_.attention(data_of(qkv), shape, sequences, layer, data_of(out));
+  }
+
+  void swiglu(const Buffer& gate_up, std::int64_t rows, std::int64_t ffn, Buffer& out) override {
+    check_size(gate_up, rows, 2 * ffn);
+    check_size(out, rows, ffn);
+    run_swiglu(runtime_.stream(),
+               {.gate_up = data_of(gate_up), .rows = rows, .ffn = ffn, .out = data_of(out)});
+  }
+
+  void gather(const Buffer& x, std::span<const std::int32_t> rows, std::int64_t columns,
+              Buffer& out) override {
+    check_size(out, std::ssize(rows), columns);
+    for (const std::int32_t row : rows) {
+      check(row >= 0, "a negative row");
+      check_size(x, std::int64_t{row} + 1, columns);
+    }
+    run_gather(runtime_.stream(), {.x = data_of(x),
+                                   .rows = gathered_.update<std::int32_t>(runtime_, staging_, rows),
+                                   .count = std::ssize(rows),
+                                   .columns = columns,
+                                   .out = data_of(out)});
+  }
+
+  void head_scores(const Matrix& head, const Buffer& x, std::span<const HeadRow> rows,
+                   std::span<Score> scores) override {
+    check(rows.size() == scores.size(), "as many scores as rows");
+    for (const HeadRow& row : rows) {
+      check(row.row >= 0, "a negative row");
+      check_size(x, std::int64_t{row.row} + 1, head.in_features());
+      if (row.request.cfg_scale > 0) {
+        check(row.unconditional_row >= 0, "a guided row without its unconditional one");
+        check_size(x, std::int64_t{row.unconditional_row} + 1, head.in_features());
+      }
+    }
+    head_.scores(static_cast<const DeviceMatrix&>(head), data_of(x), rows, scores);
+  }
+
+  void head_logits(const Matrix& head, const Buffer& x, std::int64_t rows,
+                   std::span<float> logits) override {
+    check_size(x, rows, head.in_features());
+    check(std::ssize(logits) == rows * head.out_features(), "size of the logits");
+    head_.logits(static_cast<const DeviceMatrix&>(head), data_of(x), rows, logits);
+  }
+
+ private:
+  void multiply(const Matrix& weight, const Buffer& x, std::int64_t rows, Buffer& y, bool add) {
+    check_size(x, rows, weight.in_features());
+    check_size(y, rows, weight.out_features());
+    const auto& matrix = static_cast<const DeviceMatrix&>(weight);
+    product_.prepare(matrix, data_of(x), nullptr, rows);
+    product_.multiply(matrix, 0, matrix.out_features(), data_of(y), matrix.out_features(), add);
+  }
+
+  static void check_attention(const Buffer& qkv, const AttentionShape& shape,
+                              std::span<const SequenceRows> sequences) {
+    check(shape.kv_heads > 0 && shape.heads > 0 && shape.heads % shape.kv_heads == 0 &&
+              shape.head_dim > 0 && shape.head_dim % 2 == 0 && shape.head_dim <= kMaxHeadDim,
+          "attention geometry");
+    for (const SequenceRows& sequence : sequences) {
+      check(sequence.rows.begin >= 0 && sequence.rows.begin <= sequence.rows.end,
+            "rows of a sequence");
+      check_size(qkv, sequence.rows.end, shape.row());
+    }
+  }
+
+  std::string device_;
+  WeightFormat weights_;
+  ComputeType type_;
+  ThreadPool pool_;
+  mutable Runtime runtime_;  // read_kv() copies on it
+  Staging staging_;
+  DeviceProduct product_;
+  DeviceAttention attention_;
+  DeviceHead head_;
+  DeviceList gathered_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_device_backend(const BackendOptions& options) {
+  if (options.isa != "auto") {
+    fail(ErrorCode::kInvalidArgument,
+         "isa: expected 'auto' for the device '{}', found '{}'; instruction sets are of the device "
+         "'cpu'",
+         options.device, options.isa);
+  }
+  return std::make_unique<DeviceBackend>(options);
+}
+
+DeviceBuffer::DeviceBuffer(Runtime& runtime, std::int64_t elements) : size_(elements) {
+  check(elements >= 0, "size of a buffer");
+  memory_ = DeviceMemory(runtime, static_cast<std::size_t>(elements) * sizeof(float),
+                         "activation buffer");
+}
+
+DeviceKvSlab::DeviceKvSlab(Runtime& runtime, const KvShape& shape, ComputeType type)
+    : shape_(shape) {
+  if (shape.head_dim > kMaxHeadDim) {
+    fail(ErrorCode::kUnsupported, "head_dim: expected at most {}, found {}", kMaxHeadDim,
+         shape.head_dim);
+  }
+  check(shape.layers > 0 && shape.kv_heads > 0 && shape.length > 0 && shape.head_dim > 0 &&
+            shape.head_dim % 2 == 0,
+        "shape of K/V");
+  memory_ = DeviceMemory(runtime, bytes_for(shape, type), "K/V cache");
+}
+
+std::size_t DeviceKvSlab::bytes_for(const KvShape& shape, ComputeType type) {
+  return static_cast<std::size_t>(shape.layers * 2 * shape.kv_heads * shape.length *
+                                  padded_dim(shape.head_dim)) *
+         (type == ComputeType::kF32 ? sizeof(float) : sizeof(bf16));
+}
+
+}  // namespace fdllm::cuda

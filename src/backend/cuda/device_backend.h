@@ -1,0 +1,43 @@
+#pragma once
+#include <memory>
+#include <span>
+
+#include "backend/backend.h"
+#include "backend/cuda/runtime.h"
+
+namespace fdllm::cuda {
+
+/// The back end of the runtime that this program has: a GPU's or the emulation's.
+std::unique_ptr<Backend> make_device_backend(const BackendOptions& options);
+
+/// f32 values in device memory.
+class DeviceBuffer final : public Buffer {
+ public:
+  DeviceBuffer(Runtime& runtime, std::int64_t elements);
+  std::int64_t size() const override { return size_; }
+  float* data() const { return memory_.as<float>(); }
+
+ private:
+  std::int64_t size_;
+  DeviceMemory memory_;
+};
+
+/// K and V of a request as DeviceSequence describes them.
+class DeviceKvSlab final : public KvSlab {
+ public:
+  DeviceKvSlab(Runtime& runtime, const KvShape& shape, ComputeType type);
+  std::int64_t length() const override { return shape_.length; }
+  std::size_t bytes() const override { return memory_.size(); }
+  static std::size_t bytes_for(const KvShape& shape, ComputeType type);
+  /// Elements of a row: the head's, filled up to 16 bytes.
+  static std::int64_t padded_dim(std::int64_t head_dim) { return (head_dim + 7) / 8 * 8; }
+
+  const KvShape& shape() const { return shape_; }
+  std::byte* data() const { return memory_.data(); }
+
+ private:
+  KvShape shape_;
+  DeviceMemory memory_;
+};
+
+}  // namespace fdllm::cuda

@@ -1,0 +1,57 @@
+#include "backend/cuda/device_product.h"
+
+namespace fdllm::cuda {
+
+void DeviceProduct::prepare(const DeviceMatrix& weight, const float* x, const std::int32_t* index,
+                            std::int64_t rows) {
+  const FormatLayout& layout = weight.layout();
+  const std::int64_t columns = weight.in_features();
+  rows_ = rows;
+  if (layout.kind == OperandKind::kF32 && index == nullptr) {
+    activations_ = reinterpret_cast<const std::byte*>(x);
+    stride_ = columns * std::int64_t{sizeof(float)};
+    return;
+  }
+  stride_ = layout.activation_stride(columns);
+  memory_.reserve(*runtime_, static_cast<std::size_t>(rows * stride_), "activations");
+  const auto segments = static_cast<std::size_t>(rows * layout.segments(columns));
+  scales_.reserve(*runtime_, segments * sizeof(float), "activation scales");
+  offsets_.reserve(*runtime_, segments * sizeof(std::int32_t), "activation sums");
+  activations_ = memory_.data();
+  run_prepare(runtime_->stream(), layout.kind,
+              {.x = x,
+               .index = index,
+               .rows = rows,
+               .columns = columns,
+               .out = memory_.data(),
+               .out_stride = stride_,
+               .segment = layout.packing->segment,
+               .shared_scale = layout.packing->shared_scale,
+               .weight_offset = layout.packing->weight_offset,
+               .scales = scales_.as<float>(),
+               .offsets = offsets_.as<std::int32_t>()});
+}
+
+void DeviceProduct::multiply(const DeviceMatrix& weight, std::int64_t first, std::int64_t count,
+                             float* out, std::int64_t stride, bool add) const {
+  const FormatLayout& layout = weight.layout();
+  const std::int64_t segments = layout.segments(weight.in_features());
+  run_product(runtime_->stream(), layout.kind, layout.packing->segment,
+              {.a = activations_,
+               .a_stride = stride_,
+               .a_scales = scales_.as<float>(),
+               .a_offsets = offsets_.as<std::int32_t>(),
+               .w = weight.weights() + first * weight.stride(),
+               .w_stride = weight.stride(),
+               .w_scales = weight.scales() + first * segments,
+               .bias = weight.bias() == nullptr ? nullptr : weight.bias() + first,
+               .out = out,
+               .out_stride = stride,
+               .rows = rows_,
+               .columns = count,
+               .values = weight.in_features(),
+               .segments = segments,
+               .add = add});
+}
+
+}  // namespace fdllm::cuda

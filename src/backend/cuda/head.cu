@@ -1,0 +1,146 @@
+// The fused head: tiles of logits are reduced to a few numbers for each chunk of the vocabulary,
+// and those to a score. A warp takes a chunk, or merges a row, in an order that is always the same.
+#include <cmath>
+
+#include "backend/cuda/kernels.h"
+#include "backend/cuda/launch.h"
+#include "backend/score.h"
+#include "base/rng.h"
+
+namespace fdllm::cuda {
+namespace {
+
+constexpr unsigned kThreads = 128;
+constexpr unsigned kWarps = kThreads / kWarp;
+constexpr int kEach = static_cast<int>(kHeadChunk) / kWarp;  ///< logits of a lane
+
+/// The best token so far; the lowest one wins a tie.
+struct Pick {
+  double value;
+  std::int32_t token;  ///< -1: none
+  float logit;
+};
+FDLLM_DEVICE void offer(Pick& pick, const Pick& other) {
+  const bool better = other.token >= 0 && (pick.token < 0 || other.value > pick.value ||
+                                           (other.value == pick.value && other.token < pick.token));
+  if (better) pick = other;
+}
+FDLLM_DEVICE void offer_to_warp(Pick& pick) {
+  for (int bits = kWarp / 2; bits > 0; bits /= 2) {
+    offer(pick, {shuffle_xor(pick.value, bits), shuffle_xor(pick.token, bits),
+                 shuffle_xor(pick.logit, bits)});
+  }
+}
+
+/// What is compared to pick a token: its logit, perturbed where the row is sampled.
+FDLLM_DEVICE double value_of(const DeviceHeadRow& row, float logit, std::int32_t token) {
+  const auto sampling = static_cast<Sampling>(row.sampling);
+  if (sampling == Sampling::kGreedy || !(row.temperature > 0)) return static_cast<double>(logit);
+  const double u = uniform(row.seed, RandomStream::kGumbel, row.position, row.step,
+                           static_cast<std::uint32_t>(token));
+  const double noise = -log(-log(u));
+  const auto temperature = static_cast<double>(row.temperature);
+  return sampling == Sampling::kCategorical ? static_cast<double>(logit) / temperature + noise
+                                            : static_cast<double>(logit) + temperature * noise;
+}
+
+FDLLM_KERNEL(kThreads) reduce(HeadReduceTask task) {
+  const int lane = static_cast<int>(threadIdx.x) % kWarp;
+  const std::int64_t first = (std::int64_t{blockIdx.x} * kWarps + threadIdx.x / kWarp) * kHeadChunk;
+  if (first >= task.count) return;
+  const DeviceHeadRow row = task.rows[blockIdx.y];
+  const float* const logits = task.logits + row.row * task.stride;
+  const float* const unconditional = task.logits + row.unconditional * task.stride;
+  const float factor = row.cfg_scale + 1.0f;
+
+  float values[kEach];
+  float maximum = -INFINITY;
+  int finite = 1;
+  FDLLM_UNROLL
+  for (int i = 0; i < kEach; ++i) {
+    const std::int64_t at = first + i * kWarp + lane;
+    values[i] = -INFINITY;
+    if (at >= task.count) continue;
+    float logit = logits[at];
+    if (row.unconditional >= 0) logit = unconditional[at] + factor * (logit - unconditional[at]);
+    if (!(fabsf(logit) < INFINITY)) finite = 0;
+    values[i] = logit;
+    maximum = logit > maximum ? logit : maximum;
+  }
+  maximum = warp_max(maximum);
+  finite = warp_sum(finite) == kWarp ? 1 : 0;
+
+  const float inverse =
+      row.temperature > 0 ? static_cast<float>(1.0 / static_cast<double>(row.temperature)) : 1.0f;
+  double sum = 0;
+  double filtered_sum = 0;
+  Pick pick{0, -1, 0};
+  FDLLM_UNROLL
+  for (int i = 0; i < kEach; ++i) {
+    const std::int64_t at = first + i * kWarp + lane;
+    if (at >= task.count) continue;
+    const float distance = values[i] - maximum;
+    const float weight = expf(distance);
+    sum += static_cast<double>(weight);
+    filtered_sum += static_cast<double>(inverse == 1.0f ? weight : expf(distance * inverse));
+    const auto token = static_cast<std::int32_t>(task.first + at);
+    if (token != row.excluded && finite != 0) {
+      offer(pick, {value_of(row, values[i], token), token, values[i]});
+    }
+  }
+  sum = warp_sum(sum);
+  filtered_sum = warp_sum(filtered_sum);
+  offer_to_warp(pick);
+  if (lane == 0) {
+    task.partials[blockIdx.y * task.chunks + (task.first + first) / kHeadChunk] = {
+        maximum, pick.logit, sum, filtered_sum, pick.value, pick.token, finite};
+  }
+}
+
+FDLLM_KERNEL(kThreads) merge(HeadMergeTask task) {
+  const std::int64_t index = std::int64_t{blockIdx.x} * kWarps + threadIdx.x / kWarp;
+  if (index >= task.row_count) return;
+  const int lane = static_cast<int>(threadIdx.x) % kWarp;
+  const HeadPartial* const partials = task.partials + index * task.chunks;
+  const double temperature =
+      task.rows[index].temperature > 0 ? static_cast<double>(task.rows[index].temperature) : 1.0;
+  float maximum = -INFINITY;
+  int finite = 1;
+  Pick pick{0, -1, 0};
+  for (std::int64_t i = lane; i < task.chunks; i += kWarp) {
+    maximum = partials[i].maximum > maximum ? partials[i].maximum : maximum;
+    finite &= partials[i].finite;
+    offer(pick, {partials[i].pick_value, partials[i].pick_token, partials[i].pick_logit});
+  }
+  maximum = warp_max(maximum);
+  finite = warp_sum(finite) == kWarp ? 1 : 0;
+  offer_to_warp(pick);
+  double sum = 0;
+  double filtered_sum = 0;
+  for (std::int64_t i = lane; i < task.chunks; i += kWarp) {
+    const double distance = static_cast<double>(partials[i].maximum) - static_cast<double>(maximum);
+    sum += partials[i].sum * exp(distance);
+    filtered_sum += partials[i].filtered_sum * exp(distance / temperature);
+  }
+  sum = warp_sum(sum);
+  filtered_sum = warp_sum(filtered_sum);
+  if (lane == 0) {
+    const double distance = static_cast<double>(pick.logit) - static_cast<double>(maximum);
+    task.scores[index] = {exp(distance) / sum, exp(distance / temperature) / filtered_sum,
+                          pick.token, finite};
+  }
+}
+
+}  // namespace
+
+void run_head_reduce(Stream stream, const HeadReduceTask& task) {
+  const std::int64_t chunks = (task.count + kHeadChunk - 1) / kHeadChunk;
+  launch(stream, {.x = (chunks + kWarps - 1) / kWarps, .y = task.row_count, .threads = kThreads},
+         reduce, task);
+}
+
+void run_head_merge(Stream stream, const HeadMergeTask& task) {
+  launch(stream, {.x = (task.row_count + kWarps - 1) / kWarps, .threads = kThreads}, merge, task);
+}
+
+}  // namespace fdllm::cuda

@@ -1,0 +1,176 @@
+// Starts of the kernels, whatever they run on. Pointers are to device memory, matrices row-major;
+// strides in bytes are multiples of 16 and what they fill up with is zero. Everything is on
+// `stream`, in order.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "backend/cuda/runtime.h"
+#include "base/range.h"
+
+namespace fdllm::cuda {
+
+struct RmsNormTask {
+  const float* x;       ///< [rows, columns]
+  const float* weight;  ///< [columns]
+  float eps;
+  std::int64_t rows, columns;
+  float* out;
+};
+void run_rms_norm(Stream stream, const RmsNormTask& task);
+
+struct SwigluTask {
+  const float* gate_up;  ///< [rows, 2 ffn]
+  std::int64_t rows, ffn;
+  float* out;  ///< [rows, ffn]
+};
+void run_swiglu(Stream stream, const SwigluTask& task);
+
+struct GatherTask {
+  const float* x;
+  const std::int32_t* rows;  ///< [count]
+  std::int64_t count, columns;
+  float* out;  ///< [count, columns]
+};
+void run_gather(Stream stream, const GatherTask& task);
+
+/// How a product sees its operands.
+enum class OperandKind : std::uint8_t { kF32, kBF16, kInt8, kInt4 };
+
+/// Activations as a product wants them.
+struct PrepareTask {
+  const float* x;             ///< [.., columns]
+  const std::int32_t* index;  ///< [rows] rows of x, or nullptr: 0 .. rows - 1
+  std::int64_t rows, columns;
+  std::byte* out;  ///< [rows] f32, bf16 or int8 (also for kInt4)
+  std::int64_t out_stride;
+  // Integer formats: values that are summed in int32, whether all segments of a row share a scale,
+  // what weights are stored with added to them, and for each segment of each row the scale and
+  // weight_offset * the sum of its integers.
+  std::int64_t segment;
+  bool shared_scale;
+  int weight_offset;
+  float* scales;
+  std::int32_t* offsets;
+};
+void run_prepare(Stream stream, OperandKind kind, const PrepareTask& task);
+
+/// out (+)= a w^T + bias. Each output is one chain over K that depends on nothing but its operands.
+struct ProductTask {
+  const std::byte* a;  ///< [rows], as run_prepare() made it
+  std::int64_t a_stride;
+  const float* a_scales;
+  const std::int32_t* a_offsets;
+  const std::byte* w;  ///< [columns]; 4-bit words hold k .. k + 3 in low, k + 4 .. in high halves
+  std::int64_t w_stride;
+  const float* w_scales;  ///< [columns, segments]
+  const float* bias;      ///< [columns] or nullptr
+  float* out;
+  std::int64_t out_stride;  ///< elements
+  std::int64_t rows, columns, values, segments;
+  bool add;
+};
+/// `segment` is 32, 128 or 2048 for kInt8 and 32 or 128 for kInt4.
+void run_product(Stream stream, OperandKind kind, std::int64_t segment, const ProductTask& task);
+
+/// K/V of one request: for each layer and K/V head K [length, dim], after those of all heads V.
+struct DeviceSequence {
+  std::byte* kv;
+  std::int32_t length;
+  std::int32_t first_row;  ///< of the batch
+  std::int32_t attend_begin, attend_end;
+};
+
+struct AttentionLayout {
+  std::int64_t heads, kv_heads, head_dim, padded_dim;
+  std::int64_t layer;
+  bool is_bf16;
+};
+
+struct RopeTask {
+  float* qkv;
+  const float* cos;
+  const float* sin;
+  const DeviceSequence* sequences;
+  const std::int32_t* row_sequence;  ///< [rows] the sequence of each, or -1
+  const std::int32_t* positions;     ///< [rows]
+  std::int64_t rows;
+  AttentionLayout layout;
+};
+void run_rope_store(Stream stream, const RopeTask& task);
+
+/// (query row, head of the group) pairs [begin, end) of a sequence, at most kAttentionRows.
+struct AttentionTile {
+  std::int32_t sequence, begin, end;
+};
+inline constexpr std::int64_t kAttentionRows = 16;
+/// Keys whose weights are normalised together; partitions begin at multiples of it.
+inline constexpr std::int64_t kPartition = 256;
+inline constexpr std::int64_t kMaxHeadDim = 256;
+
+struct AttentionTask {
+  const float* qkv;
+  const DeviceSequence* sequences;
+  const Range* attend;  ///< of all sequences
+  const AttentionTile* tiles;
+  std::int64_t tile_count;
+  std::int64_t partitions;  ///< of the longest sequence
+  std::int64_t rows;        ///< of the batch
+  AttentionLayout layout;
+  float scale;
+  /// Where each partition is a block's own: [rows, heads, partitions, padded_dim + 2]; else nullptr
+  /// and a block goes over all of them. The result has the same bits.
+  float* partials;
+  float* out;  ///< [rows, heads * head_dim]
+};
+void run_attention(Stream stream, const AttentionTask& task);
+/// Elements of AttentionTask::partials.
+std::int64_t partial_elements(const AttentionTask& task);
+
+/// ScoreRequest and HeadRow in numbers.
+struct DeviceHeadRow {
+  std::int32_t row, unconditional;  ///< rows of the logits; unconditional -1: none
+  float cfg_scale, temperature;     ///< temperature 0: greedy
+  std::int32_t sampling;
+  std::int32_t excluded;
+  std::int32_t position, step;
+  std::uint64_t seed;
+};
+
+/// What a chunk of the vocabulary tells about a row.
+struct HeadPartial {
+  float maximum;
+  float pick_logit;
+  double sum, filtered_sum;
+  double pick_value;
+  std::int32_t pick_token;
+  std::int32_t finite;
+};
+
+struct DeviceScore {
+  double confidence, filtered_confidence;
+  std::int32_t token;
+  std::int32_t finite;
+};
+
+inline constexpr std::int64_t kHeadChunk = 256;
+
+struct HeadReduceTask {
+  const float* logits;  ///< [.., stride]: tokens first .. first + count
+  std::int64_t stride, first, count;
+  const DeviceHeadRow* rows;
+  std::int64_t row_count;
+  HeadPartial* partials;  ///< [row_count, chunks]; this fills those from first / kHeadChunk on
+  std::int64_t chunks;
+};
+void run_head_reduce(Stream stream, const HeadReduceTask& task);
+
+struct HeadMergeTask {
+  const HeadPartial* partials;
+  const DeviceHeadRow* rows;
+  std::int64_t row_count, chunks;
+  DeviceScore* scores;
+};
+void run_head_merge(Stream stream, const HeadMergeTask& task);
+
+}  // namespace fdllm::cuda

@@ -1,0 +1,99 @@
+#pragma once
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace fdllm::cuda {
+
+/// A cudaStream_t; nullptr in the emulation.
+using Stream = void*;
+
+/// A GPU, or its emulation: memory, copies and the one stream that everything runs on. Implemented
+/// by runtime_cuda.cpp and emulation/runtime.cpp, of which a program has one.
+class Runtime {
+ public:
+  /// Takes the first GPU. Throws kUnsupported where there is none.
+  Runtime();
+  ~Runtime();
+  Runtime(const Runtime&) = delete;
+  Runtime& operator=(const Runtime&) = delete;
+
+  const std::string& device_name() const { return name_; }
+  Stream stream() const { return stream_; }
+
+  /// Memory of the device, zeroed. Throws kOutOfMemory naming `what`, its size and what is free.
+  std::byte* allocate(std::size_t bytes, std::string_view what);
+  void release(std::byte* memory) noexcept;
+  /// Memory of the host that copies run fastest from and to.
+  std::byte* allocate_pinned(std::size_t bytes, std::string_view what);
+  void release_pinned(std::byte* memory) noexcept;
+
+  /// Both follow what the stream did before and return at once; the host's side must stay as it is
+  /// until synchronize().
+  void copy_to_device(void* to, const void* from, std::size_t bytes);
+  void copy_to_host(void* to, const void* from, std::size_t bytes);
+  void synchronize();
+
+ private:
+  std::string name_;
+  Stream stream_ = nullptr;
+};
+
+/// Throws kInternal with CUDA's words unless `result` (a cudaError_t) is success.
+void check_call(int result, const char* what);
+
+enum class MemoryKind { kDevice, kPinned };
+
+/// A block of memory of a runtime, which must outlive it.
+template <MemoryKind kKind>
+class Memory {
+ public:
+  Memory() = default;
+  Memory(Runtime& runtime, std::size_t bytes, std::string_view what)
+      : runtime_(&runtime), size_(bytes) {
+    if (bytes == 0) return;
+    data_ = kKind == MemoryKind::kDevice ? runtime.allocate(bytes, what)
+                                         : runtime.allocate_pinned(bytes, what);
+  }
+  ~Memory() {
+    if (data_ == nullptr) return;
+    kKind == MemoryKind::kDevice ? runtime_->release(data_) : runtime_->release_pinned(data_);
+  }
+  Memory(Memory&& other) noexcept { swap(other); }
+  Memory& operator=(Memory&& other) noexcept {
+    Memory taken(std::move(other));
+    swap(taken);
+    return *this;
+  }
+
+  std::byte* data() const { return data_; }
+  std::size_t size() const { return size_; }
+  template <typename T>
+  T* as() const {
+    return reinterpret_cast<T*>(data_);
+  }
+  /// At least `bytes`; what it held is lost if it must grow, which waits for the stream.
+  void reserve(Runtime& runtime, std::size_t bytes, std::string_view what) {
+    if (bytes <= size_) return;
+    runtime.synchronize();
+    *this = Memory();
+    *this = Memory(runtime, bytes, what);
+  }
+
+ private:
+  void swap(Memory& other) noexcept {
+    std::swap(runtime_, other.runtime_);
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+  }
+
+  Runtime* runtime_ = nullptr;
+  std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+using DeviceMemory = Memory<MemoryKind::kDevice>;
+using PinnedMemory = Memory<MemoryKind::kPinned>;
+
+}  // namespace fdllm::cuda

@@ -1,0 +1,97 @@
+#include <cuda_runtime_api.h>
+
+#include "backend/cuda/runtime.h"
+#include "base/check.h"
+
+namespace fdllm::cuda {
+namespace {
+
+constexpr int kOldest = 80;  ///< compute capability that the kernels need: cp.async, bf16 products
+
+/// A failed allocation must not stay behind as the last error, where the next launch would find it.
+std::byte* allocated(cudaError_t result, void* memory, std::size_t bytes, std::string_view what) {
+  if (result == cudaSuccess) return static_cast<std::byte*>(memory);
+  cudaGetLastError();
+  std::size_t free_bytes = 0;
+  std::size_t total_bytes = 0;
+  cudaMemGetInfo(&free_bytes, &total_bytes);
+  constexpr double kMiB = 1 << 20;
+  fail(ErrorCode::kOutOfMemory,
+       "{}: could not allocate {:.1f} MiB; the GPU has {:.1f} of {:.1f} MiB free", what,
+       static_cast<double>(bytes) / kMiB, static_cast<double>(free_bytes) / kMiB,
+       static_cast<double>(total_bytes) / kMiB);
+}
+
+}  // namespace
+
+void check_call(int result, const char* what) {
+  if (result == cudaSuccess) return;
+  fail(ErrorCode::kInternal, "CUDA: {}: {}", what,
+       cudaGetErrorString(static_cast<cudaError_t>(result)));
+}
+
+Runtime::Runtime() {
+  int count = 0;
+  const cudaError_t result = cudaGetDeviceCount(&count);
+  if (result != cudaSuccess || count == 0) {
+    fail(ErrorCode::kUnsupported, "device: 'cuda' finds no NVIDIA GPU ({}); use the device 'cpu'",
+         result != cudaSuccess ? cudaGetErrorString(result) : "the driver knows none");
+  }
+  cudaDeviceProp properties{};
+  check_call(cudaGetDeviceProperties(&properties, 0), "properties of the GPU");
+  const int capability = 10 * properties.major + properties.minor;
+  if (capability < kOldest) {
+    fail(ErrorCode::kUnsupported,
+         "device: 'cuda' needs compute capability 8.0 or newer, '{}' has {}.{}", properties.name,
+         properties.major, properties.minor);
+  }
+  check_call(cudaSetDevice(0), "taking the GPU");
+  cudaStream_t stream = nullptr;
+  check_call(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "a stream");
+  stream_ = stream;
+  name_ = properties.name;
+}
+
+Runtime::~Runtime() {
+  cudaStreamDestroy(static_cast<cudaStream_t>(stream_));
+}
+
+std::byte* Runtime::allocate(std::size_t bytes, std::string_view what) {
+  void* memory = nullptr;
+  const cudaError_t result = cudaMalloc(&memory, bytes);
+  std::byte* const data = allocated(result, memory, bytes, what);
+  check_call(cudaMemsetAsync(memory, 0, bytes, static_cast<cudaStream_t>(stream_)), "zeros");
+  return data;
+}
+
+void Runtime::release(std::byte* memory) noexcept {
+  cudaFree(memory);
+}
+
+std::byte* Runtime::allocate_pinned(std::size_t bytes, std::string_view what) {
+  void* memory = nullptr;
+  const cudaError_t result = cudaMallocHost(&memory, bytes);
+  return allocated(result, memory, bytes, what);
+}
+
+void Runtime::release_pinned(std::byte* memory) noexcept {
+  cudaFreeHost(memory);
+}
+
+void Runtime::copy_to_device(void* to, const void* from, std::size_t bytes) {
+  check_call(
+      cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, static_cast<cudaStream_t>(stream_)),
+      "a copy to the GPU");
+}
+
+void Runtime::copy_to_host(void* to, const void* from, std::size_t bytes) {
+  check_call(
+      cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, static_cast<cudaStream_t>(stream_)),
+      "a copy from the GPU");
+}
+
+void Runtime::synchronize() {
+  check_call(cudaStreamSynchronize(static_cast<cudaStream_t>(stream_)), "waiting for the GPU");
+}
+
+}  // namespace fdllm::cuda

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Builds the CUDA back end for this machine's GPU and checks and times it in one go, without
+# downloads: golden logits and traces, each weight format, compute-sanitizer, timings.
+#   gpu_check.sh [BUILD_FOLDER]      default: build/cuda
+# DEVICE=cpu runs the same commands without a GPU, to check the script itself.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+build=${1:-build/cuda}
+device=${DEVICE:-cuda}
+cuda=OFF
+architecture=90a
+if [[ $device == cuda ]]; then
+  cuda=ON
+  nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
+  architecture=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -1 | tr -d .)
+  # The instructions that only one generation has are in the target with an a.
+  if [[ $architecture == 90 ]]; then architecture=90a; fi
+fi
+
+echo "== Build"
+cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DFASTDLLM_TESTS=OFF -DFASTDLLM_CUDA=$cuda \
+  -DFASTDLLM_CUDA_ARCHITECTURES="$architecture" > /dev/null
+cmake --build "$build" --parallel --target fast-dllm > "$build/build.log" 2>&1 || {
+  tail -40 "$build/build.log"
+  exit 1
+}
+program=$build/bin/fast-dllm
+
+failed=0
+run() {
+  echo "== $*"
+  "$@" || { echo "FAILED ($?): $*"; failed=1; }
+}
+
+for model in llada-nano dream-nano; do
+  logits=tests/golden/$model-logits.safetensors
+  run "$program" verify --logits "$logits" --model "models/$model" --device "$device"
+  run "$program" verify --logits "$logits" --model "models/$model" --device "$device" \
+    --weights bf16 --tolerance 0.05
+done
+run "$program" verify tests/golden/*-traces.jsonl --models models --device "$device"
+for weights in bf16 int8 int8-g128 int8-g32 int4 int4-g32; do
+  run "$program" generate --model models/llada-nano --device "$device" --weights "$weights" \
+    --prompt "What is 2 + 3?"
+done
+
+if [[ $device == cuda ]] && command -v compute-sanitizer > /dev/null; then
+  for tool in memcheck racecheck synccheck; do
+    for weights in f32 bf16 int4; do
+      run compute-sanitizer --tool "$tool" --error-exitcode 9 "$program" verify \
+        --logits tests/golden/llada-nano-logits.safetensors --model models/llada-nano \
+        --device "$device" --weights "$weights" --tolerance 1
+    done
+  done
+fi
+
+if [[ $failed != 0 ]]; then
+  echo "== Something failed; no timings"
+  exit 1
+fi
+if [[ $device == cuda ]]; then
+  for weights in bf16 int8 int4; do
+    run "$program" bench generate --shape llada-8b --weights "$weights" --device "$device"
+  done
+fi
+exit $failed
