@@ -1,6 +1,7 @@
 """LLaDA's architecture (bidirectional Llama blocks, RoPE, no biases), small, in PyTorch."""
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,19 +74,50 @@ class MaskedDiffusionModel(nn.Module):
             if parameter.dim() == 2:
                 nn.init.normal_(parameter, std=0.02)
         with torch.no_grad():
-            # equal tokens attend to each other and are copied through from the start, so that
-            # copying from the question is learnt early
             self.head.weight.copy_(self.embedding.weight)
             for block in self.blocks:
-                block.query.weight.add_(0.5 * torch.eye(shape.hidden))
-                block.key.weight.add_(0.5 * torch.eye(shape.hidden))
                 block.out.weight.mul_((2 * shape.layers) ** -0.5)
                 block.down.weight.mul_((2 * shape.layers) ** -0.5)
+            self.prepare_for_copying()
         width = shape.hidden // shape.heads
         inverse = shape.rope_theta ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
         angles = torch.outer(torch.arange(shape.max_length, dtype=torch.float64), inverse)
         self.register_buffer("cosine", angles.cos().float(), persistent=False)
         self.register_buffer("sine", angles.sin().float(), persistent=False)
+
+    def prepare_for_copying(self) -> None:
+        """Starts the weights near a circuit that copies from the question, which training alone finds very late.
+
+        Block 0: four heads look one and two positions to the left and right, by a channel that all tokens share and
+        the fast pairs of RoPE, and write a projection of what stands there. Blocks 1 to 3: heads match equal contents
+        in RoPE's slow pairs, so that a mask attends to where its neighbours stand elsewhere, and pass on what they see.
+        """
+        d, heads = self.shape.hidden, self.shape.heads
+        width = d // heads
+        pairs = width // 2
+        self.embedding.weight[:, 0], self.head.weight[:, 0] = 0.12, 0.0
+        near = self.blocks[0]
+        for head, offset in enumerate((-1, 1, -2, 2)[:heads]):
+            first = head * width
+            near.query.weight[first : first + width].zero_()
+            near.key.weight[first : first + width].zero_()
+            for pair in range(min(5, pairs)):
+                angle = offset * self.shape.rope_theta ** (-pair / pairs)
+                near.query.weight[first + pair, 0] = 1.3 * math.cos(angle)
+                near.query.weight[first + pair + pairs, 0] = 1.3 * math.sin(angle)
+                near.key.weight[first + pair, 0] = 1.3
+        nn.init.normal_(near.value.weight, std=d**-0.5)
+        nn.init.normal_(near.out.weight, std=0.08)
+        slow = pairs // 2
+        for block in self.blocks[1:4]:
+            for first in range(0, d, width):
+                match = torch.randn(2 * slow, d) * 1.5 * d**-0.5
+                match[:, 0] = 0
+                for weight in (block.query.weight, block.key.weight):
+                    weight[first + pairs - slow : first + pairs] += match[:slow]
+                    weight[first + width - slow : first + width] += match[slow:]
+            block.value.weight.add_(0.5 * torch.eye(d))
+            block.out.weight.add_(0.5 * torch.eye(d))
 
     def forward(self, tokens, rows=None):
         """Logits [rows, vocabulary] of the flattened positions `rows` of tokens [batch, length], or of all."""

@@ -15,10 +15,12 @@ import torch
 import torch.nn.functional as F
 from model import MaskedDiffusionModel, Shape, write_checkpoint
 from problems import Mixture
-from text import END, MASK, TURN_END, chat, train_tokenizer, write_text_files
+from text import END, MASK, SPECIAL, TURN_END, chat, train_tokenizer, write_text_files
 from tokenizers import Tokenizer
 
 MIXTURE = {"gsm_symbolic": 0.6, "chain_sum": 0.1, "basic_arithmetic": 0.12, "drill": 0.14, "recall": 0.04}
+# of random tokens; a piece whose neighbours are masked as well can't be known, so that it won't go far below
+COPYING_LEARNT = 2.2
 BLOCK_LENGTHS = (8, 16, 32, 32, 32, 64)
 
 
@@ -34,8 +36,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--ffn", type=int, default=768)
     parser.add_argument("--vocabulary", type=int, default=2048)
-    parser.add_argument("--muon", type=float, default=0.02, help="learning rate of the matrices inside the blocks")
-    parser.add_argument("--adam", type=float, default=3e-3, help="learning rate of everything else")
+    parser.add_argument("--muon", type=float, default=0.006, help="learning rate of the matrices inside the blocks")
+    parser.add_argument("--copying", type=float, default=0.1, help="share of steps on copying once that is learnt; all before")
+    parser.add_argument("--adam", type=float, default=1.5e-3, help="learning rate of everything else")
     parser.add_argument("--long", type=float, default=0.0, help="share of steps with few-shot prompts and long canvases")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--device", default="cpu")
@@ -121,6 +124,25 @@ def masks(canvas, prompts, answers, r: random.Random, generator) -> tuple[torch.
     return masked, counted / (counted.sum(1, keepdim=True) + 3) / batch
 
 
+def copying(r: random.Random, generator, vocabulary: int, step_tokens: int):
+    """(canvas, masked, weight) of random tokens whose second half holds the pieces of the first in another order.
+
+    Nothing but attention to equal neighbours predicts them, so that this is learnt in its purest form first.
+    """
+    half = r.choice((24, 32, 48, 64))
+    batch = step_tokens // (2 * half)
+    first = torch.randint(0, vocabulary - len(SPECIAL), (batch, half), generator=generator)
+    cuts = [0, *sorted(r.sample(range(1, half), r.randrange(1, half // 6))), half]
+    pieces = list(zip(cuts, cuts[1:]))
+    r.shuffle(pieces)
+    order = torch.tensor([i for begin, end in pieces for i in range(begin, end)])
+    canvas = torch.cat((first, first[:, order]), 1)
+    ratio = 0.1 + 0.7 * torch.rand(batch, 1, generator=generator)
+    masked = torch.rand(batch, 2 * half, generator=generator) < ratio
+    masked[:, :half] = False
+    return canvas, masked, masked.float() / max(1, int(masked.sum()))
+
+
 def main() -> None:
     a = arguments()
     a.folder.mkdir(parents=True, exist_ok=True)
@@ -146,12 +168,13 @@ def main() -> None:
         torch.optim.AdamW(rest, lr=a.adam, betas=(0.9, 0.95), weight_decay=0.01),
     ]
     step = tokens = 0
-    minutes_before, average = 0.0, None
+    minutes_before, average, copy_loss, copying_learnt = 0.0, None, 10.0, False
     if state:
         model.load_state_dict(state["model"])
         for optimizer, saved in zip(optimizers, state["optimizers"]):
             optimizer.load_state_dict(saved)
-        step, tokens, minutes_before, average = (state[k] for k in ("step", "tokens", "minutes", "average"))
+        step, tokens, minutes_before, average, copy_loss, copying_learnt = (
+            state[k] for k in ("step", "tokens", "minutes", "average", "copy_loss", "copying_learnt"))
     average = average or {n: p.detach().clone() for n, p in model.named_parameters()}
     mask_id, end, turn_end = (tokenizer.token_to_id(t) for t in (MASK, END, TURN_END))
     # each continuation draws new problems
@@ -162,7 +185,8 @@ def main() -> None:
     def save() -> None:
         minutes = minutes_before + (time.time() - started) / 60
         new = dict(shape=shape, model=model.state_dict(), optimizers=[o.state_dict() for o in optimizers], step=step,
-                   tokens=tokens, minutes=minutes, average=average)
+                   tokens=tokens, minutes=minutes, average=average, copy_loss=copy_loss,
+                   copying_learnt=copying_learnt)
         torch.save(new, state_file.with_suffix(".new"))
         state_file.with_suffix(".new").replace(state_file)
         folder = a.folder / "checkpoint"
@@ -184,8 +208,13 @@ def main() -> None:
         for optimizer, rate in zip(optimizers, (a.muon, a.adam)):
             for group in optimizer.param_groups:
                 group["lr"] = rate * schedule
-        canvas, prompts, answers = examples.next()
-        masked, weight = masks(canvas, prompts, answers, r, generator)
+        copying_learnt = copying_learnt or copy_loss < COPYING_LEARNT
+        copies = not copying_learnt or r.random() < a.copying
+        if copies:
+            canvas, masked, weight = copying(r, generator, shape.vocabulary, a.tokens)
+        else:
+            canvas, prompts, answers = examples.next()
+            masked, weight = masks(canvas, prompts, answers, r, generator)
         shown = torch.where(masked, mask_id, canvas).to(a.device)
         rows = weight.flatten().nonzero().squeeze(1).to(a.device)
         with torch.autocast(a.device, dtype=torch.bfloat16):
@@ -203,11 +232,16 @@ def main() -> None:
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 average[name].lerp_(parameter, 1 - keep)
-        recent.append((loss / weight.sum()).item())
+        mean = (loss / weight.sum()).item()
+        if copies:
+            copy_loss = 0.95 * copy_loss + 0.05 * mean
+        else:
+            recent.append(mean)
         if step % 100 == 0:
-            losses.append([step, round(sum(recent) / len(recent), 4)])
+            losses.append([step, round(sum(recent) / len(recent), 4) if recent else None, round(copy_loss, 4)])
             recent = []
-            print(f"{elapsed:.1f} min, step {step}, {tokens / 1e6:.1f} M positions, loss {losses[-1][1]}", flush=True)
+            print(f"{elapsed:.1f} min, step {step}, {tokens / 1e6:.1f} M positions, loss {losses[-1][1]}, "
+                  f"copying {losses[-1][2]}", flush=True)
         if time.time() - saved_at > a.save_minutes * 60:
             save()
             saved_at = time.time()
