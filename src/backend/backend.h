@@ -150,10 +150,15 @@ class Backend {
   virtual std::string description() const = 0;  ///< e.g. "cpu avx512bf16, 2 threads"
   virtual ComputeType compute_type() const = 0;
   virtual WeightFormat weight_format(MatrixRole role) const = 0;
+  /// Bytes that weights, K/V and buffers can still take where this back end keeps them; 0 where it
+  /// cannot tell.
+  virtual std::uint64_t available_memory() const = 0;
 
   virtual std::unique_ptr<Buffer> allocate(std::int64_t elements) = 0;
   /// Copies host values (norm weights, RoPE tables) to the device.
   virtual std::unique_ptr<Buffer> upload(std::span<const float> values) = 0;
+  /// Copies the first values of a buffer to the host, after all that was asked for before.
+  virtual void download(const Buffer& buffer, std::span<float> values) const = 0;
   /// Packs `parts` stacked along the output axis: [sum of rows, columns], all of equal columns,
   /// in weight_format(role). Values of an integer format that are not finite make their scale NaN.
   virtual std::unique_ptr<Matrix> pack(std::span<const StoredMatrix> parts, MatrixRole role) = 0;

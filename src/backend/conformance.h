@@ -15,8 +15,7 @@
 #include "backend/backend.h"
 #include "backend/cpu/isa.h"
 #include "backend/cpu/packed_matrix.h"
-#if defined(FDLLM_CUDA_EMULATION)
-#include "backend/cuda/device_backend.h"
+#if defined(FDLLM_TEST_DEVICE)
 #include "backend/cuda/device_matrix.h"
 #endif
 #include "base/dtype.h"
@@ -24,16 +23,18 @@
 namespace fdllm {
 
 struct Subject {
-  std::string isa;  ///< "cuda_emulated": no instruction set, but the device of that name
+  std::string isa;  ///< "device": no instruction set, but FDLLM_TEST_DEVICE
   WeightFormat format;
 
   bool is_bf16() const { return format == WeightFormat::kBF16; }
   bool is_integer() const { return bits_of(format) <= 8; }
-  bool is_device() const { return isa == "cuda_emulated"; }
+  bool is_device() const { return isa == "device"; }
   std::unique_ptr<Backend> make(int threads) const {
+#if defined(FDLLM_TEST_DEVICE)
     if (is_device()) {
-      return make_backend({.device = "cuda-emulated", .weights = format, .threads = threads});
+      return make_backend({.device = FDLLM_TEST_DEVICE, .weights = format, .threads = threads});
     }
+#endif
     return make_backend({.device = "cpu", .weights = format, .isa = isa, .threads = threads});
   }
   /// A value as a GEMM of f32 or bf16 sees it.
@@ -47,8 +48,8 @@ inline std::vector<Subject> subjects_of(std::initializer_list<WeightFormat> form
   for (const std::string& isa : cpu::available_isas()) {
     for (const WeightFormat format : formats) subjects.push_back({isa, format});
   }
-#if defined(FDLLM_CUDA_EMULATION)
-  for (const WeightFormat format : formats) subjects.push_back({"cuda_emulated", format});
+#if defined(FDLLM_TEST_DEVICE)
+  for (const WeightFormat format : formats) subjects.push_back({"device", format});
 #endif
   return subjects;
 }
@@ -99,15 +100,10 @@ inline StoredMatrix stored(const std::vector<float>& values, std::int64_t rows,
   return matrix;
 }
 
-/// A buffer's values in place; an emulated device's memory is the host's.
-inline std::span<float> values_of(Buffer& buffer) {
-#if defined(FDLLM_CUDA_EMULATION)
-  if (auto* device = dynamic_cast<cuda::DeviceBuffer*>(&buffer)) {
-    return {device->data(), static_cast<std::size_t>(device->size())};
-  }
-#endif
-  auto& host = static_cast<cpu::HostBuffer&>(buffer);
-  return {host.data(), static_cast<std::size_t>(host.size())};
+inline std::vector<float> values_of(const Backend& backend, const Buffer& buffer) {
+  std::vector<float> values(static_cast<std::size_t>(buffer.size()));
+  backend.download(buffer, values);
+  return values;
 }
 
 inline bool same_bits(std::span<const float> a, std::span<const float> b) {

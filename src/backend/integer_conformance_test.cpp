@@ -90,6 +90,8 @@ TEST_P(IntegerConformance, LinearMultipliesTheQuantisedNumbers) {
       const auto sum = backend->upload(old);
       backend->linear(*packed, *device_x, rows, *y);
       backend->linear_add(*packed, *device_x, rows, *sum);
+      const std::vector<float> products = values_of(*backend, *y);
+      const std::vector<float> sums = values_of(*backend, *sum);
       for (std::int64_t row = 0; row < rows; ++row) {
         for (std::int64_t column = 0; column < out; ++column) {
           double expected = biased ? static_cast<double>(bias[column]) : 0.0;
@@ -101,8 +103,8 @@ TEST_P(IntegerConformance, LinearMultipliesTheQuantisedNumbers) {
           }
           // Integer sums are exact; only scales and the sums of segments are rounded, to f32.
           const double before = static_cast<double>(old[row * out + column]);
-          ASSERT_NEAR(values_of(*y)[row * out + column], expected, 1e-6 * size);
-          ASSERT_NEAR(values_of(*sum)[row * out + column], before + expected,
+          ASSERT_NEAR(products[row * out + column], expected, 1e-6 * size);
+          ASSERT_NEAR(sums[row * out + column], before + expected,
                       1e-6 * (size + std::abs(before)));
         }
       }
@@ -124,12 +126,12 @@ TEST_P(IntegerConformance, BitsAreThoseOfTheScalarKernels) {
     matrix.bias = std::as_bytes(std::span(bias));
     const auto device_x = backend->upload(x);
     const auto found = backend->upload(normal(rows * out));
-    const auto expected = scalar->upload(values_of(*found));
+    const auto expected = scalar->upload(values_of(*backend, *found));
     backend->linear_add(*backend->pack({&matrix, 1}, MatrixRole::kProjection), *device_x, rows,
                         *found);
     scalar->linear_add(*scalar->pack({&matrix, 1}, MatrixRole::kProjection), *scalar->upload(x),
                        rows, *expected);
-    ASSERT_TRUE(same_bits(values_of(*found), values_of(*expected)))
+    ASSERT_TRUE(same_bits(values_of(*backend, *found), values_of(*scalar, *expected)))
         << rows << " x " << in << " x " << out;
   }
 }
@@ -145,7 +147,7 @@ TEST_P(IntegerConformance, ExtremesDoNotSaturate) {
     const auto y = backend->allocate(1);
     backend->linear(*backend->pack({&matrix, 1}, MatrixRole::kProjection), *backend->upload(x), 1,
                     *y);
-    EXPECT_NEAR(values_of(*y)[0], sign * 15000.0f, 0.01f);
+    EXPECT_NEAR(values_of(*backend, *y)[0], sign * 15000.0f, 0.01f);
   }
 }
 
@@ -158,6 +160,7 @@ TEST_P(IntegerConformance, ErrorOfQuantisation) {
   const auto y = backend->allocate(rows * out);
   backend->linear(*backend->pack({&matrix, 1}, MatrixRole::kProjection), *backend->upload(x), rows,
                   *y);
+  const std::vector<float> found = values_of(*backend, *y);
   double error = 0;
   double size = 0;
   for (std::int64_t row = 0; row < rows; ++row) {
@@ -166,7 +169,7 @@ TEST_P(IntegerConformance, ErrorOfQuantisation) {
       for (std::int64_t k = 0; k < in; ++k) {
         exact += static_cast<double>(x[row * in + k]) * static_cast<double>(w[column * in + k]);
       }
-      error += std::pow(static_cast<double>(values_of(*y)[row * out + column]) - exact, 2);
+      error += std::pow(static_cast<double>(found[row * out + column]) - exact, 2);
       size += exact * exact;
     }
   }

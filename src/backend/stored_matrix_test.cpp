@@ -20,8 +20,7 @@ class StoredMatrices : public Conformance {
     const auto in = backend->upload(x);
     const auto out = backend->allocate(rows * matrix.rows);
     backend->linear(*packed, *in, rows, *out);
-    const float* values = values_of(*out).data();
-    return {values, values + rows * matrix.rows};
+    return values_of(*backend, *out);
   }
 };
 
@@ -58,33 +57,59 @@ TEST_P(StoredMatrices, EveryTypeGivesTheBitsOfItsValues) {
   }
 }
 
-/// The value that a packed integer weight stands for.
-float dequantized(const Matrix& packed, std::int64_t column, std::int64_t k) {
-#if defined(FDLLM_CUDA_EMULATION)
-  if (const auto* device = dynamic_cast<const cuda::DeviceMatrix*>(&packed)) {
-    const auto* row =
-        reinterpret_cast<const std::uint8_t*>(device->weights() + column * device->stride());
-    const cpu::GemmKernels& format = *device->layout().packing;
+/// Reads what packed integer weights stand for.
+class Dequantizer {
+ public:
+  explicit Dequantizer(const Matrix& packed) : packed_(packed) {
+#if defined(FDLLM_TEST_DEVICE)
+    device_ = dynamic_cast<const cuda::DeviceMatrix*>(&packed);
+    if (device_ == nullptr) return;
+    const std::int64_t segments = device_->layout().segments(packed.in_features());
+    rows_.resize(static_cast<std::size_t>(packed.out_features() * device_->stride()));
+    scales_.resize(static_cast<std::size_t>(packed.out_features() * segments));
+    cuda::Runtime runtime;
+    runtime.copy_to_host(rows_.data(), device_->weights(), rows_.size());
+    runtime.copy_to_host(scales_.data(), device_->scales(), scales_.size() * sizeof(float));
+    runtime.synchronize();
+#endif
+  }
+
+  float value(std::int64_t column, std::int64_t k) const {
+#if defined(FDLLM_TEST_DEVICE)
+    if (device_ != nullptr) return device_value(column, k);
+#endif
+    const auto& matrix = static_cast<const cpu::PackedMatrix&>(packed_);
+    const cpu::GemmKernels& kernels = matrix.kernels();
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(matrix.panel(column / 16));
+    int number = 0;
+    if (kernels.weight_bits == 8) {
+      const std::uint8_t byte = bytes[k / 4 * 64 + column % 16 * 4 + k % 4];
+      number = kernels.weight_offset == 0 ? static_cast<std::int8_t>(byte) : byte - 128;
+    } else {
+      const std::uint8_t byte = bytes[k / 8 * 64 + column % 16 * 4 + k % 4];
+      number = (k % 8 < 4 ? byte & 15 : byte >> 4) - 8;
+    }
+    return matrix.scales(column / 16, k)[column % 16] * static_cast<float>(number);
+  }
+
+ private:
+  const Matrix& packed_;
+#if defined(FDLLM_TEST_DEVICE)
+  float device_value(std::int64_t column, std::int64_t k) const {
+    const std::uint8_t* const row = rows_.data() + column * device_->stride();
+    const cpu::GemmKernels& format = *device_->layout().packing;
     const int value = format.weight_bits == 8 ? static_cast<std::int8_t>(row[k])
                       : k % 8 < 4             ? (row[k / 8 * 4 + k % 4] & 15) - 8
                                               : (row[k / 8 * 4 + k % 4] >> 4) - 8;
-    const std::int64_t segments = device->layout().segments(device->in_features());
-    return device->scales()[column * segments + k / format.segment] * static_cast<float>(value);
+    const std::int64_t segments = device_->layout().segments(device_->in_features());
+    return scales_[column * segments + k / format.segment] * static_cast<float>(value);
   }
+
+  const cuda::DeviceMatrix* device_ = nullptr;
+  std::vector<std::uint8_t> rows_;
+  std::vector<float> scales_;
 #endif
-  const auto& matrix = static_cast<const cpu::PackedMatrix&>(packed);
-  const cpu::GemmKernels& kernels = matrix.kernels();
-  const auto* bytes = reinterpret_cast<const std::uint8_t*>(matrix.panel(column / 16));
-  int number = 0;
-  if (kernels.weight_bits == 8) {
-    const std::uint8_t byte = bytes[k / 4 * 64 + column % 16 * 4 + k % 4];
-    number = kernels.weight_offset == 0 ? static_cast<std::int8_t>(byte) : byte - 128;
-  } else {
-    const std::uint8_t byte = bytes[k / 8 * 64 + column % 16 * 4 + k % 4];
-    number = (k % 8 < 4 ? byte & 15 : byte >> 4) - 8;
-  }
-  return matrix.scales(column / 16, k)[column % 16] * static_cast<float>(number);
-}
+};
 
 // Q8_0 and Q4_0 in the format of their groups, here with any integers and scales, -128 and
 // subnormal ones included.
@@ -115,12 +140,13 @@ TEST_P(StoredMatrices, GroupsOfTheFormatRunAsTheyAre) {
       EXPECT_EQ(packed->conversions()[0].stored, type);
       EXPECT_EQ(packed->conversions()[0].weights, kRows * kColumns);
       EXPECT_EQ(packed->conversions()[0].squared_error, 0);
+      const Dequantizer weights(*packed);
       std::vector<float> found, expected;
       for (std::int64_t column = 0; column < kRows; ++column) {
         const std::int64_t dim = column % 10;
         const std::int64_t row = heads == 0 ? column : column - dim + 2 * (dim % 5) + dim / 5;
         for (std::int64_t k = 0; k < kColumns; ++k) {
-          found.push_back(dequantized(*packed, column, k));
+          found.push_back(weights.value(column, k));
           expected.push_back(values[row * kColumns + k]);
         }
       }
@@ -154,6 +180,7 @@ TEST_P(StoredMatrices, TellsWhatPackingChanged) {
   for (int i = 0; i < 2; ++i) {
     EXPECT_EQ(conversions[i].stored, parts[i].dtype);
     EXPECT_EQ(conversions[i].weights, kRows * kColumns);
+    const Dequantizer packed_weights(*packed);
     double error = 0, size = 0;
     for (std::int64_t column = 0; column < kRows; ++column) {
       for (std::int64_t k = 0; k < kColumns; ++k) {
@@ -161,9 +188,7 @@ TEST_P(StoredMatrices, TellsWhatPackingChanged) {
         const float value = i == 0 ? original : round_bf16(original);
         float kept = value;
         if (subject().is_bf16()) kept = round_bf16(value);
-        if (subject().is_integer()) {
-          kept = dequantized(*packed, i * kRows + column, k);
-        }
+        if (subject().is_integer()) kept = packed_weights.value(i * kRows + column, k);
         error += std::pow(static_cast<double>(value) - static_cast<double>(kept), 2);
         size += std::pow(static_cast<double>(value), 2);
       }
@@ -191,10 +216,11 @@ TEST_P(StoredMatrices, EmbeddingsOfEveryType) {
         backend->embedding({.data = stored, .dtype = type, .rows = kRows, .columns = kColumns});
     const auto x = backend->allocate(2 * kColumns);
     backend->embed(*table, std::vector<std::int32_t>{4, 1}, *x);
-    const float* found = values_of(*x).data();
-    EXPECT_TRUE(std::equal(found, found + kColumns, values.begin() + 4 * kColumns))
+    const std::vector<float> found = values_of(*backend, *x);
+    const std::span<const float> all(values);
+    EXPECT_TRUE(same_bits(std::span(found).first(kColumns), all.subspan(4 * kColumns, kColumns)))
         << name_of(type);
-    EXPECT_TRUE(std::equal(found + kColumns, found + 2 * kColumns, values.begin() + kColumns))
+    EXPECT_TRUE(same_bits(std::span(found).last(kColumns), all.subspan(kColumns, kColumns)))
         << name_of(type);
   }
 }

@@ -14,8 +14,7 @@
 namespace fdllm::bench {
 namespace {
 
-void require_memory(const std::string& name, std::uint64_t needed, std::uint64_t limit) {
-  const std::uint64_t available = limit != 0 ? limit : available_memory();
+void require_memory(const std::string& name, std::uint64_t needed, std::uint64_t available) {
   if (available != 0 && needed > available) {
     fail(ErrorCode::kOutOfMemory,
          "{}: the weights need {}, {} is available; try fewer bits (--weights) or --layers", name,
@@ -63,7 +62,8 @@ BenchModel::BenchModel(const ModelChoice& choice, const EngineOptions& options) 
   EngineOptions resolved = options;
   weights_ = resolved.weights = resolve_weights(options.weights, tensors);
   backend_ = std::make_unique<TimedBackend>(make_backend(backend_options(resolved)));
-  require_memory(name_, Transformer::packed_bytes(*backend_, config_), options.memory_limit);
+  require_memory(name_, Transformer::packed_bytes(*backend_, config_),
+                 options.memory_limit != 0 ? options.memory_limit : backend_->available_memory());
   transformer_ = std::make_unique<Transformer>(*backend_, config_, tensors);
   load_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }

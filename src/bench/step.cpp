@@ -38,7 +38,7 @@ double median(std::vector<double> values) {
 void require_memory(BenchModel& model, const StepSettings& settings) {
   const std::uint64_t kv = model.backend().kv_bytes(model.transformer().kv_shape(settings.attend));
   const std::uint64_t buffers = Transformer::buffer_bytes(model.config(), settings.rows);
-  const std::uint64_t available = available_memory();
+  const std::uint64_t available = model.backend().available_memory();
   if (available != 0 && kv + buffers > available) {
     fail(ErrorCode::kOutOfMemory,
          "K/V of {} rows need {}, buffers of {} rows {}; {} is available; give a smaller --attend "

@@ -53,11 +53,17 @@ ComputeType TimedBackend::compute_type() const {
 WeightFormat TimedBackend::weight_format(MatrixRole role) const {
   return inner_->weight_format(role);
 }
+std::uint64_t TimedBackend::available_memory() const {
+  return inner_->available_memory();
+}
 std::unique_ptr<Buffer> TimedBackend::allocate(std::int64_t elements) {
   return inner_->allocate(elements);
 }
 std::unique_ptr<Buffer> TimedBackend::upload(std::span<const float> values) {
   return inner_->upload(values);
+}
+void TimedBackend::download(const Buffer& buffer, std::span<float> values) const {
+  inner_->download(buffer, values);
 }
 std::unique_ptr<Matrix> TimedBackend::pack(std::span<const StoredMatrix> parts, MatrixRole role) {
   return inner_->pack(parts, role);

@@ -21,8 +21,10 @@ class TimedBackend final : public Backend {
   std::string description() const override;
   ComputeType compute_type() const override;
   WeightFormat weight_format(MatrixRole role) const override;
+  std::uint64_t available_memory() const override;
   std::unique_ptr<Buffer> allocate(std::int64_t elements) override;
   std::unique_ptr<Buffer> upload(std::span<const float> values) override;
+  void download(const Buffer& buffer, std::span<float> values) const override;
   std::unique_ptr<Matrix> pack(std::span<const StoredMatrix> parts, MatrixRole role) override;
   std::size_t packed_bytes(std::int64_t rows, std::int64_t columns, MatrixRole role) const override;
   std::unique_ptr<EmbeddingTable> embedding(const StoredMatrix& table) override;

@@ -171,14 +171,16 @@ void validate_engine_options(const EngineOptions& options) {
 
 void require_memory(const OpenModel& model, const EngineOptions& options) {
   const std::uint64_t available =
-      options.memory_limit != 0 ? options.memory_limit : available_memory();
+      options.memory_limit != 0 ? options.memory_limit : model.backend->available_memory();
   const std::int64_t canvas = std::min(kSmallCanvas, model.config.max_positions);
   const MemoryEstimate needed = estimate_of(model, canvas, 1, options.row_budget);
   if (available != 0 && needed.total() > available) {
     fail(ErrorCode::kOutOfMemory,
-         "{}: the weights need {} and a canvas of {} tokens {}, {} is available{}", model.info.path,
-         bytes_text(needed.weights), canvas, bytes_text(needed.kv + needed.buffers),
-         bytes_text(available), smaller_weights_hint(model.info.weights));
+         "{}: the weights need {} and a canvas of {} tokens {}, {} is available on the device "
+         "'{}'{}",
+         model.info.path, bytes_text(needed.weights), canvas,
+         bytes_text(needed.kv + needed.buffers), bytes_text(available), options.device,
+         smaller_weights_hint(model.info.weights));
   }
 }
 

@@ -38,6 +38,7 @@ struct StepLoop::Live {
 
   std::int32_t canvas_length() const { return RequestCanvas(request).length; }
   std::int64_t canvases() const { return request.options.cfg_scale > 0 ? 2 : 1; }
+  std::int64_t canvas_rows() const { return canvases() * canvas_length(); }
   std::int64_t rows() const {
     return static_cast<std::int64_t>(step->plan.query.size()) * canvases();
   }
@@ -169,16 +170,30 @@ void StepLoop::end(std::size_t number, FinishReason reason, const ResultCallback
   remove_finished();
 }
 
+/// Rows that a forward may have once `next` is live too.
+std::int64_t StepLoop::rows_with(const Live& next) const {
+  std::int64_t all = next.canvas_rows();
+  std::int64_t longest = all;
+  for (const auto& live : live_) {
+    all += live->canvas_rows();
+    longest = std::max(longest, live->canvas_rows());
+  }
+  return std::min(all, std::max(longest, limits_.row_budget));
+}
+
 void StepLoop::admit(const ResultCallback& on_result) {
   while (!waiting_.empty() && live_.size() < static_cast<std::size_t>(limits_.max_live_requests)) {
     Live& next = *waiting_.front();
     const std::uint64_t kv = backend_.kv_bytes(transformer_.kv_shape(next.canvas_length())) *
                              static_cast<std::uint64_t>(next.canvases());
-    const std::uint64_t buffers =
-        live_.empty() ? Transformer::buffer_bytes(transformer_.config(), next.canvas_length()) : 0;
-    const std::uint64_t available = limits_.memory == 0
-                                        ? available_memory()
-                                        : limits_.memory - std::min(limits_.memory, kv_bytes_);
+    const ModelConfig& config = transformer_.config();
+    const std::uint64_t buffers = Transformer::buffer_bytes(config, rows_with(next));
+    std::uint64_t available = limits_.memory - std::min(limits_.memory, kv_bytes_);
+    if (limits_.memory == 0) {
+      available = backend_.available_memory();
+      if (available != 0)
+        available += Transformer::buffer_bytes(config, transformer_.buffer_rows());
+    }
     if (available != 0 && kv + buffers > available) {
       if (!live_.empty()) return;  // wait until a live request gives its K/V back
       next.result.error = fmt::format(

@@ -23,7 +23,7 @@ namespace fdllm {
 struct LoopLimits {
   std::int64_t row_budget;
   std::int32_t max_live_requests;
-  std::uint64_t memory;  ///< bytes for K/V and buffers; 0: what the machine has available
+  std::uint64_t memory;  ///< bytes for K/V and buffers; 0: what the back end has available
   double slice_seconds;  ///< EngineOptions::slice_seconds
 };
 
@@ -65,6 +65,7 @@ class StepLoop {
   enum class Take : std::uint8_t { kAll, kShort };
 
   void admit(const ResultCallback& on_result);
+  std::int64_t rows_with(const Live& next) const;
   void begin(Live& live);
   void plan_steps(const ResultCallback& on_result);
   Batch gather(Take take) const;

@@ -172,6 +172,7 @@ void Transformer::start(ForwardPass& pass, std::span<const SequenceInput> sequen
   }
   ensure_rope(last_position + 1);
   pass.rows_ = static_cast<std::int64_t>(tokens.size());
+  buffer_rows_ = std::max(buffer_rows_, pass.rows_);
   select_scored_rows(pass);
   backend_.embed(*embedding_, tokens, workspace(pass.hidden_, pass.rows_ * config_.hidden));
 }

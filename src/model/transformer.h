@@ -69,6 +69,8 @@ class Transformer {
   static std::size_t buffer_bytes(const ModelConfig& config, std::int64_t rows);
 
   KvShape kv_shape(std::int64_t length) const;
+  /// Rows that its buffers hold by now: the most of a forward so far.
+  std::int64_t buffer_rows() const { return buffer_rows_; }
 
   /// Embeds the rows of all sequences: one ragged batch, no padding.
   void start(ForwardPass& pass, std::span<const SequenceInput> sequences);
@@ -101,6 +103,7 @@ class Transformer {
   std::unique_ptr<Matrix> head_;
   std::unique_ptr<Buffer> cos_, sin_;
   std::int64_t rope_positions_ = 0;
+  std::int64_t buffer_rows_ = 0;
   std::size_t weight_bytes_ = 0;
   ConversionSums conversions_;
   std::unique_ptr<Buffer> normed_, qkv_, scored_qkv_, attended_, gate_up_, ffn_, gathered_;

@@ -12,6 +12,7 @@
 #include "backend/cpu/packed_matrix.h"
 #include "backend/cpu/thread_count.h"
 #include "base/check.h"
+#include "base/system_memory.h"
 #include "base/thread_pool.h"
 
 namespace fdllm::cpu {
@@ -47,6 +48,7 @@ class CpuBackend final : public Backend {
   WeightFormat weight_format(MatrixRole role) const override {
     return role == MatrixRole::kHead && bits_of(weights_) == 4 ? WeightFormat::kInt8 : weights_;
   }
+  std::uint64_t available_memory() const override { return fdllm::available_memory(); }
 
   std::unique_ptr<Buffer> allocate(std::int64_t elements) override {
     return std::make_unique<HostBuffer>(elements);
@@ -56,6 +58,11 @@ class CpuBackend final : public Backend {
     auto buffer = std::make_unique<HostBuffer>(std::ssize(values));
     std::copy(values.begin(), values.end(), buffer->data());
     return buffer;
+  }
+
+  void download(const Buffer& buffer, std::span<float> values) const override {
+    check(std::ssize(values) <= buffer.size(), "a buffer too small");
+    std::copy_n(data_of(buffer), values.size(), values.begin());
   }
 
   std::unique_ptr<Matrix> pack(std::span<const StoredMatrix> parts, MatrixRole role) override {

@@ -49,6 +49,11 @@ class DeviceBackend final : public Backend {
   WeightFormat weight_format(MatrixRole role) const override {
     return role == MatrixRole::kHead && bits_of(weights_) == 4 ? WeightFormat::kInt8 : weights_;
   }
+  std::uint64_t available_memory() const override {
+    // The rest is for the kernels' own scratch memory and for what the allocator rounds up.
+    const std::uint64_t free = runtime_.free_memory();
+    return free - free / 16;
+  }
 
   std::unique_ptr<Buffer> allocate(std::int64_t elements) override {
     return std::make_unique<DeviceBuffer>(runtime_, elements);
@@ -59,6 +64,12 @@ class DeviceBackend final : public Backend {
     runtime_.copy_to_device(buffer->data(), values.data(), values.size_bytes());
     runtime_.synchronize();
     return buffer;
+  }
+
+  void download(const Buffer& buffer, std::span<float> values) const override {
+    check(std::ssize(values) <= buffer.size(), "a buffer too small");
+    runtime_.copy_to_host(values.data(), data_of(buffer), values.size_bytes());
+    runtime_.synchronize();
   }
 
   std::unique_ptr<Matrix> pack(std::span<const StoredMatrix> parts, MatrixRole role) override {
@@ -244,7 +255,7 @@ class DeviceBackend final : public Backend {
   WeightFormat weights_;
   ComputeType type_;
   ThreadPool pool_;
-  mutable Runtime runtime_;  // read_kv() copies on it
+  mutable Runtime runtime_;  // download() and read_kv() copy on it
   Staging staging_;
   DeviceProduct product_;
   DeviceAttention attention_;

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -25,6 +26,8 @@ class Runtime {
   /// Memory of the device, zeroed. Throws kOutOfMemory naming `what`, its size and what is free.
   std::byte* allocate(std::size_t bytes, std::string_view what);
   void release(std::byte* memory) noexcept;
+  /// Bytes of the device that nobody has taken.
+  std::uint64_t free_memory() const;
   /// Memory of the host that copies run fastest from and to.
   std::byte* allocate_pinned(std::size_t bytes, std::string_view what);
   void release_pinned(std::byte* memory) noexcept;

@@ -68,6 +68,13 @@ void Runtime::release(std::byte* memory) noexcept {
   cudaFree(memory);
 }
 
+std::uint64_t Runtime::free_memory() const {
+  std::size_t free_bytes = 0;
+  std::size_t total_bytes = 0;
+  check_call(cudaMemGetInfo(&free_bytes, &total_bytes), "the GPU's free memory");
+  return free_bytes;
+}
+
 std::byte* Runtime::allocate_pinned(std::size_t bytes, std::string_view what) {
   void* memory = nullptr;
   const cudaError_t result = cudaMallocHost(&memory, bytes);

@@ -1,10 +1,15 @@
 // The emulated device's memory is the host's; what runs on its stream is done when it is asked for.
 #include "backend/cuda/runtime.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <map>
+#include <mutex>
 
+#include "backend/cuda/emulation/memory.h"
 #include "base/check.h"
+#include "base/system_memory.h"
 
 namespace fdllm::cuda {
 namespace {
@@ -22,16 +27,64 @@ std::byte* allocate_aligned(std::size_t bytes, std::string_view what) {
   return static_cast<std::byte*>(memory);
 }
 
+/// What lies in the device's memory.
+struct Allocations {
+  std::mutex mutex;
+  std::map<const std::byte*, std::size_t> bytes;
+  std::uint64_t used = 0;
+  std::uint64_t limit = 0;  ///< 0: the host's memory
+};
+
+Allocations& allocations() {
+  static Allocations all;
+  return all;
+}
+
 }  // namespace
+
+namespace emulation {
+
+void set_device_memory(std::uint64_t bytes) {
+  Allocations& all = allocations();
+  const std::lock_guard lock(all.mutex);
+  all.limit = bytes;
+}
+
+std::uint64_t used_device_memory() {
+  Allocations& all = allocations();
+  const std::lock_guard lock(all.mutex);
+  return all.used;
+}
+
+}  // namespace emulation
 
 Runtime::Runtime() : name_("emulated") {}
 Runtime::~Runtime() = default;
 
 std::byte* Runtime::allocate(std::size_t bytes, std::string_view what) {
-  return allocate_aligned(bytes, what);
+  Allocations& all = allocations();
+  const std::lock_guard lock(all.mutex);
+  if (all.limit != 0 && bytes > all.limit - std::min(all.limit, all.used)) {
+    fail(ErrorCode::kOutOfMemory, "{}: could not allocate {}; the emulated device has {}, {} taken",
+         what, bytes_text(bytes), bytes_text(all.limit), bytes_text(all.used));
+  }
+  std::byte* const memory = allocate_aligned(bytes, what);
+  all.bytes.emplace(memory, bytes);
+  all.used += bytes;
+  return memory;
 }
 void Runtime::release(std::byte* memory) noexcept {
+  Allocations& all = allocations();
+  const std::lock_guard lock(all.mutex);
+  const auto found = all.bytes.find(memory);
+  all.used -= found->second;
+  all.bytes.erase(found);
   std::free(memory);
+}
+std::uint64_t Runtime::free_memory() const {
+  Allocations& all = allocations();
+  const std::lock_guard lock(all.mutex);
+  return all.limit == 0 ? available_memory() : all.limit - std::min(all.limit, all.used);
 }
 std::byte* Runtime::allocate_pinned(std::size_t bytes, std::string_view what) {
   return allocate_aligned(bytes, what);
