@@ -2,12 +2,14 @@
 
 usage: train.py FOLDER --minutes M [--decay-minutes D]     start, or continue what is in FOLDER/state.pt
 The learning rate is constant until the last D minutes and then falls to zero. FOLDER/checkpoint is written in the
-layout of the Hugging Face checkpoints at the end, and every --save-minutes together with the state to continue from.
+layout of the Hugging Face checkpoints at the end, also on SIGTERM, and every --save-minutes together with the state to
+continue from.
 """
 
 import argparse
 import json
 import random
+import signal
 import time
 from pathlib import Path
 
@@ -18,7 +20,8 @@ from problems import Mixture
 from text import END, MASK, SPECIAL, TURN_END, chat, train_tokenizer, write_text_files
 from tokenizers import Tokenizer
 
-MIXTURE = {"gsm_symbolic": 0.6, "chain_sum": 0.1, "basic_arithmetic": 0.12, "drill": 0.14, "recall": 0.04}
+WORDED = {"gsm_symbolic": 0.95, "recall": 0.05}
+ARITHMETIC = {"chain_sum": 0.25, "basic_arithmetic": 0.3, "drill": 0.45}
 # of random tokens; a piece whose neighbours are masked as well can't be known, so that it won't go far below
 COPYING_LEARNT = 2.2
 BLOCK_LENGTHS = (8, 16, 32, 32, 32, 64)
@@ -37,7 +40,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--ffn", type=int, default=768)
     parser.add_argument("--vocabulary", type=int, default=2048)
     parser.add_argument("--muon", type=float, default=0.006, help="learning rate of the matrices inside the blocks")
-    parser.add_argument("--copying", type=float, default=0.1, help="share of steps on copying once that is learnt; all before")
+    parser.add_argument("--copying", type=float, default=0.05, help="share of steps on copying once that is learnt; all before")
+    parser.add_argument("--arithmetic", type=float, default=0.25, help="share of the other steps on bare arithmetic")
     parser.add_argument("--adam", type=float, default=1.5e-3, help="learning rate of everything else")
     parser.add_argument("--long", type=float, default=0.0, help="share of steps with few-shot prompts and long canvases")
     parser.add_argument("--threads", type=int, default=0)
@@ -49,8 +53,8 @@ def arguments() -> argparse.Namespace:
 class Examples:
     """Endless batches of (canvas, prompt length, answer length) of one length each, filled up with end tokens."""
 
-    def __init__(self, tokenizer: Tokenizer, seed: int, step_tokens: int, long_share: float):
-        self.mixture, self.random, self.tokenizer = Mixture(seed, MIXTURE), random.Random(seed), tokenizer
+    def __init__(self, tokenizer: Tokenizer, seed: int, weights: dict[str, float], step_tokens: int, long_share: float):
+        self.mixture, self.random, self.tokenizer = Mixture(seed, weights), random.Random(seed), tokenizer
         self.step_tokens, self.long_share, self.ready = step_tokens, long_share, []
         self.end, self.turn_end = (tokenizer.token_to_id(t) for t in (END, TURN_END))
 
@@ -67,7 +71,7 @@ class Examples:
         batches, first = [], 0
         while first < len(pool):
             tail = 0
-            if self.random.random() < 0.4:
+            if self.random.random() < 0.25:
                 tail = self.random.choice((32, 64, 96, 128, 192, 512 if long else 192))
             last = first + 1
             while last < len(pool):
@@ -91,35 +95,61 @@ class Examples:
         return self.ready.pop()
 
 
-def masks(canvas, prompts, answers, r: random.Random, generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """(masked [batch, length] bool, weight [batch, length]: of each position's cross-entropy).
+def noise_of_numbers(canvas, is_digit, r: random.Random) -> torch.Tensor:
+    """[batch, length] in [0, 1): at digits one random value for each number, the same wherever it stands."""
+    begins = is_digit & ~F.pad(is_digit, (1, 0))[:, :-1]
+    index = torch.arange(canvas.shape[1]).expand_as(canvas)
+    place = index - torch.where(begins, index, 0).cummax(1).values
+    number = begins.cumsum(1)
+    digit = torch.where(is_digit, (canvas + 1) * torch.tensor(0x9E3779B97F4A7C15 - 2**64) ** (place + 1), 0)
+    value = torch.zeros_like(canvas).scatter_add_(1, number, digit).gather(1, number)
+    mixed = (value ^ (value >> 29)) * (r.getrandbits(62) | 1)
+    return ((mixed >> 20) & 0xFFFFFF).float() / 2**24
+
+
+def masks(canvas, prompts, answers, digits, r: random.Random, generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """(masked [batch, length] bool, weight [batch, length]: of each position's cross-entropy). digits: token ids.
 
     Half of the examples look as block-wise decoding sees them: what precedes a block is clean, the block is partly
-    masked and all after it is; only the block counts. The others are masked over the whole answer as in LLaDA's
-    recipe, a third of them in the question too, where names and things recur.
+    masked and all after it is; the block counts, and a little of what follows. In half of these the words of the block
+    are rarely masked and its digits often, since decoding by confidence writes what is easy first and leaves the
+    numbers. A fifth of the examples lack whole numbers, each wherever the answer has it, so that it must be computed
+    and can't be copied, and hardly a word. The others are masked over the whole answer
+    as in LLaDA's recipe, a third of them in the question too, where names and things recur.
     """
     batch, length = canvas.shape
     masked = torch.zeros(batch, length, dtype=torch.bool)
     counted = torch.zeros(batch, length)
     noise = torch.rand(batch, length, generator=generator)
+    is_digit = torch.isin(canvas, digits)
+    number_noise = noise_of_numbers(canvas, is_digit, r)
     offset, order = r.random(), r.sample(range(batch), batch)
     for i, (prompt, answer) in enumerate(zip(prompts, answers)):
         ratio = max(0.02, (order[i] + offset) / batch)
         kind = r.random()
-        if kind < 0.55:
+        if kind < 0.5:
             block = r.choice(BLOCK_LENGTHS)
-            begin = prompt + r.randrange((min(answer + block // 2, length - prompt) - 1) // block + 1) * block
+            begin = prompt + r.randrange((answer - 1) // block + 1) * block
             end = min(begin + block, length)
-            inside = noise[i, begin:end] < ratio
+            chance = torch.full((end - begin,), ratio)
+            if r.random() < 0.5:
+                chance = torch.where(is_digit[i, begin:end], 0.3 + 0.7 * ratio, 0.4 * ratio)
+            inside = noise[i, begin:end] < chance
             if not inside.any():
                 inside[r.randrange(end - begin)] = True
             masked[i, begin:end], masked[i, end:] = inside, True
             counted[i, begin:end] = inside.float()
+            counted[i, end : min(end + 32, prompt + answer)] = 0.2
+        elif kind < 0.7:
+            chance = torch.where(is_digit[i], 0.15 + 0.75 * ratio, 0.1)
+            masked[i, prompt:] = (torch.where(is_digit[i], number_noise[i], noise[i]) < chance)[prompt:]
+            counted[i] = masked[i].float()
+            counted[i, prompt + answer :] = 0
         else:
-            begin = prompt if kind < 0.85 else 0
+            begin = prompt if kind < 0.9 else 0
             masked[i, begin:] = noise[i, begin:] < ratio * (1 if begin else 0.7)
             counted[i] = masked[i].float()
-            counted[i, prompt + answer:] *= 0.2
+            counted[i, prompt + answer :] *= 0.2
     # the mean over an example's masked positions is LLaDA's weight 1/t; the constant tames examples with one or two
     return masked, counted / (counted.sum(1, keepdim=True) + 3) / batch
 
@@ -153,7 +183,7 @@ def main() -> None:
     if tokenizer_file.exists():
         tokenizer = Tokenizer.from_file(str(tokenizer_file))
     else:
-        sample = Mixture(99, MIXTURE)
+        sample = Mixture(99, {**WORDED, **{task: weight / 3 for task, weight in ARITHMETIC.items()}})
         tokenizer = train_tokenizer((f"user\n\n{p.question}assistant\n\n{p.solution}" for p in (sample.next() for _ in range(30_000))), a.vocabulary)
         tokenizer.save(str(tokenizer_file))
     torch.manual_seed(a.seed)
@@ -177,8 +207,10 @@ def main() -> None:
             state[k] for k in ("step", "tokens", "minutes", "average", "copy_loss", "copying_learnt"))
     average = average or {n: p.detach().clone() for n, p in model.named_parameters()}
     mask_id, end, turn_end = (tokenizer.token_to_id(t) for t in (MASK, END, TURN_END))
+    digits = torch.tensor([tokenizer.token_to_id(str(d)) for d in range(10)])
     # each continuation draws new problems
-    examples = Examples(tokenizer, a.seed + step, a.tokens, a.long)
+    worded = Examples(tokenizer, a.seed + step, WORDED, a.tokens, a.long)
+    arithmetic = Examples(tokenizer, a.seed + step, ARITHMETIC, a.tokens, a.long)
     r, generator = random.Random(a.seed + step), torch.Generator().manual_seed(a.seed + step)
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, vocabulary {shape.vocabulary}, from step {step}", flush=True)
 
@@ -193,14 +225,15 @@ def main() -> None:
         folder.mkdir(exist_ok=True)
         write_text_files(folder, tokenizer, shape.max_length)
         write_checkpoint(folder, model, average, end, turn_end, mask_id)
-        record = dict(steps=step, canvas_positions=tokens, minutes=round(minutes), loss=losses, seed=a.seed, mixture=MIXTURE)
+        record = dict(steps=step, canvas_positions=tokens, minutes=round(minutes), loss=losses, seed=a.seed)
         (folder / "training.json").write_text(json.dumps(record, indent=1) + "\n")
 
     losses = json.loads((a.folder / "checkpoint" / "training.json").read_text())["loss"] if state else []
     logits_of = torch.compile(model, dynamic=True) if a.compile else model
     started = saved_at = time.time()
-    first_step, recent = step, []
-    while (elapsed := (time.time() - started) / 60) < a.minutes:
+    first_step, recent, stopped = step, {worded: [], arithmetic: []}, []
+    signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
+    while not stopped and (elapsed := (time.time() - started) / 60) < a.minutes:
         left = a.minutes - elapsed
         schedule = min(1.0, (step + 1) / 100, (step - first_step + 1) / 20)
         if a.decay_minutes and left < a.decay_minutes:
@@ -213,8 +246,9 @@ def main() -> None:
         if copies:
             canvas, masked, weight = copying(r, generator, shape.vocabulary, a.tokens)
         else:
+            examples = arithmetic if r.random() < a.arithmetic else worded
             canvas, prompts, answers = examples.next()
-            masked, weight = masks(canvas, prompts, answers, r, generator)
+            masked, weight = masks(canvas, prompts, answers, digits, r, generator)
         shown = torch.where(masked, mask_id, canvas).to(a.device)
         rows = weight.flatten().nonzero().squeeze(1).to(a.device)
         with torch.autocast(a.device, dtype=torch.bfloat16):
@@ -236,12 +270,14 @@ def main() -> None:
         if copies:
             copy_loss = 0.95 * copy_loss + 0.05 * mean
         else:
-            recent.append(mean)
+            recent[examples].append(mean)
         if step % 100 == 0:
-            losses.append([step, round(sum(recent) / len(recent), 4) if recent else None, round(copy_loss, 4)])
-            recent = []
-            print(f"{elapsed:.1f} min, step {step}, {tokens / 1e6:.1f} M positions, loss {losses[-1][1]}, "
-                  f"copying {losses[-1][2]}", flush=True)
+            means = [round(sum(values) / len(values), 4) if values else None for values in recent.values()]
+            losses.append([step, *means, round(copy_loss, 4)])
+            for values in recent.values():
+                values.clear()
+            print(f"{elapsed:.1f} min, step {step}, {tokens / 1e6:.1f} M positions, loss of worded problems {means[0]}, "
+                  f"of arithmetic {means[1]}, of copying {copy_loss:.3f}", flush=True)
         if time.time() - saved_at > a.save_minutes * 60:
             save()
             saved_at = time.time()
