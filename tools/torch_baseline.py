@@ -2,11 +2,8 @@
 """Fast-dLLM decoding of a LLaDA checkpoint in plain PyTorch on the CPU: what fast-dllm is timed
 against.
 
-It is meant to be as fast as PyTorch lets a careful programmer be: float32, inference_mode, fused
-q/k/v and gate/up matrices, scaled_dot_product_attention, the same K/V reuse as fast-dllm (none,
-prefix, dual), the head on masked rows only, vectorised rules, no per-row Python in a step, batches
-aligned on their right so that blocks share columns, rows that are done leave the batch, and the best
-thread count of those tried.
+torch_llada.py decodes, with the best thread count of those tried. On a GPU, or with random weights,
+torch_bench.py is for that.
 
   torch_baseline.py MODEL --check TRACES.jsonl     same tokens and forwards as the golden traces?
   torch_baseline.py MODEL --prompts F.jsonl [--batch 1 16] [--binary build/release/bin/fast-dllm]
@@ -14,7 +11,6 @@ thread count of those tried.
 import argparse
 import itertools
 import json
-import math
 import os
 import pathlib
 import statistics
@@ -24,183 +20,9 @@ import time
 
 import jinja2
 import torch
-import torch.nn.functional as functional
-from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
-
-class Llada:
-    """The forward of one checkpoint."""
-
-    def __init__(self, folder):
-        folder = pathlib.Path(folder)
-        config = json.loads((folder / "config.json").read_text())
-        generation = json.loads((folder / "generation_config.json").read_text())
-        tensors = {name: tensor.float() for file in sorted(folder.glob("*.safetensors"))
-                   for name, tensor in load_file(file).items()}
-        self.layers = []
-        for i in range(config["n_layers"]):
-            layer = {name: tensors[f"model.transformer.blocks.{i}.{name}.weight"] for name in
-                     ("attn_norm", "q_proj", "k_proj", "v_proj", "attn_out", "ff_norm", "ff_proj",
-                      "up_proj", "ff_out")}
-            layer["qkv"] = torch.cat([layer.pop(name) for name in ("q_proj", "k_proj", "v_proj")])
-            layer["gate_up"] = torch.cat([layer.pop(name) for name in ("ff_proj", "up_proj")])
-            self.layers.append(layer)
-        self.embedding = tensors["model.transformer.wte.weight"]
-        self.final_norm = tensors["model.transformer.ln_f.weight"]
-        self.head = (self.embedding if config["weight_tying"]
-                     else tensors["model.transformer.ff_out.weight"])
-        self.heads, self.kv_heads = config["n_heads"], config["n_kv_heads"] or config["n_heads"]
-        self.head_dim = config["d_model"] // self.heads
-        self.ffn = config["mlp_hidden_size"]
-        self.eps = config["rms_norm_eps"]
-        self.mask_token = config["mask_token_id"]
-        ends = generation.get("eos_token_id", config["eos_token_id"])
-        self.end_tokens = torch.tensor(ends if isinstance(ends, list) else [ends])
-        frequency = config["rope_theta"] ** (-torch.arange(0, self.head_dim, 2).double()
-                                             / self.head_dim)
-        angles = torch.outer(torch.arange(config["max_sequence_length"]).double(), frequency)
-        angles = torch.cat([angles, angles], dim=1)
-        self.cos, self.sin = angles.cos().float(), angles.sin().float()
-
-    def rope(self, x, cos, sin):
-        low, high = x.chunk(2, dim=-1)
-        return x * cos + torch.cat([-high, low], dim=-1) * sin
-
-    def forward(self, ids, positions, cache, first, attend, wanted):
-        """Runs columns [first, first + T) of a batch.
-
-        ids, positions [B, T]; cache: per layer (K, V) [B, Hkv, L, Dh] whose query columns are
-        overwritten, or an empty list that is filled (then first = 0, T = L); attend [B, 1, 1, L]
-        or None: columns that exist; wanted [B, T]: rows to score. Returns logits [rows, V].
-        """
-        batch, rows = ids.shape
-        cos, sin = self.cos[positions].unsqueeze(1), self.sin[positions].unsqueeze(1)
-        sizes = [self.heads * self.head_dim] + 2 * [self.kv_heads * self.head_dim]
-        x = functional.embedding(ids, self.embedding)
-        for i, layer in enumerate(self.layers):
-            n = functional.rms_norm(x, x.shape[-1:], layer["attn_norm"], self.eps)
-            q, k, v = (part.view(batch, rows, -1, self.head_dim).transpose(1, 2)
-                       for part in functional.linear(n, layer["qkv"]).split(sizes, dim=-1))
-            q, k = self.rope(q, cos, sin), self.rope(k, cos, sin)
-            if len(cache) == i:
-                cache.append((k, v.contiguous()))
-            else:
-                cache[i][0][:, :, first:first + rows] = k
-                cache[i][1][:, :, first:first + rows] = v
-            k, v = cache[i]
-            if self.kv_heads != self.heads:
-                k, v = (part.repeat_interleave(self.heads // self.kv_heads, 1) for part in (k, v))
-            a = functional.scaled_dot_product_attention(q, k, v, attn_mask=attend)
-            x = x + functional.linear(a.transpose(1, 2).reshape(batch, rows, -1),
-                                      layer["attn_out"])
-            n = functional.rms_norm(x, x.shape[-1:], layer["ff_norm"], self.eps)
-            gate, up = functional.linear(n, layer["gate_up"]).chunk(2, dim=-1)
-            x = x + functional.linear(functional.silu(gate) * up, layer["ff_out"])
-        x = functional.rms_norm(x[wanted], x.shape[-1:], self.final_norm, self.eps)
-        return functional.linear(x, self.head)
-
-
-class Batch:
-    """Requests with one set of options, decoded in lockstep by blocks."""
-
-    def __init__(self, model, prompts, options):
-        self.model, self.options = model, options
-        self.count, self.gen = len(prompts), options["gen_length"]
-        self.prompt = max(map(len, prompts))
-        self.length = self.prompt + self.gen
-        self.ids = torch.full((self.count, self.length), model.mask_token)
-        self.masked = torch.zeros((self.count, self.length), dtype=torch.bool)
-        self.masked[:, self.prompt:] = True
-        pads = torch.tensor([self.prompt - len(ids) for ids in prompts])
-        for row, ids in enumerate(prompts):
-            self.ids[row, self.prompt - len(ids):self.prompt] = torch.tensor(ids)
-        columns = torch.arange(self.length)
-        self.positions = (columns - pads[:, None]).clamp(min=0)
-        # Without padding no mask is given: SDPA is faster so.
-        self.exists = (columns >= pads[:, None])[:, None, None, :] if pads.any() else None
-        self.forwards = torch.zeros(self.count, dtype=torch.long)
-
-    def ended(self, rows):
-        """Rows in which no mask precedes the first committed end token."""
-        answer = self.ids[rows, self.prompt:]
-        masked = self.masked[rows, self.prompt:]
-        end = torch.isin(answer, self.model.end_tokens) & ~masked
-        first = torch.where(end.any(1), end.long().argmax(1), self.gen)
-        clean = masked.long().argmax(1) > first
-        return end.any(1) & (clean | ~masked.any(1))
-
-    def step(self, rows, cache, first, last, block, quota):
-        """One forward of columns [first, last) of `rows`, and what it commits in `block`."""
-        begin, end = block
-        wanted = torch.zeros((len(rows), last - first), dtype=torch.bool)
-        masked = self.masked[rows, begin:end]
-        wanted[:, begin - first:end - first] = masked
-        attend = None if self.exists is None else self.exists[rows]
-        logits = self.model.forward(self.ids[rows, first:last], self.positions[rows, first:last],
-                                    cache, first, attend, wanted)
-        # The mask token counts in the softmax, but is never chosen.
-        total = logits.logsumexp(1)
-        logits[:, self.model.mask_token] = -math.inf
-        best, token = logits.max(dim=1)
-        confidence = torch.full(masked.shape, -1.0)
-        confidence[masked] = (best - total).exp()
-        tokens = self.ids[rows, begin:end]
-        tokens[masked] = token
-        if quota is not None:
-            rank = confidence.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
-            chosen = rank < quota[:, None]
-        else:
-            chosen = confidence >= self.options["threshold"]
-            chosen.scatter_(1, confidence.argmax(1, keepdim=True), True)
-        chosen &= masked
-        where = rows[:, None].expand_as(chosen)[chosen]
-        column = torch.arange(begin, end).expand_as(chosen)[chosen]
-        self.ids[where, column] = tokens[chosen]
-        self.masked[where, column] = False
-        self.forwards[rows] += 1
-
-    def quota(self, rows, block, step):
-        if self.options["threshold"] is not None:
-            return None
-        steps = self.options["steps"] * self.options["block_length"] // self.gen
-        size = block[1] - block[0]
-        return torch.full((len(rows),), size // steps + (step < size % steps))
-
-    def live(self, rows):
-        return rows[~self.ended(rows)] if self.options["eos_stop"] else rows
-
-    def run(self):
-        """Fills the canvases; returns the parts after the prompts [B, gen]."""
-        size, kind = self.options["block_length"], self.options["cache"]
-        rows = torch.arange(self.count)
-        for begin in range(self.prompt, self.length, size):
-            rows = self.live(rows)
-            if not len(rows):
-                break
-            block = (begin, begin + size)
-            active, cache = rows, []
-            for step in itertools.count():
-                first, last = (0, self.length) if kind == "none" or step == 0 else \
-                    (begin, self.length if kind == "prefix" else begin + size)
-                if kind == "none":
-                    cache = []
-                self.step(active, cache, first, last, block, self.quota(active, block, step))
-                keep = self.masked[active, begin:begin + size].any(1)
-                if self.options["eos_stop"]:
-                    keep &= ~self.ended(active)
-                if not keep.any():
-                    break
-                if not keep.all():
-                    active = active[keep]
-                    cache = [(k[keep], v[keep]) for k, v in cache]
-        return self.ids[:, self.prompt:]
-
-
-def decode(model, prompts, options):
-    with torch.inference_mode():
-        batch = Batch(model, prompts, options)
-        return batch.run().tolist(), batch.forwards.tolist()
+from torch_llada import Llada, decode
 
 
 def check(model, folder, path):
@@ -331,7 +153,7 @@ def main():
     if not arguments.check and not arguments.prompts:
         parser.error("--check or --prompts is needed")
     folder = arguments.model.resolve()
-    model = Llada(folder)
+    model = Llada.open(folder)
     if arguments.check and check(model, folder, arguments.check):
         return 1
     if arguments.prompts:
