@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from equations import Equations
 from model import MaskedDiffusionModel, Shape, write_checkpoint
 from problems import Mixture
 from text import END, MASK, SPECIAL, TURN_END, chat, train_tokenizer, write_text_files
@@ -41,7 +42,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--vocabulary", type=int, default=2048)
     parser.add_argument("--muon", type=float, default=0.006, help="learning rate of the matrices inside the blocks")
     parser.add_argument("--copying", type=float, default=0.05, help="share of steps on copying once that is learnt; all before")
-    parser.add_argument("--arithmetic", type=float, default=0.25, help="share of the other steps on bare arithmetic")
+    parser.add_argument("--equations", type=float, default=0.2, help="share of the other steps on lists of equations")
+    parser.add_argument("--arithmetic", type=float, default=0.2, help="share of the remaining steps on bare arithmetic")
     parser.add_argument("--adam", type=float, default=1.5e-3, help="learning rate of everything else")
     parser.add_argument("--long", type=float, default=0.0, help="share of steps with few-shot prompts and long canvases")
     parser.add_argument("--threads", type=int, default=0)
@@ -210,6 +212,7 @@ def main() -> None:
     digits = torch.tensor([tokenizer.token_to_id(str(d)) for d in range(10)])
     # each continuation draws new problems
     worded = Examples(tokenizer, a.seed + step, WORDED, a.tokens, a.long)
+    equations = Equations(tokenizer, a.seed + step, a.tokens)
     arithmetic = Examples(tokenizer, a.seed + step, ARITHMETIC, a.tokens, a.long)
     r, generator = random.Random(a.seed + step), torch.Generator().manual_seed(a.seed + step)
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, vocabulary {shape.vocabulary}, from step {step}", flush=True)
@@ -231,7 +234,7 @@ def main() -> None:
     losses = json.loads((a.folder / "checkpoint" / "training.json").read_text())["loss"] if state else []
     logits_of = torch.compile(model, dynamic=True) if a.compile else model
     started = saved_at = time.time()
-    first_step, recent, stopped = step, {worded: [], arithmetic: []}, []
+    first_step, recent, stopped = step, {worded: [], arithmetic: [], equations: []}, []
     signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
     while not stopped and (elapsed := (time.time() - started) / 60) < a.minutes:
         left = a.minutes - elapsed
@@ -245,6 +248,10 @@ def main() -> None:
         copies = not copying_learnt or r.random() < a.copying
         if copies:
             canvas, masked, weight = copying(r, generator, shape.vocabulary, a.tokens)
+        elif r.random() < a.equations:
+            examples = equations
+            canvas, masked = equations.next()
+            weight = masked.float() / max(1, int(masked.sum()))
         else:
             examples = arithmetic if r.random() < a.arithmetic else worded
             canvas, prompts, answers = examples.next()
@@ -277,7 +284,7 @@ def main() -> None:
             for values in recent.values():
                 values.clear()
             print(f"{elapsed:.1f} min, step {step}, {tokens / 1e6:.1f} M positions, loss of worded problems {means[0]}, "
-                  f"of arithmetic {means[1]}, of copying {copy_loss:.3f}", flush=True)
+                  f"of arithmetic {means[1]}, of equations {means[2]}, of copying {copy_loss:.3f}", flush=True)
         if time.time() - saved_at > a.save_minutes * 60:
             save()
             saved_at = time.time()

@@ -1,0 +1,81 @@
+"""Canvases packed with unrelated equations: arithmetic in its densest form, an exercise for training only.
+
+Half of the equations stand in worked answers of the training problems, as they are written there; the others are
+drawn with numbers of few digits above all.
+"""
+
+import random
+import re
+from collections import deque
+
+import torch
+from problems import Mixture, drill
+from tokenizers import Tokenizer
+
+NUMBER = r"[$€£]?\d+(?:\.\d+)?"
+EQUATION = re.compile(rf"(?<![\d.,]){NUMBER}(?: ?[-+*/×x÷] ?{NUMBER})+ ?= ?{NUMBER}(?![\d.,%]*\d)")
+POOL, LENGTH = 40_000, 128
+
+
+def holds(equation: str) -> bool:
+    """Whether both sides are equal, to a cent."""
+    left, right = re.sub(r"[$€£ ]", "", equation).replace("×", "*").replace("x", "*").replace("÷", "/").rsplit("=", 1)
+    try:
+        return abs(eval(left, {"__builtins__": {}}) - float(right)) < 0.006  # digits and operators only, by EQUATION
+    except (SyntaxError, ZeroDivisionError):
+        return False
+
+
+def drawn(r: random.Random) -> str:
+    """An equation of two or three small numbers in one of the ways in which the worked answers write them."""
+    if r.random() < 0.3:
+        return drill(r).solution.split("\n")[0]
+    operator = r.choice("++-**")
+    a, b = (r.randrange(10 ** r.choice((1, 1, 2, 2, 3))) for _ in range(2))
+    if operator == "*" and min(a, b) > 9:
+        a %= 10
+    if operator == "-" and a < b and r.random() < 0.9:
+        a, b = b, a
+    value = {"+": a + b, "-": a - b, "*": a * b}[operator]
+    if operator == "*":
+        operator = r.choice("**×x")
+    return f"{a}{operator}{b}={value}" if r.random() < 0.5 else f"{a} {operator} {b} = {value}"
+
+
+class Equations:
+    def __init__(self, tokenizer: Tokenizer, seed: int, tokens: int):
+        self.tokenizer, self.random, self.rows = tokenizer, random.Random(seed), tokens // LENGTH
+        self.mixture = Mixture(seed, {"gsm_symbolic": 1.0})
+        self.found: deque[str] = deque(maxlen=POOL)
+        self.harvest(4_000)
+
+    def harvest(self, problems: int) -> None:
+        for _ in range(problems):
+            self.found.extend(e for e in EQUATION.findall(self.mixture.next().solution) if holds(e))
+
+    def next(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """(canvas, masked) [rows, LENGTH]: results masked in part or whole, now and then one operand instead."""
+        r = self.random
+        self.harvest(10)
+        texts, hidden = [], []
+        for _ in range(self.rows):
+            text, spans = "", []
+            while len(text) < 4 * LENGTH:
+                equation = r.choice(self.found) if r.random() < 0.5 else drawn(r)
+                numbers = [m.span() for m in re.finditer(r"\d+(?:\.\d+)?", equation)]
+                begin, end = numbers[-1] if r.random() < 0.85 else r.choice(numbers)
+                spans.append((len(text) + begin, len(text) + end, r.uniform(0.4, 1.4)))
+                text += equation + "\n"
+            texts.append(text)
+            hidden.append(spans)
+        canvas, masked = [], []
+        for encoding, spans in zip(self.tokenizer.encode_batch(texts), hidden):
+            row, spans = [], iter(spans)
+            begin, end, chance = next(spans)
+            for first, last in encoding.offsets[:LENGTH]:
+                while first >= end:
+                    begin, end, chance = next(spans)
+                row.append(first < end and last > begin and r.random() < chance)
+            canvas.append(encoding.ids[:LENGTH])
+            masked.append(row)
+        return torch.tensor(canvas), torch.tensor(masked)
