@@ -53,8 +53,12 @@ class Equations:
         for _ in range(problems):
             self.found.extend(e for e in EQUATION.findall(self.mixture.next().solution) if holds(e))
 
-    def next(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """(canvas, masked) [rows, LENGTH]: results masked in part or whole, now and then one operand instead."""
+    def next(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """(canvas, masked, counted) [rows, LENGTH]: results masked in part or whole, now and then one operand instead.
+
+        In half of the rows all from some result on is masked, as in decoding, which doesn't know how long it is; of
+        that only the result counts.
+        """
         r = self.random
         self.harvest(10)
         texts, hidden = [], []
@@ -68,14 +72,18 @@ class Equations:
                 text += equation + "\n"
             texts.append(text)
             hidden.append(spans)
-        canvas, masked = [], []
+        canvas, masked, counted = [], [], []
         for encoding, spans in zip(self.tokenizer.encode_batch(texts), hidden):
-            row, spans = [], iter(spans)
-            begin, end, chance = next(spans)
-            for first, last in encoding.offsets[:LENGTH]:
-                while first >= end:
-                    begin, end, chance = next(spans)
-                row.append(first < end and last > begin and r.random() < chance)
+            place = [next((k for k, (begin, end, _) in enumerate(spans) if first < end and last > begin), None)
+                     for first, last in encoding.offsets[:LENGTH]]
+            hide = [k is not None and r.random() < spans[k][2] for k in place]
+            count = hide[:]
+            starts = [i for i, k in enumerate(place) if k is not None and (i == 0 or place[i - 1] != k)]
+            if r.random() < 0.5:
+                cut = r.choice(starts[len(starts) // 3 :])
+                hide[cut:] = [True] * (LENGTH - cut)
+                count[cut:] = [k == place[cut] for k in place[cut:]]
             canvas.append(encoding.ids[:LENGTH])
-            masked.append(row)
-        return torch.tensor(canvas), torch.tensor(masked)
+            masked.append(hide)
+            counted.append(count)
+        return torch.tensor(canvas), torch.tensor(masked), torch.tensor(counted)

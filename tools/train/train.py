@@ -250,8 +250,8 @@ def main() -> None:
             canvas, masked, weight = copying(r, generator, shape.vocabulary, a.tokens)
         elif r.random() < a.equations:
             examples = equations
-            canvas, masked = equations.next()
-            weight = masked.float() / max(1, int(masked.sum()))
+            canvas, masked, counted = equations.next()
+            weight = counted.float() / int(counted.sum())
         else:
             examples = arithmetic if r.random() < a.arithmetic else worded
             canvas, prompts, answers = examples.next()
