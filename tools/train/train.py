@@ -25,6 +25,7 @@ WORDED = {"gsm_symbolic": 0.95, "recall": 0.05}
 ARITHMETIC = {"chain_sum": 0.25, "basic_arithmetic": 0.3, "drill": 0.45}
 # of random tokens; a piece whose neighbours are masked as well can't be known, so that it won't go far below
 COPYING_LEARNT = 2.2
+EQUATIONS_LEARNT, EQUATIONS_BEFORE = 0.25, 0.8  # loss of the lists of equations; their share of the steps before
 BLOCK_LENGTHS = (8, 16, 32, 32, 32, 64)
 
 
@@ -41,9 +42,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--ffn", type=int, default=768)
     parser.add_argument("--vocabulary", type=int, default=2048)
     parser.add_argument("--muon", type=float, default=0.006, help="learning rate of the matrices inside the blocks")
-    parser.add_argument("--copying", type=float, default=0.05, help="share of steps on copying once that is learnt; all before")
-    parser.add_argument("--equations", type=float, default=0.2, help="share of the other steps on lists of equations")
-    parser.add_argument("--arithmetic", type=float, default=0.2, help="share of the remaining steps on bare arithmetic")
+    parser.add_argument("--copying", type=float, default=0.01, help="share of steps on copying once that is learnt; all before")
+    parser.add_argument("--equations", type=float, default=0.18, help="share of the other steps on lists of equations once they are learnt")
+    parser.add_argument("--arithmetic", type=float, default=0.25, help="share of the remaining steps on bare arithmetic")
     parser.add_argument("--adam", type=float, default=1.5e-3, help="learning rate of everything else")
     parser.add_argument("--long", type=float, default=0.0, help="share of steps with few-shot prompts and long canvases")
     parser.add_argument("--threads", type=int, default=0)
@@ -200,13 +201,14 @@ def main() -> None:
         torch.optim.AdamW(rest, lr=a.adam, betas=(0.9, 0.95), weight_decay=0.01),
     ]
     step = tokens = 0
-    minutes_before, average, copy_loss, copying_learnt = 0.0, None, 10.0, False
+    minutes_before, average = 0.0, None
+    copy_loss, copying_learnt, equation_loss, equations_learnt = 10.0, False, 10.0, False
     if state:
         model.load_state_dict(state["model"])
         for optimizer, saved in zip(optimizers, state["optimizers"]):
             optimizer.load_state_dict(saved)
-        step, tokens, minutes_before, average, copy_loss, copying_learnt = (
-            state[k] for k in ("step", "tokens", "minutes", "average", "copy_loss", "copying_learnt"))
+        step, tokens, minutes_before, average = (state[k] for k in ("step", "tokens", "minutes", "average"))
+        copy_loss, copying_learnt, equation_loss, equations_learnt = state["stage"]
     average = average or {n: p.detach().clone() for n, p in model.named_parameters()}
     mask_id, end, turn_end = (tokenizer.token_to_id(t) for t in (MASK, END, TURN_END))
     digits = torch.tensor([tokenizer.token_to_id(str(d)) for d in range(10)])
@@ -220,8 +222,8 @@ def main() -> None:
     def save() -> None:
         minutes = minutes_before + (time.time() - started) / 60
         new = dict(shape=shape, model=model.state_dict(), optimizers=[o.state_dict() for o in optimizers], step=step,
-                   tokens=tokens, minutes=minutes, average=average, copy_loss=copy_loss,
-                   copying_learnt=copying_learnt)
+                   tokens=tokens, minutes=minutes, average=average,
+                   stage=(copy_loss, copying_learnt, equation_loss, equations_learnt))
         torch.save(new, state_file.with_suffix(".new"))
         state_file.with_suffix(".new").replace(state_file)
         folder = a.folder / "checkpoint"
@@ -248,7 +250,7 @@ def main() -> None:
         copies = not copying_learnt or r.random() < a.copying
         if copies:
             canvas, masked, weight = copying(r, generator, shape.vocabulary, a.tokens)
-        elif r.random() < a.equations:
+        elif r.random() < (a.equations if equations_learnt else EQUATIONS_BEFORE):
             examples = equations
             canvas, masked, counted = equations.next()
             weight = counted.float() / int(counted.sum())
@@ -278,6 +280,9 @@ def main() -> None:
             copy_loss = 0.95 * copy_loss + 0.05 * mean
         else:
             recent[examples].append(mean)
+            if examples is equations:
+                equation_loss = 0.95 * equation_loss + 0.05 * mean
+                equations_learnt = equations_learnt or equation_loss < EQUATIONS_LEARNT
         if step % 100 == 0:
             means = [round(sum(values) / len(values), 4) if values else None for values in recent.values()]
             losses.append([step, *means, round(copy_loss, 4)])
