@@ -1,13 +1,17 @@
 #!/usr/bin/env bash
 # Builds the CUDA back end for this machine's GPU and checks and times it in one go, without
-# downloads: golden logits and traces, each weight format, compute-sanitizer, timings.
+# downloads: the conformance suite, golden logits and traces, each weight format, compute-sanitizer,
+# timings, and where PyTorch is installed the same decoding with it.
 #   gpu_check.sh [BUILD_FOLDER]      default: build/cuda
-# DEVICE=cpu runs the same commands without a GPU, to check the script itself.
+# DEVICE=cpu runs the same commands without a GPU, to check the script itself, SHAPE=llada-nano times
+# another shape. PYTHON names the Python that has PyTorch.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 build=${1:-build/cuda}
 device=${DEVICE:-cuda}
+shape=${SHAPE:-llada-8b}
+python=${PYTHON:-python3}
 cuda=OFF
 architecture=90a
 if [[ $device == cuda ]]; then
@@ -19,9 +23,9 @@ if [[ $device == cuda ]]; then
 fi
 
 echo "== Build"
-cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DFASTDLLM_TESTS=OFF -DFASTDLLM_CUDA=$cuda \
+cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DFASTDLLM_TESTS=ON -DFASTDLLM_CUDA=$cuda \
   -DFASTDLLM_CUDA_ARCHITECTURES="$architecture" > /dev/null
-cmake --build "$build" --parallel --target fast-dllm > "$build/build.log" 2>&1 || {
+cmake --build "$build" --parallel --target fast-dllm backend_test > "$build/build.log" 2>&1 || {
   tail -40 "$build/build.log"
   exit 1
 }
@@ -33,6 +37,9 @@ run() {
   "$@" || { echo "FAILED ($?): $*"; failed=1; }
 }
 
+filter='*/device_*'
+if [[ $device == cpu ]]; then filter='*/scalar_*'; fi
+run "$build/src/backend/backend_test" --gtest_brief=1 --gtest_filter="$filter"
 for model in llada-nano dream-nano; do
   logits=tests/golden/$model-logits.safetensors
   run "$program" verify --logits "$logits" --model "models/$model" --device "$device"
@@ -59,9 +66,36 @@ if [[ $failed != 0 ]]; then
   echo "== Something failed; no timings"
   exit 1
 fi
-if [[ $device == cuda ]]; then
-  for weights in bf16 int8 int4; do
-    run "$program" bench generate --shape llada-8b --weights "$weights" --device "$device"
-  done
+# The paper's setting: 3.25 tokens a forward are what its threshold commits on LLaDA-8B.
+paper=(--shape "$shape" --gen-length 256 --tokens-per-forward 3.25
+       --warmup 1)
+if [[ $shape == llada-nano ]]; then paper+=(--prompt-length 128); fi
+for weights in int8 int4; do
+  run "$program" bench generate "${paper[@]}" --weights "$weights" --device "$device"
+done
+torch=no
+if "$python" -c "import sys, torch
+sys.exit('$device' == 'cuda' and not torch.cuda.is_available())" 2> /dev/null; then
+  torch=yes
+else
+  echo "== No PyTorch for '$device': nothing to compare with"
 fi
+for batch in 1 16; do
+  settings=("${paper[@]}" --weights bf16 --device "$device" --batch "$batch")
+  if [[ $torch == no ]]; then
+    run "$program" bench generate "${settings[@]}"
+    continue
+  fi
+  echo "== bench generate ${settings[*]}"
+  if ! "$program" bench generate "${settings[@]}" --json > "$build/ours.json"; then
+    failed=1
+    continue
+  fi
+  heads=(masked)
+  if [[ $batch == 1 ]]; then heads=(all masked); fi  # all: what the public code does
+  for head in "${heads[@]}"; do
+    run "$python" tools/torch_bench.py "${settings[@]}" --head "$head" \
+      --against "$build/ours.json"
+  done
+done
 exit $failed

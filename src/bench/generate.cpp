@@ -14,6 +14,7 @@ namespace fdllm::bench {
 namespace {
 
 constexpr std::int32_t kMaxBatch = 4096;
+constexpr std::int32_t kMaxWarmup = 1000;
 
 /// Stands for the tokenizer of random weights, whose tokens are no text.
 class NoText final : public Tokenizer {
@@ -55,6 +56,10 @@ void check_settings(const BenchModel& model, const GenerateSettings& settings) {
   if (settings.batch < 1 || settings.batch > kMaxBatch) {
     fail(ErrorCode::kInvalidArgument, "--batch: expected 1 to {}, found {}", kMaxBatch,
          settings.batch);
+  }
+  if (settings.warmup < 0 || settings.warmup > kMaxWarmup) {
+    fail(ErrorCode::kInvalidArgument, "--warmup: expected 0 to {}, found {}", kMaxWarmup,
+         settings.warmup);
   }
   const std::int64_t length = settings.prompt_length.value_or(kDefaultPromptLength);
   if (!settings.prompt && (length < 0 || length > model.config().max_positions)) {
@@ -99,23 +104,10 @@ std::uint64_t memory_left(BenchModel& model, const EngineOptions& engine) {
   return engine.memory_limit > weights ? engine.memory_limit - weights : 1;
 }
 
-}  // namespace
-
-GenerateReport run_generate(BenchModel& model, const GenerateSettings& settings,
-                            const EngineOptions& engine) {
-  check_settings(model, settings);
-  const ModelConfig& config = model.config();
-  const DecodeTraits traits{config.mask_token, config.end_tokens, config.rules};
-  const std::vector<GenerateRequest> requests = make_requests(model, settings);
-  check_length(model, requests.front());
-
-  GenerateReport report;
-  report.prompt_length = std::ssize(requests.front().prompt_ids);
-  report.options = resolved_options(
-      requests.front().options, resolve_settings(requests.front().options, traits,
-                                                 static_cast<std::int32_t>(report.prompt_length)));
+/// Decodes all requests and adds what that took to the report.
+void run_requests(BenchModel& model, const std::vector<GenerateRequest>& requests,
+                  const DecodeTraits& traits, const EngineOptions& engine, GenerateReport& report) {
   const std::int64_t canvas = report.prompt_length + report.options.gen_length;
-
   const NoText no_text;
   const Tokenizer& tokenizer = model.has_random_weights() ? no_text : *model.tokenizer();
   // No forward pauses between layers, so that each has a time of its own.
@@ -154,6 +146,29 @@ GenerateReport run_generate(BenchModel& model, const GenerateSettings& settings,
   }
   if (model.has_random_weights()) report.useful = report.committed;
   report.peak_memory = memory.peak();
+}
+
+}  // namespace
+
+GenerateReport run_generate(BenchModel& model, const GenerateSettings& settings,
+                            const EngineOptions& engine) {
+  check_settings(model, settings);
+  const ModelConfig& config = model.config();
+  const DecodeTraits traits{config.mask_token, config.end_tokens, config.rules};
+  const std::vector<GenerateRequest> requests = make_requests(model, settings);
+  check_length(model, requests.front());
+  model.backend().set_timing(false);
+
+  GenerateReport report;
+  report.prompt_length = std::ssize(requests.front().prompt_ids);
+  report.options = resolved_options(
+      requests.front().options, resolve_settings(requests.front().options, traits,
+                                                 static_cast<std::int32_t>(report.prompt_length)));
+  for (std::int32_t run = 0; run < settings.warmup; ++run) {
+    GenerateReport untimed = report;
+    run_requests(model, requests, traits, engine, untimed);
+  }
+  run_requests(model, requests, traits, engine, report);
   return report;
 }
 

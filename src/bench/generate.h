@@ -14,6 +14,7 @@ struct GenerateSettings {
   std::optional<std::int64_t> prompt_length;
   std::optional<std::string> prompt;  ///< the user's message, for a model with a tokenizer
   std::int32_t batch = 1;             ///< requests that run together
+  std::int32_t warmup = 0;            ///< whole runs before the one that is timed
   GenerateOptions options;
 };
 inline constexpr std::int64_t kDefaultPromptLength = 896;

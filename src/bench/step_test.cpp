@@ -160,6 +160,9 @@ TEST(TimedBackend, ChangesNoBit) {
   EXPECT_GT(cost_of(timed.costs(), Operation::kHead).flops, 0);
   timed.reset();
   EXPECT_EQ(cost_of(timed.costs(), Operation::kHead).calls, 0);
+  timed.set_timing(false);
+  EXPECT_EQ(logits_of(timed), logits_of(*bare));
+  EXPECT_EQ(cost_of(timed.costs(), Operation::kHead).calls, 0);
 }
 
 TEST(BenchModelChoice, IsOneOfShapeAndPath) {

@@ -6,13 +6,15 @@
 
 namespace fdllm::bench {
 
-/// A back end that hands every call on to another and notes how long each operation of a forward
-/// took. Results are the other's, bit for bit: buffers, matrices and K/V are its own.
+/// A back end that hands every call on to another and, unless told not to, notes how long each
+/// operation of a forward took, for which a device must finish one before the next is asked for.
+/// Results are the other's, bit for bit: buffers, matrices and K/V are its own.
 class TimedBackend final : public Backend {
  public:
   explicit TimedBackend(std::unique_ptr<Backend> inner);
 
-  /// What was done since the last reset().
+  void set_timing(bool timing) { timing_ = timing; }
+  /// What was done since the last reset(), while timing.
   const OperationCosts& costs() const { return costs_; }
   void reset() { costs_ = {}; }
   /// What allocate_kv() gave last: while a single request runs, its K/V.
@@ -61,7 +63,9 @@ class TimedBackend final : public Backend {
 
   std::unique_ptr<Backend> inner_;
   const KvSlab* last_kv_ = nullptr;
+  bool timing_ = true;
   OperationCosts costs_{};
+  OperationCost unused_;
   Stage stage_ = Stage::kBeforeAttention;
 };
 

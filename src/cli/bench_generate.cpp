@@ -51,6 +51,7 @@ void print_generate_json(const BenchGenerateFlags& flags, bench::BenchModel& mod
   json.update(model_json(model, flags.engine.options));
   json["prompt_length"] = report.prompt_length;
   json["batch"] = flags.settings.batch;
+  json["warmup"] = flags.settings.warmup;
   json["row_budget"] = flags.engine.options.row_budget;
   json["settings"] = options_json(report.options);
   json["seconds"] = report.seconds;
@@ -126,6 +127,9 @@ CommandBody add_bench_generate(CLI::App& app) {
                  "with --model: the user's message, instead of random tokens")
       ->type_name("T");
   app.add_option("--batch", flags->settings.batch, "requests that run together (default 1)")
+      ->type_name("N");
+  app.add_option("--warmup", flags->settings.warmup,
+                 "whole runs before the one that is timed (default 0)")
       ->type_name("N");
   app.add_flag("--json", flags->json, "print one JSON object");
   add_generate_options(app, flags->settings.options);

@@ -98,8 +98,8 @@ class Generate(TestCase):
     def test_random_weights_at_a_fixed_rate(self):
         (report,) = self.json_lines(
             "bench", "generate", "--shape", "llada-nano", "--prompt-length", 100, "--gen-length", 64,
-            "--tokens-per-forward", 3.25, "--batch", 3, "--json")
-        # 32 tokens at 3.25 a forward are 10 forwards: 3 3 3 4 3 3 3 4 3 3.
+            "--tokens-per-forward", 3.25, "--batch", 3, "--warmup", 1, "--json")
+        # Of the second run alone: 32 tokens at 3.25 a forward are 10 forwards: 3 3 3 4 3 3 3 4 3 3.
         self.assertEqual(report["forwards"]["refresh"]["count"], 2)
         self.assertEqual(report["forwards"]["window"]["count"], 18)
         self.assertEqual(report["forwards"]["mixed"]["count"], 0)
@@ -138,6 +138,7 @@ class Generate(TestCase):
         rate = (*nano, "--tokens-per-forward", 2)
         self.assertIn("512 positions", self.fail_with(2, *rate, "--prompt-length", 500))
         self.assertIn("--batch", self.fail_with(2, *rate, "--prompt-length", 10, "--batch", 0))
+        self.assertIn("--warmup", self.fail_with(2, *rate, "--prompt-length", 10, "--warmup", -1))
         self.assertIn("--prompt", self.fail_with(2, *rate, "--prompt", "x"))
         self.assertIn("'threshold'", self.fail_with(2, *rate, "--prompt-length", 10, "--threshold",
                                                     0.5))
