@@ -89,11 +89,12 @@ Transformer::Transformer(Backend& backend, ModelConfig config, const ModelTensor
     layer.down = pack(stored.down, MatrixRole::kProjection);
     for (const TensorView* tensor : matrices_of(source)) tensors.checkpoint->release(*tensor);
   }
-  embedding_ = backend_.embedding(stored_matrix(*tensors.embedding, config_.vocab));
   final_norm_ = upload(*tensors.final_norm);
   const StoredMatrix head = stored_matrix(*tensors.head, config_.vocab);
   head_ = pack(std::span(&head, 1), MatrixRole::kHead);
   if (tensors.head != tensors.embedding) tensors.checkpoint->release(*tensors.head);
+  // Last: a back end may copy it to its device if what is packed leaves room.
+  embedding_ = backend_.embedding(stored_matrix(*tensors.embedding, config_.vocab));
 }
 
 Transformer::~Transformer() = default;
