@@ -1,4 +1,5 @@
-"""Canvases packed with unrelated equations: arithmetic in its densest form, an exercise for training only.
+"""Canvases packed with unrelated equations or expressions and their working: arithmetic in its densest form, an
+exercise for training only.
 
 Half of the equations stand in worked answers of the training problems, as they are written there; the others are
 drawn with numbers of few digits above all.
@@ -46,6 +47,7 @@ class Equations:
     def __init__(self, tokenizer: Tokenizer, seed: int, tokens: int):
         self.tokenizer, self.random, self.rows = tokenizer, random.Random(seed), tokens // LENGTH
         self.mixture = Mixture(seed, {"gsm_symbolic": 1.0})
+        self.expressions = Mixture(seed + 1, {"chain_sum": 0.5, "basic_arithmetic": 0.5})
         self.found: deque[str] = deque(maxlen=POOL)
         self.harvest(4_000)
 
@@ -53,23 +55,37 @@ class Equations:
         for _ in range(problems):
             self.found.extend(e for e in EQUATION.findall(self.mixture.next().solution) if holds(e))
 
-    def next(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """(canvas, masked, counted) [rows, LENGTH]: results masked in part or whole, now and then one operand instead.
+    def equation(self) -> tuple[str, int, int, float]:
+        """(line, begin and end of what to hide, share of its tokens): the result, now and then an operand instead."""
+        r = self.random
+        equation = r.choice(self.found) if r.random() < 0.5 else drawn(r)
+        numbers = [m.span() for m in re.finditer(r"\d+(?:\.\d+)?", equation)]
+        begin, end = numbers[-1] if r.random() < 0.85 else r.choice(numbers)
+        return equation + "\n", begin, end, r.uniform(0.4, 1.4)
 
-        In half of the rows all from some result on is masked, as in decoding, which doesn't know how long it is; of
-        that only the result counts.
+    def working(self) -> tuple[str, int, int, float]:
+        """The same of an expression and its working, which is what to hide."""
+        problem = self.expressions.next()
+        expression = re.search(r"[-(\d][-+*/() \d]*", problem.question).group().strip()
+        text = f"{expression}\n{problem.solution}\n"
+        return text, len(expression) + 1, len(text), self.random.uniform(0.2, 1.2)
+
+    def next(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """(canvas, masked, counted) [rows, LENGTH].
+
+        In half of the rows all from somewhere in a result or working on is masked, as in decoding, which doesn't know
+        how long it is; of that only the rest of this result or working counts.
         """
         r = self.random
         self.harvest(10)
         texts, hidden = [], []
         for _ in range(self.rows):
             text, spans = "", []
+            make = self.equation if r.random() < 0.6 else self.working
             while len(text) < 4 * LENGTH:
-                equation = r.choice(self.found) if r.random() < 0.5 else drawn(r)
-                numbers = [m.span() for m in re.finditer(r"\d+(?:\.\d+)?", equation)]
-                begin, end = numbers[-1] if r.random() < 0.85 else r.choice(numbers)
-                spans.append((len(text) + begin, len(text) + end, r.uniform(0.4, 1.4)))
-                text += equation + "\n"
+                line, begin, end, chance = make()
+                spans.append((len(text) + begin, len(text) + end, chance))
+                text += line
             texts.append(text)
             hidden.append(spans)
         canvas, masked, counted = [], [], []
@@ -81,6 +97,7 @@ class Equations:
             starts = [i for i, k in enumerate(place) if k is not None and (i == 0 or place[i - 1] != k)]
             if r.random() < 0.5:
                 cut = r.choice(starts[len(starts) // 3 :])
+                cut = r.choice([i for i in range(cut, LENGTH) if place[i] == place[cut]])
                 hide[cut:] = [True] * (LENGTH - cut)
                 count[cut:] = [k == place[cut] for k in place[cut:]]
             canvas.append(encoding.ids[:LENGTH])
