@@ -20,7 +20,8 @@ FUNCTION = re.compile(r"Compiling entry function '(\w+)'")
 STACK = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
 REGISTERS = re.compile(r"Used (\d+) registers")
 # What the disassembly of a file must contain: matrix instructions and background copies.
-INSTRUCTIONS = {"product_bf16": [r"HMMA|HGMMA", r"LDGSTS\S*128"],
+INSTRUCTIONS = {"attention_bf16": [r"HMMA", r"LDSM", r"LDGSTS\S*128"],
+                "product_bf16": [r"HMMA|HGMMA", r"LDGSTS\S*128"],
                 "product_integer": [r"IMMA|IGMMA", r"LDGSTS\S*128"]}
 
 

@@ -9,12 +9,27 @@
 namespace fdllm::cuda {
 namespace {
 
-/// Blocks that fill the multiprocessors of a large GPU twice: with fewer, each partition of the
-/// keys becomes a block of its own.
+/// Blocks that fill the multiprocessors of a large GPU twice. With fewer, tiles are smaller, and
+/// each partition of the keys becomes a block of its own.
 constexpr std::int64_t kEnoughBlocks = 288;
+/// Blocks of partitions that there is memory for (17 to 34 KB each).
+constexpr std::int64_t kMostParts = 8192;
 
 const DeviceKvSlab& slab_of(const SequenceRows& sequence) {
   return *static_cast<const DeviceKvSlab*>(sequence.kv);
+}
+
+/// Adds `attend` as AttentionTask::attended wants it.
+void append_bits(std::span<const Range> attend, std::int64_t length,
+                 std::vector<std::uint32_t>& words) {
+  const std::int64_t partitions = (length + kPartition - 1) / kPartition;
+  const std::size_t first = words.size();
+  words.resize(first + static_cast<std::size_t>(partitions * kPartition / 32));
+  for (const Range& range : attend) {
+    for (std::int32_t row = range.begin; row < range.end; ++row) {
+      words[first + static_cast<std::size_t>(row / 32)] |= 1u << (row % 32);
+    }
+  }
 }
 
 void check_sequence(const SequenceRows& sequence, const AttentionShape& shape, std::int64_t layer) {
@@ -64,8 +79,7 @@ void DeviceAttention::rope_store(float* qkv, const AttentionShape& shape, const 
     device_sequences.push_back({.kv = slab_of(sequence).data(),
                                 .length = static_cast<std::int32_t>(slab_of(sequence).length()),
                                 .first_row = sequence.rows.begin,
-                                .attend_begin = 0,
-                                .attend_end = 0});
+                                .attended_begin = 0});
   }
   run_rope_store(
       runtime_->stream(),
@@ -79,55 +93,74 @@ void DeviceAttention::rope_store(float* qkv, const AttentionShape& shape, const 
        .layout = layout(shape, layer)});
 }
 
+std::int64_t DeviceAttention::tile_pairs(const AttentionShape& shape,
+                                         std::span<const SequenceRows> sequences) const {
+  if (!is_bf16_) return kF32TilePairs;
+  std::int64_t full_tiles = 0;
+  for (const SequenceRows& sequence : sequences) {
+    full_tiles += sequence.rows.size() * (shape.heads / shape.kv_heads) / kManyPairs;
+  }
+  const bool is_many =
+      shape.head_dim <= kManyPairsHeadDim && full_tiles * shape.kv_heads >= kEnoughBlocks;
+  return is_many ? kManyPairs : kFewPairs;
+}
+
 void DeviceAttention::attention(const float* qkv, const AttentionShape& shape,
                                 std::span<const SequenceRows> sequences, std::int64_t layer,
                                 float* out) {
   std::vector<DeviceSequence> device_sequences;
-  std::vector<Range> attend;
+  std::vector<std::uint32_t> attended;
   std::vector<AttentionTile> tiles;
-  std::int64_t rows = 0;
   std::int64_t longest = 0;
+  const std::int64_t tile_pairs = this->tile_pairs(shape, sequences);
   for (const SequenceRows& sequence : sequences) {
     check_sequence(sequence, shape, layer);
-    std::int64_t attended = 0;
-    for (const Range& range : sequence.attend) attended += range.size();
-    check(attended > 0 || sequence.rows.size() == 0, "a sequence that attends nothing");
-    const auto begin = static_cast<std::int32_t>(attend.size());
-    attend.insert(attend.end(), sequence.attend.begin(), sequence.attend.end());
+    const std::int64_t length = slab_of(sequence).length();
+    const bool attends =
+        std::ranges::any_of(sequence.attend, [](const Range& range) { return range.size() > 0; });
+    check(attends || sequence.rows.size() == 0, "a sequence that attends nothing");
     const std::int64_t pairs = sequence.rows.size() * (shape.heads / shape.kv_heads);
-    for (std::int64_t first = 0; first < pairs; first += kAttentionRows) {
+    for (std::int64_t first = 0; first < pairs; first += tile_pairs) {
       tiles.push_back({static_cast<std::int32_t>(device_sequences.size()),
                        static_cast<std::int32_t>(first),
-                       static_cast<std::int32_t>(std::min(first + kAttentionRows, pairs))});
+                       static_cast<std::int32_t>(std::min(first + tile_pairs, pairs))});
     }
-    rows = std::max<std::int64_t>(rows, sequence.rows.end);
-    longest = std::max(longest, slab_of(sequence).length());
+    longest = std::max(longest, length);
     device_sequences.push_back({.kv = slab_of(sequence).data(),
-                                .length = static_cast<std::int32_t>(slab_of(sequence).length()),
+                                .length = static_cast<std::int32_t>(length),
                                 .first_row = sequence.rows.begin,
-                                .attend_begin = begin,
-                                .attend_end = static_cast<std::int32_t>(attend.size())});
+                                .attended_begin = static_cast<std::int32_t>(attended.size())});
+    append_bits(sequence.attend, length, attended);
   }
   if (tiles.empty()) return;
   AttentionTask task{
       .qkv = qkv,
-      .sequences =
-          attention_sequences_.update<DeviceSequence>(*runtime_, *staging_, device_sequences),
-      .attend = attend_.update<Range>(*runtime_, *staging_, attend),
-      .tiles = tiles_.update<AttentionTile>(*runtime_, *staging_, tiles),
+      .sequences = nullptr,
+      .attended = nullptr,
+      .tiles = nullptr,
       .tile_count = std::ssize(tiles),
+      .tile_pairs = tile_pairs,
       .partitions = (longest + kPartition - 1) / kPartition,
-      .rows = rows,
       .layout = layout(shape, layer),
       .scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(shape.head_dim))),
       .partials = nullptr,
+      .counters = nullptr,
       .out = out};
-  if (task.partitions > 1 && std::ssize(tiles) * shape.kv_heads < kEnoughBlocks) {
-    partials_.reserve(*runtime_, static_cast<std::size_t>(partial_elements(task)) * sizeof(float),
-                      "attention of partitions");
-    task.partials = partials_.as<float>();
+  const std::int64_t blocks = task.tile_count * shape.kv_heads;
+  if (is_bf16_ && task.partitions > 1 && blocks < kEnoughBlocks &&
+      blocks * task.partitions <= kMostParts) {
+    partials_.reserve(*runtime_, attention_partial_bytes(task), "attention of partitions");
+    counters_.reserve(*runtime_, static_cast<std::size_t>(blocks) * sizeof(std::int32_t),
+                      "attention's counters");
+    task.partials = partials_.data();
+    task.counters = counters_.as<std::int32_t>();
   }
-  run_attention(runtime_->stream(), task);
+  task.sequences =
+      attention_sequences_.update<DeviceSequence>(*runtime_, *staging_, device_sequences);
+  task.attended = attended_.update<std::uint32_t>(*runtime_, *staging_, attended);
+  task.tiles = tiles_.update<AttentionTile>(*runtime_, *staging_, tiles);
+  is_bf16_ ? run_attention_bf16(runtime_->stream(), task)
+           : run_attention_f32(runtime_->stream(), task);
 }
 
 }  // namespace fdllm::cuda

@@ -22,13 +22,15 @@ class DeviceAttention {
 
  private:
   AttentionLayout layout(const AttentionShape& shape, std::int64_t layer) const;
+  std::int64_t tile_pairs(const AttentionShape& shape,
+                          std::span<const SequenceRows> sequences) const;
 
   Runtime* runtime_;
   Staging* staging_;
   bool is_bf16_;
   DeviceList rope_sequences_, row_sequence_, positions_;
-  DeviceList attention_sequences_, attend_, tiles_;
-  DeviceMemory partials_;
+  DeviceList attention_sequences_, attended_, tiles_;
+  DeviceMemory partials_, counters_;
 };
 
 }  // namespace fdllm::cuda

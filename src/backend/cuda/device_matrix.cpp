@@ -13,6 +13,15 @@ namespace {
 /// Packed weights that are sent at a time.
 constexpr std::int64_t kBatchBytes = std::int64_t{16} << 20;
 
+// Parts of K (ProductTask::part_bytes). The integer formats' are the CPU's: values whose sums are
+// added to the output together. Those of bf16 let products of few rows fill a large GPU: so many
+// blocks, each of so many columns, and the least of K that a block is worth.
+constexpr std::int64_t kIntegerPart = 2048;
+constexpr std::int64_t kTileBytes = 128;
+constexpr std::int64_t kBlocks = 256;
+constexpr std::int64_t kBlockColumns = 64;
+constexpr std::int64_t kLeastPartTiles = 8;
+
 const cpu::GemmKernels& packing_of(WeightFormat format) {
   const cpu::KernelTable& table = cpu::scalar_kernels();
   switch (format) {
@@ -62,6 +71,15 @@ std::int64_t FormatLayout::weight_stride(std::int64_t columns) const {
 
 std::int64_t FormatLayout::activation_stride(std::int64_t columns) const {
   return padded_bytes(columns, is_integer() ? 8 : packing->weight_bits);
+}
+
+std::int64_t FormatLayout::part_bytes(std::int64_t out, std::int64_t in) const {
+  if (is_integer()) return kIntegerPart;
+  const std::int64_t tiles = (activation_stride(in) + kTileBytes - 1) / kTileBytes;
+  const std::int64_t wanted = kBlocks * kBlockColumns / std::max(out, kBlockColumns);
+  const std::int64_t parts =
+      std::clamp<std::int64_t>(wanted, 1, std::max<std::int64_t>(tiles / kLeastPartTiles, 1));
+  return (tiles + parts - 1) / parts * kTileBytes;
 }
 
 std::size_t DeviceMatrix::bytes_for(std::int64_t rows, std::int64_t columns, WeightFormat format) {

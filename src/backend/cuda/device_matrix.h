@@ -26,6 +26,8 @@ struct FormatLayout {
   /// Bytes of a row of `columns` weights or activations, a multiple of 16.
   std::int64_t weight_stride(std::int64_t columns) const;
   std::int64_t activation_stride(std::int64_t columns) const;
+  /// ProductTask::part_bytes of a matrix [out, in]: the same whatever it is multiplied with.
+  std::int64_t part_bytes(std::int64_t out, std::int64_t in) const;
 };
 
 /// Weights by rows of output columns, K contiguous, in device memory.

@@ -33,25 +33,35 @@ void DeviceProduct::prepare(const DeviceMatrix& weight, const float* x, const st
 }
 
 void DeviceProduct::multiply(const DeviceMatrix& weight, std::int64_t first, std::int64_t count,
-                             float* out, std::int64_t stride, bool add) const {
+                             float* out, std::int64_t stride, bool add) {
   const FormatLayout& layout = weight.layout();
   const std::int64_t segments = layout.segments(weight.in_features());
-  run_product(runtime_->stream(), layout.kind, layout.packing->segment,
-              {.a = activations_,
-               .a_stride = stride_,
-               .a_scales = scales_.as<float>(),
-               .a_offsets = offsets_.as<std::int32_t>(),
-               .w = weight.weights() + first * weight.stride(),
-               .w_stride = weight.stride(),
-               .w_scales = weight.scales() + first * segments,
-               .bias = weight.bias() == nullptr ? nullptr : weight.bias() + first,
-               .out = out,
-               .out_stride = stride,
-               .rows = rows_,
-               .columns = count,
-               .values = weight.in_features(),
-               .segments = segments,
-               .add = add});
+  ProductTask task{.a = activations_,
+                   .a_stride = stride_,
+                   .a_scales = scales_.as<float>(),
+                   .a_offsets = offsets_.as<std::int32_t>(),
+                   .w = weight.weights() + first * weight.stride(),
+                   .w_stride = weight.stride(),
+                   .w_scales = weight.scales() + first * segments,
+                   .bias = weight.bias() == nullptr ? nullptr : weight.bias() + first,
+                   .out = out,
+                   .out_stride = stride,
+                   .rows = rows_,
+                   .columns = count,
+                   .values = weight.in_features(),
+                   .segments = segments,
+                   .part_bytes = layout.part_bytes(weight.out_features(), weight.in_features()),
+                   .add = add,
+                   .partials = nullptr,
+                   .counters = nullptr};
+  const ProductRoom room = product_room(layout.kind, task);
+  if (room.counters > 0) {
+    partials_.reserve(*runtime_, room.partial_bytes, "parts of products");
+    counters_.reserve(*runtime_, room.counters * sizeof(std::int32_t), "products' counters");
+    task.partials = partials_.as<float>();
+    task.counters = counters_.as<std::int32_t>();
+  }
+  run_product(runtime_->stream(), layout.kind, layout.packing->segment, task);
 }
 
 }  // namespace fdllm::cuda

@@ -18,11 +18,12 @@ class DeviceProduct {
   /// out (+)= x W^T + bias for `count` output columns from `first` on; out [rows, stride] begins
   /// with the first of them.
   void multiply(const DeviceMatrix& weight, std::int64_t first, std::int64_t count, float* out,
-                std::int64_t stride, bool add) const;
+                std::int64_t stride, bool add);
 
  private:
   Runtime* runtime_;
   DeviceMemory memory_, scales_, offsets_;
+  DeviceMemory partials_, counters_;
   const std::byte* activations_ = nullptr;
   std::int64_t rows_ = 0, stride_ = 0;
 };

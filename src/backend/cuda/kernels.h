@@ -55,7 +55,8 @@ struct PrepareTask {
 };
 void run_prepare(Stream stream, OperandKind kind, const PrepareTask& task);
 
-/// out (+)= a w^T + bias. Each output is one chain over K that depends on nothing but its operands.
+/// out (+)= a w^T + bias. K falls into parts at fixed places, whose sums are added in order: an
+/// output depends on nothing but its own operands.
 struct ProductTask {
   const std::byte* a;  ///< [rows], as run_prepare() made it
   std::int64_t a_stride;
@@ -68,8 +69,19 @@ struct ProductTask {
   float* out;
   std::int64_t out_stride;  ///< elements
   std::int64_t rows, columns, values, segments;
+  std::int64_t part_bytes;  ///< of K in a row of a (not for kF32)
   bool add;
+  /// Where each part is a block's own: what product_room() says, the counters 0 before and after;
+  /// else nullptr and a block goes over all parts. The result has the same bits.
+  float* partials;
+  std::int32_t* counters;
 };
+/// What a product of few blocks needs to be split: bytes of partials and counters. 0: it is not.
+struct ProductRoom {
+  std::size_t partial_bytes = 0;
+  std::size_t counters = 0;
+};
+ProductRoom product_room(OperandKind kind, const ProductTask& task);
 /// `segment` is 32, 128 or 2048 for kInt8 and 32 or 128 for kInt4.
 void run_product(Stream stream, OperandKind kind, std::int64_t segment, const ProductTask& task);
 
@@ -77,8 +89,8 @@ void run_product(Stream stream, OperandKind kind, std::int64_t segment, const Pr
 struct DeviceSequence {
   std::byte* kv;
   std::int32_t length;
-  std::int32_t first_row;  ///< of the batch
-  std::int32_t attend_begin, attend_end;
+  std::int32_t first_row;       ///< of the batch
+  std::int32_t attended_begin;  ///< its first word of AttentionTask::attended
 };
 
 struct AttentionLayout {
@@ -99,11 +111,10 @@ struct RopeTask {
 };
 void run_rope_store(Stream stream, const RopeTask& task);
 
-/// (query row, head of the group) pairs [begin, end) of a sequence, at most kAttentionRows.
+/// (query row, head of the group) pairs [begin, end) of a sequence: what a block works on.
 struct AttentionTile {
   std::int32_t sequence, begin, end;
 };
-inline constexpr std::int64_t kAttentionRows = 16;
 /// Keys whose weights are normalised together; partitions begin at multiples of it.
 inline constexpr std::int64_t kPartition = 256;
 inline constexpr std::int64_t kMaxHeadDim = 256;
@@ -111,21 +122,33 @@ inline constexpr std::int64_t kMaxHeadDim = 256;
 struct AttentionTask {
   const float* qkv;
   const DeviceSequence* sequences;
-  const Range* attend;  ///< of all sequences
+  /// A bit for each K/V row of a sequence, the first in the lowest bit, filled up with 0 to whole
+  /// partitions.
+  const std::uint32_t* attended;
   const AttentionTile* tiles;
   std::int64_t tile_count;
+  std::int64_t tile_pairs;  ///< at most in a tile
   std::int64_t partitions;  ///< of the longest sequence
-  std::int64_t rows;        ///< of the batch
   AttentionLayout layout;
   float scale;
-  /// Where each partition is a block's own: [rows, heads, partitions, padded_dim + 2]; else nullptr
-  /// and a block goes over all of them. The result has the same bits.
-  float* partials;
+  /// Where each partition is a block's own, room for attention_partial_bytes() and as many counters
+  /// as tiles times K/V heads, which are 0 before and after; else nullptr and a block goes over all
+  /// partitions. The result has the same bits.
+  std::byte* partials;
+  std::int32_t* counters;
   float* out;  ///< [rows, heads * head_dim]
 };
-void run_attention(Stream stream, const AttentionTask& task);
-/// Elements of AttentionTask::partials.
-std::int64_t partial_elements(const AttentionTask& task);
+
+/// f32 K/V: tile_pairs is kF32TilePairs, partitions are never split.
+void run_attention_f32(Stream stream, const AttentionTask& task);
+inline constexpr std::int64_t kF32TilePairs = 16;
+
+/// bf16 K/V: tile_pairs is kFewPairs or, for head dims up to 128, kManyPairs.
+void run_attention_bf16(Stream stream, const AttentionTask& task);
+inline constexpr std::int64_t kFewPairs = 32;
+inline constexpr std::int64_t kManyPairs = 64;
+inline constexpr std::int64_t kManyPairsHeadDim = 128;
+std::size_t attention_partial_bytes(const AttentionTask& task);
 
 /// ScoreRequest and HeadRow in numbers.
 struct DeviceHeadRow {

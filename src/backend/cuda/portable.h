@@ -45,6 +45,36 @@ FDLLM_DEVICE Vector16 load_16(const void* from) {
   const uint4 value = *static_cast<const uint4*>(from);
   return {{value.x, value.y, value.z, value.w}};
 }
+/// Two neighbours, aligned to 8 bytes.
+struct Pair {
+  float first, second;
+};
+FDLLM_DEVICE Pair load_pair(const float* from) {
+  const float2 value = *reinterpret_cast<const float2*>(from);
+  return {value.x, value.y};
+}
+FDLLM_DEVICE void store_pair(float* to, Pair pair) {
+  *reinterpret_cast<float2*>(to) = make_float2(pair.first, pair.second);
+}
+/// Both rounded to bf16; `low` comes first in memory.
+FDLLM_DEVICE std::uint32_t pack_bf16(float low, float high) {
+  std::uint32_t word;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;\n" : "=r"(word) : "f"(high), "f"(low));
+  return word;
+}
+
+/// What this block's thread wrote before is seen by blocks that see what it writes after.
+FDLLM_DEVICE void fence_device() {
+  __threadfence();
+}
+/// Adds to a counter that blocks share; returns what it was.
+FDLLM_DEVICE std::int32_t fetch_add(std::int32_t* counter, std::int32_t value) {
+  return atomicAdd(counter, value);
+}
+/// What another block of the same kernel wrote, past this multiprocessor's own cache.
+FDLLM_DEVICE float load_shared_by_blocks(const float* from) {
+  return __ldcg(from);
+}
 
 /// Copies 16 bytes to shared memory in the background, or zeros where not `valid`.
 FDLLM_DEVICE void copy_async_16(void* shared, const void* global, bool valid) {
@@ -60,6 +90,21 @@ FDLLM_DEVICE void commit_copies() {
 template <int kPending>
 FDLLM_DEVICE void wait_copies() {
   asm volatile("cp.async.wait_group %0;\n" ::"n"(kPending));
+}
+
+/// Four 8 x 8 matrices of 16-bit values from shared memory: lane i names row i % 8 (16 bytes,
+/// aligned) of matrix i / 8, and receives of each matrix values 2 (i % 4) and the next of row i
+/// / 4.
+FDLLM_DEVICE void load_matrices(std::uint32_t (&d)[4], const void* row) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];\n"
+               : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
+               : "r"(static_cast<unsigned>(__cvta_generic_to_shared(row))));
+}
+/// The same, but lane i receives value i / 4 of rows 2 (i % 4) and the next.
+FDLLM_DEVICE void load_matrices_transposed(std::uint32_t (&d)[4], const void* row) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];\n"
+               : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
+               : "r"(static_cast<unsigned>(__cvta_generic_to_shared(row))));
 }
 
 /// d += a b for a [16, 16], b [16, 8] of bf16 and d [16, 8] of f32, in the fragments of PTX's
@@ -103,6 +148,21 @@ template <typename T>
 FDLLM_DEVICE T warp_sum(T value) {
   for (int bits = kWarp / 2; bits > 0; bits /= 2) value += shuffle_xor(value, bits);
   return value;
+}
+
+/// True in every thread of the last of `blocks` blocks that come here with the same counter, which
+/// was 0 and is then 0 again; what all of them wrote before may be read there with
+/// load_shared_by_blocks(). All threads take part; `shared` is a word of shared memory.
+FDLLM_DEVICE bool is_last_block(std::int32_t* counter, std::int32_t blocks, std::int32_t* shared) {
+  fence_device();
+  sync_block();
+  if (threadIdx.x == 0) {
+    *shared = fetch_add(counter, 1) + 1 == blocks ? 1 : 0;
+    if (*shared != 0) *counter = 0;
+  }
+  sync_block();
+  fence_device();
+  return *shared != 0;
 }
 
 }  // namespace fdllm::cuda

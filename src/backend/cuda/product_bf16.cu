@@ -9,17 +9,30 @@ using SomeRows = ProductShape<1, 4, 2, 2, 4>;
 /// Refreshes and large batches: tiles large enough to be bound by the matrix units.
 using ManyRows = ProductShape<2, 2, 4, 8, 2>;
 
+/// `use` gets the ProductShape for the task's rows.
+template <typename Use>
+void with_shape(const ProductTask& task, const Use& use) {
+  if (task.rows <= FewRows::kRows) {
+    use(FewRows{});
+  } else if (task.rows <= 2 * SomeRows::kRows) {
+    use(SomeRows{});
+  } else {
+    use(ManyRows{});
+  }
+}
+
+using Format = ProductFormat<16>;
+
 }  // namespace
 
+ProductRoom product_room_bf16(const ProductTask& task) {
+  ProductRoom room;
+  with_shape(task, [&]<typename Shape>(Shape) { room = room_of<Shape>(task); });
+  return room;
+}
+
 void run_product_bf16(Stream stream, const ProductTask& task) {
-  using Format = ProductFormat<16>;
-  if (task.rows <= FewRows::kRows) {
-    launch_tiles<Format, FewRows>(stream, task);
-  } else if (task.rows <= 2 * SomeRows::kRows) {
-    launch_tiles<Format, SomeRows>(stream, task);
-  } else {
-    launch_tiles<Format, ManyRows>(stream, task);
-  }
+  with_shape(task, [&]<typename Shape>(Shape) { launch_tiles<Format, Shape>(stream, task); });
 }
 
 }  // namespace fdllm::cuda

@@ -70,6 +70,19 @@ void run_product_f32(Stream stream, const ProductTask& task) {
          multiply_f32, task);
 }
 
+ProductRoom product_room(OperandKind kind, const ProductTask& task) {
+  switch (kind) {
+    case OperandKind::kF32:
+      break;
+    case OperandKind::kBF16:
+      return product_room_bf16(task);
+    case OperandKind::kInt8:
+    case OperandKind::kInt4:
+      return product_room_integer(task);
+  }
+  return {};
+}
+
 void run_product(Stream stream, OperandKind kind, std::int64_t segment, const ProductTask& task) {
   switch (kind) {
     case OperandKind::kF32:

@@ -8,19 +8,32 @@ using SomeRows = ProductShape<1, 4, 2, 2, 4>;
 /// Integer sums, those of a block and the result fill the registers earlier than bf16's.
 using ManyRows = ProductShape<2, 2, 2, 4, 3>;
 
-template <int kBits, int kSegment>
-void run(Stream stream, const ProductTask& task) {
-  using Format = ProductFormat<kBits, kSegment>;
+/// `use` gets the ProductShape for the task's rows.
+template <typename Use>
+void with_shape(const ProductTask& task, const Use& use) {
   if (task.rows <= FewRows::kRows) {
-    launch_tiles<Format, FewRows>(stream, task);
+    use(FewRows{});
   } else if (task.rows <= 2 * SomeRows::kRows) {
-    launch_tiles<Format, SomeRows>(stream, task);
+    use(SomeRows{});
   } else {
-    launch_tiles<Format, ManyRows>(stream, task);
+    use(ManyRows{});
   }
 }
 
+template <int kBits, int kSegment>
+void run(Stream stream, const ProductTask& task) {
+  with_shape(task, [&]<typename Shape>(Shape) {
+    launch_tiles<ProductFormat<kBits, kSegment>, Shape>(stream, task);
+  });
+}
+
 }  // namespace
+
+ProductRoom product_room_integer(const ProductTask& task) {
+  ProductRoom room;
+  with_shape(task, [&]<typename Shape>(Shape) { room = room_of<Shape>(task); });
+  return room;
+}
 
 void run_product_integer(Stream stream, int bits, std::int64_t segment, const ProductTask& task) {
   if (bits == 4) {

@@ -27,8 +27,6 @@ struct ProductFormat {
   static constexpr int kWeightBits = kBits;
   static constexpr int kWeightWords = kBits == 4 ? kTileWords / 2 : kTileWords;
   static constexpr int kSegmentSteps = kSegment / 32;
-  /// Values of K whose sums are added to the output together, in the order of the CPU's kernels.
-  static constexpr int kBlockTiles = 2048 / kTileBytes;
   using Sum = std::conditional_t<kIsInteger, std::int32_t, float>;
 };
 
@@ -40,6 +38,7 @@ struct ProductShape {
   static constexpr int kThreads = 32 * kWarpsM * kWarpsN;
   static constexpr int kRows = 16 * kTilesM * kWarpsM;
   static constexpr int kColumns = 8 * kTilesN * kWarpsN;
+  static constexpr int kLaneSums = 4 * kTilesM * kTilesN;
 };
 
 template <typename Format, typename Shape>
@@ -90,14 +89,20 @@ multiply_tiles(ProductTask task) {
   const int quad = static_cast<int>(threadIdx.x) % 4;
   const std::int64_t first_row = std::int64_t{blockIdx.x} * Shape::kRows;
   const std::int64_t first_column = std::int64_t{blockIdx.y} * Shape::kColumns;
+  const std::int64_t rows = task.rows;
   const int warp_row = warp / Shape::kWarpsN * 16 * kM;
   const int warp_column = warp % Shape::kWarpsN * 8 * kN;
-  const auto tiles = static_cast<int>((task.a_stride + kTileBytes - 1) / kTileBytes);
+  const auto part_tiles = static_cast<int>(task.part_bytes / kTileBytes);
+  const auto all_tiles = static_cast<int>((task.a_stride + kTileBytes - 1) / kTileBytes);
+  const bool is_split = task.partials != nullptr;
+  const int first_tile = is_split ? static_cast<int>(blockIdx.z) * part_tiles : 0;
+  const int end_tile =
+      is_split && all_tiles - first_tile > part_tiles ? first_tile + part_tiles : all_tiles;
 
   const auto copy_stage = [&](int tile) {
     std::uint32_t* const a = words + tile % Shape::kStages * Stage::kWords;
-    copy_tile<Shape::kRows, kTileWords, Shape::kThreads>(
-        task.a, task.a_stride, first_row, task.rows, std::int64_t{tile} * kTileBytes, a);
+    copy_tile<Shape::kRows, kTileWords, Shape::kThreads>(task.a, task.a_stride, first_row, rows,
+                                                         std::int64_t{tile} * kTileBytes, a);
     copy_tile<Shape::kColumns, Format::kWeightWords, Shape::kThreads>(
         task.w, task.w_stride, first_column, task.columns,
         std::int64_t{tile} * Format::kWeightWords * 4, a + Shape::kRows * Stage::kAStride);
@@ -111,10 +116,9 @@ multiply_tiles(ProductTask task) {
   };
 
   typename Format::Sum sums[kM][kN][4] = {};
-  float block[kM][kN][4] = {};   // integer formats: of a block of K
-  float result[kM][kN][4] = {};  // integer formats: of the blocks so far
+  float scaled_sums[kM][kN][4] = {};  // integer formats: of the part
 
-  // Adds the scaled sums of a segment to the block's.
+  // Adds the scaled sums of a segment to the part's.
   const auto close_segment = [&](std::int64_t segment) {
     if constexpr (Format::kIsInteger) {
       float row_scales[kM][2];
@@ -124,7 +128,7 @@ multiply_tiles(ProductTask task) {
         FDLLM_UNROLL
         for (int half = 0; half < 2; ++half) {
           const std::int64_t row = row_of(m, half);
-          const bool inside = row < task.rows;
+          const bool inside = row < rows;
           row_scales[m][half] = inside ? task.a_scales[row * task.segments + segment] : 0.0f;
           row_offsets[m][half] = inside ? task.a_offsets[row * task.segments + segment] : 0;
         }
@@ -142,7 +146,7 @@ multiply_tiles(ProductTask task) {
             for (int half = 0; half < 2; ++half) {
               const int i = 2 * half + odd;
               const float scaled = static_cast<float>(sums[m][n][i] - row_offsets[m][half]) * scale;
-              block[m][n][i] = fmaf(scaled, row_scales[m][half], block[m][n][i]);
+              scaled_sums[m][n][i] = fmaf(scaled, row_scales[m][half], scaled_sums[m][n][i]);
               sums[m][n][i] = 0;
             }
           }
@@ -150,35 +154,32 @@ multiply_tiles(ProductTask task) {
       }
     }
   };
-  // The first block brings the bias, and what was there if it is added to.
-  const auto add_block = [&](bool first, const auto& values) {
-    FDLLM_UNROLL
-    for (int m = 0; m < kM; ++m) {
-      FDLLM_UNROLL
-      for (int n = 0; n < kN; ++n) {
-        FDLLM_UNROLL
-        for (int i = 0; i < 4; ++i) {
-          const std::int64_t row = row_of(m, i / 2);
-          const std::int64_t column = column_of(n, i % 2);
-          if (!first) {
-            result[m][n][i] += values[m][n][i];
-          } else if (row < task.rows && column < task.columns) {
-            const float value = values[m][n][i] + (task.bias != nullptr ? task.bias[column] : 0.0f);
-            result[m][n][i] = task.add ? task.out[row * task.out_stride + column] + value : value;
-          }
-        }
-      }
+  // Sum i of the lane in its part of the output.
+  const auto part_sum = [&](int i) -> float& {
+    if constexpr (Format::kIsInteger) {
+      return scaled_sums[i / 4 / kN][i / 4 % kN][i % 4];
+    } else {
+      return sums[i / 4 / kN][i / 4 % kN][i % 4];
     }
   };
+  // The first part brings the bias, and what was there if it is added to.
+  const auto add_part = [&](bool is_first, int i, float sum) {
+    const std::int64_t row = row_of(i / 4 / kN, i % 4 / 2);
+    const std::int64_t column = column_of(i / 4 % kN, i % 2);
+    if (row >= rows || column >= task.columns) return;
+    float* const out = task.out + row * task.out_stride + column;
+    if (is_first && task.bias != nullptr) sum += task.bias[column];
+    *out = is_first && !task.add ? sum : *out + sum;
+  };
 
-  for (int tile = 0; tile < Shape::kStages - 1; ++tile) {
-    if (tile < tiles) copy_stage(tile);
+  for (int tile = first_tile; tile < first_tile + Shape::kStages - 1; ++tile) {
+    if (tile < end_tile) copy_stage(tile);
     commit_copies();
   }
-  for (int tile = 0; tile < tiles; ++tile) {
+  for (int tile = first_tile; tile < end_tile; ++tile) {
     wait_copies<Shape::kStages - 2>();
     sync_block();  // the tile is there, and nobody reads the stage that is filled next
-    if (tile + Shape::kStages - 1 < tiles) copy_stage(tile + Shape::kStages - 1);
+    if (tile + Shape::kStages - 1 < end_tile) copy_stage(tile + Shape::kStages - 1);
     commit_copies();
     const std::uint32_t* const a = words + tile % Shape::kStages * Stage::kWords;
     const std::uint32_t* const w = a + Shape::kRows * Stage::kAStride;
@@ -215,38 +216,58 @@ multiply_tiles(ProductTask task) {
       }
     }
     if constexpr (Format::kIsInteger) {
-      if (tile + 1 == tiles &&
-          std::int64_t{tiles} * kTileSteps / Format::kSegmentSteps < task.segments) {
+      if (tile + 1 == all_tiles &&
+          std::int64_t{all_tiles} * kTileSteps / Format::kSegmentSteps < task.segments) {
         close_segment(task.segments - 1);
       }
-      if ((tile + 1) % Format::kBlockTiles == 0 || tile + 1 == tiles) {
-        add_block(tile < Format::kBlockTiles, block);
-        FDLLM_UNROLL
-        for (auto& tile_row : block) {
-          FDLLM_UNROLL
-          for (auto& values : tile_row) {
-            FDLLM_UNROLL
-            for (float& value : values) value = 0;
-          }
-        }
-      }
     }
-  }
-  if constexpr (!Format::kIsInteger) add_block(true, sums);
-  FDLLM_UNROLL
-  for (int m = 0; m < kM; ++m) {
-    FDLLM_UNROLL
-    for (int n = 0; n < kN; ++n) {
+    if (!is_split && ((tile + 1) % part_tiles == 0 || tile + 1 == all_tiles)) {
       FDLLM_UNROLL
-      for (int i = 0; i < 4; ++i) {
-        const std::int64_t row = row_of(m, i / 2);
-        const std::int64_t column = column_of(n, i % 2);
-        if (row < task.rows && column < task.columns) {
-          task.out[row * task.out_stride + column] = result[m][n][i];
-        }
+      for (int i = 0; i < Shape::kLaneSums; ++i) {
+        add_part(tile < part_tiles, i, part_sum(i));
+        part_sum(i) = 0;
       }
     }
   }
+  if (!is_split) return;
+
+  // The last block that finishes adds the parts; each lane's sums are a column of memory.
+  constexpr int kPartSize = Shape::kLaneSums * Shape::kThreads;
+  const std::int64_t at = std::int64_t{blockIdx.y} * gridDim.x + blockIdx.x;
+  const auto parts = static_cast<int>(gridDim.z);
+  float* const partials = task.partials + at * parts * kPartSize + threadIdx.x;
+  FDLLM_UNROLL
+  for (int i = 0; i < Shape::kLaneSums; ++i) {
+    partials[blockIdx.z * kPartSize + i * Shape::kThreads] = part_sum(i);
+  }
+  if (!is_last_block(task.counters + at, parts, reinterpret_cast<std::int32_t*>(shared))) return;
+  for (int part = 0; part < parts; ++part) {
+    FDLLM_UNROLL
+    for (int i = 0; i < Shape::kLaneSums; ++i) {
+      add_part(part == 0, i,
+               load_shared_by_blocks(partials + part * kPartSize + i * Shape::kThreads));
+    }
+  }
+}
+
+inline std::int64_t parts_of(const ProductTask& task) {
+  return (task.a_stride + task.part_bytes - 1) / task.part_bytes;
+}
+
+/// Blocks of a product that fill a large GPU: twice where weights are read for few rows, which
+/// wants many reads under way.
+template <typename Shape>
+constexpr std::int64_t kEnoughBlocks = Shape::kRows <= 32 ? 256 : 128;
+
+template <typename Shape>
+ProductRoom room_of(const ProductTask& task) {
+  const std::int64_t blocks = (task.rows + Shape::kRows - 1) / Shape::kRows *
+                              ((task.columns + Shape::kColumns - 1) / Shape::kColumns);
+  const std::int64_t parts = parts_of(task);
+  if (parts == 1 || blocks >= kEnoughBlocks<Shape>) return {};
+  return {.partial_bytes = static_cast<std::size_t>(blocks * parts) * Shape::kLaneSums *
+                           Shape::kThreads * sizeof(float),
+          .counters = static_cast<std::size_t>(blocks)};
 }
 
 template <typename Format, typename Shape>
@@ -254,6 +275,7 @@ void launch_tiles(Stream stream, const ProductTask& task) {
   launch(stream,
          {.x = (task.rows + Shape::kRows - 1) / Shape::kRows,
           .y = (task.columns + Shape::kColumns - 1) / Shape::kColumns,
+          .z = task.partials == nullptr ? 1 : parts_of(task),
           .threads = Shape::kThreads,
           .shared_bytes = std::size_t{Shape::kStages} * ProductStage<Format, Shape>::kWords * 4},
          multiply_tiles<Format, Shape>, task);

@@ -6,8 +6,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #include "backend/cuda/emulation/fibres.h"
+#include "base/check.h"
 #include "base/dtype.h"
 
 #define FDLLM_KERNEL(threads) void
@@ -61,6 +63,29 @@ inline Vector16 load_16(const void* from) {
   return value;
 }
 
+struct Pair {
+  float first, second;
+};
+inline Pair load_pair(const float* from) {
+  return {from[0], from[1]};
+}
+inline void store_pair(float* to, Pair pair) {
+  to[0] = pair.first;
+  to[1] = pair.second;
+}
+inline std::uint32_t pack_bf16(float low, float high) {
+  return to_bf16(low).bits | static_cast<std::uint32_t>(to_bf16(high).bits) << 16;
+}
+
+// Blocks run one after another.
+inline void fence_device() {}
+inline std::int32_t fetch_add(std::int32_t* counter, std::int32_t value) {
+  return std::exchange(*counter, *counter + value);
+}
+inline float load_shared_by_blocks(const float* from) {
+  return *from;
+}
+
 inline void copy_async_16(void* shared, const void* global, bool valid) {
   emulation::Block::current().copy(shared, global, valid);
 }
@@ -73,6 +98,37 @@ void wait_copies() {
 }
 
 namespace emulation {
+
+/// A lane's part of load_matrices().
+struct MatrixRow {
+  std::uint32_t (*d)[4];
+  const std::byte* row;
+};
+
+template <bool kTransposed>
+void load_matrix_rows(void* const* lanes) {
+  const auto half_word = [&](int row, int index) {
+    std::uint16_t value;
+    std::memcpy(&value, static_cast<const MatrixRow*>(lanes[row])->row + 2 * index, sizeof(value));
+    return std::uint32_t{value};
+  };
+  for (int i = 0; i < 32; ++i) {
+    for (int matrix = 0; matrix < 4; ++matrix) {
+      const int first = 8 * matrix;
+      const int pair = 2 * (i % 4);
+      (*static_cast<const MatrixRow*>(lanes[i])->d)[matrix] =
+          kTransposed ? half_word(first + pair, i / 4) | half_word(first + pair + 1, i / 4) << 16
+                      : half_word(first + i / 4, pair) | half_word(first + i / 4, pair + 1) << 16;
+    }
+  }
+}
+
+template <bool kTransposed>
+void load_matrices(std::uint32_t (&d)[4], const void* row) {
+  check(reinterpret_cast<std::uintptr_t>(row) % 16 == 0, "a matrix row that is not aligned");
+  MatrixRow lane{&d, static_cast<const std::byte*>(row)};
+  Block::current().collective(load_matrix_rows<kTransposed>, &lane);
+}
 
 /// A lane's fragments of d [16, 8] += a [16, 4 words of K] b [4 words of K, 8].
 template <typename Sum>
@@ -123,6 +179,13 @@ void multiply_fragments(void* const* lanes, Value (*value_of)(std::uint32_t word
 }
 
 }  // namespace emulation
+
+inline void load_matrices(std::uint32_t (&d)[4], const void* row) {
+  emulation::load_matrices<false>(d, row);
+}
+inline void load_matrices_transposed(std::uint32_t (&d)[4], const void* row) {
+  emulation::load_matrices<true>(d, row);
+}
 
 inline void multiply_bf16(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2]) {
   emulation::Fragments<float> lane{&d, &a, &b};
