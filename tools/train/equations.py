@@ -35,8 +35,10 @@ def drawn(r: random.Random) -> str:
     a, b = (r.randrange(10 ** r.choice((1, 1, 2, 2, 3))) for _ in range(2))
     if operator == "*" and min(a, b) > 9:
         a %= 10
-    if operator == "-" and a < b and r.random() < 0.9:
+    if operator == "-" and a < b and r.random() < 0.6:
         a, b = b, a
+    signs = r.random()  # of one in four, as negative results leave them
+    a, b = -a if signs < 0.18 else a, -b if signs > 0.93 or signs < 0.06 else b
     value = {"+": a + b, "-": a - b, "*": a * b}[operator]
     if operator == "*":
         operator = r.choice("**×x")
@@ -59,7 +61,7 @@ class Equations:
         """(line, begin and end of what to hide, share of its tokens): the result, now and then an operand instead."""
         r = self.random
         equation = r.choice(self.found) if r.random() < 0.5 else drawn(r)
-        numbers = [m.span() for m in re.finditer(r"\d+(?:\.\d+)?", equation)]
+        numbers = [m.span() for m in re.finditer(r"(?<![\d ])-?\d+(?:\.\d+)?|\d+(?:\.\d+)?", equation)]
         begin, end = numbers[-1] if r.random() < 0.85 else r.choice(numbers)
         return equation + "\n", begin, end, r.uniform(0.4, 1.4)
 
