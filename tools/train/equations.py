@@ -61,8 +61,10 @@ class Equations:
         """(line, begin and end of what to hide, share of its tokens): the result, now and then an operand instead."""
         r = self.random
         equation = r.choice(self.found) if r.random() < 0.5 else drawn(r)
-        numbers = [m.span() for m in re.finditer(r"(?<![\d ])-?\d+(?:\.\d+)?|\d+(?:\.\d+)?", equation)]
-        begin, end = numbers[-1] if r.random() < 0.85 else r.choice(numbers)
+        begin, end = equation.rindex("=") + 1, len(equation)
+        begin += equation[begin] == " "
+        if r.random() < 0.15:
+            begin, end = r.choice([m.span() for m in re.finditer(r"\d+(?:\.\d+)?", equation)])
         return equation + "\n", begin, end, r.uniform(0.4, 1.4)
 
     def working(self) -> tuple[str, int, int, float]:
