@@ -202,9 +202,12 @@ class Backend {
   /// out[i] = x[rows[i]]; columns = D.
   virtual void gather(const Buffer& x, std::span<const std::int32_t> rows, std::int64_t columns,
                       Buffer& out) = 0;
+  /// Waits for what was asked for. Scores and copies to the host need no such wait: a forward that
+  /// pauses does, since operations may return before they are done.
+  virtual void finish() {}
   /// The fused head: logits l = x W^T of the named rows (after the final norm) reduced to a Score
   /// each; a [rows, V] buffer never exists, except that rows with top_p, top_k or
-  /// needs_distribution use bounded scratch of at most 16 rows at a time.
+  /// needs_distribution use scratch for a bounded number of rows at a time.
   virtual void head_scores(const Matrix& head, const Buffer& x, std::span<const HeadRow> rows,
                            std::span<Score> scores) = 0;
   /// The logits themselves [rows, V], for `verify --logits` only: rows 0 .. rows - 1 of x.
@@ -217,6 +220,8 @@ struct BackendOptions {
   WeightFormat weights = WeightFormat::kBF16;
   std::string isa = "auto";  ///< auto | scalar | avx2 | avx512vnni | avx512bf16
   int threads = 0;           ///< 0: one per physical core
+  /// cuda: starts a forward that is like one before as one graph; false only to debug.
+  bool launch_graphs = true;
 };
 
 /// Makes the back end `options.device`; kInvalidArgument or kUnsupported naming the known ones, the

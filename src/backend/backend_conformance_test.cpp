@@ -271,6 +271,47 @@ TEST_P(OperationConformance, Swiglu) {
   }
 }
 
+// A back end may make a result ready for the next product while it is computed; the product must
+// see what the buffer holds all the same, also after it was written to again.
+TEST_P(AnyFormatConformance, ProductsReadWhatTheirInputHoldsNow) {
+  const auto backend = subject().make(2);
+  const std::int64_t rows = 5;
+  for (const std::int64_t columns : {20, 300, 2500}) {
+    const std::int64_t out = 24;
+    const auto w = normal(out * columns);
+    const StoredMatrix matrix = stored(w, out, columns);
+    const auto packed = backend->pack({&matrix, 1}, MatrixRole::kProjection);
+    const auto weight = backend->upload(normal(columns));
+    const auto gate_up = backend->upload(normal(rows * 2 * columns));
+    const auto x = backend->upload(normal(rows * columns));
+    const auto y = backend->allocate(rows * out);
+    const auto input = backend->allocate(rows * columns);
+    const auto check_product = [&](std::int64_t count) {
+      const auto copy = backend->upload(values_of(*backend, *input));
+      const auto expected = backend->allocate(rows * out);
+      backend->linear(*packed, *input, count, *y);
+      const std::vector<float> found = values_of(*backend, *y);
+      backend->linear(*packed, *copy, count, *expected);
+      const std::vector<float> wanted = values_of(*backend, *expected);
+      ASSERT_TRUE(
+          same_bits(std::span(found).first(count * out), std::span(wanted).first(count * out)));
+    };
+    backend->rms_norm(*x, *weight, 1e-5f, rows, *input);
+    check_product(rows);
+    backend->rms_norm(*gate_up, *weight, 1e-5f, rows, *input);
+    check_product(rows - 2);
+    backend->swiglu(*gate_up, rows, columns, *input);
+    check_product(rows);
+    backend->swiglu(*gate_up, rows, columns, *input);
+    const std::int32_t reversed[] = {4, 3, 2, 1, 0};
+    backend->gather(*x, reversed, columns, *input);
+    check_product(rows);
+    backend->swiglu(*gate_up, rows, columns, *input);
+    backend->linear(*packed, *x, rows, *y);
+    check_product(rows);
+  }
+}
+
 TEST_P(AnyFormatConformance, NanPassesThroughRowOperations) {
   const auto backend = subject().make(1);
   const float nan = std::numeric_limits<float>::quiet_NaN();

@@ -85,6 +85,9 @@ class HeadConformance : public Conformance {
  protected:
   static constexpr std::int64_t kHidden = 24;
 
+  /// A back end that lives as long as the test: what it made must not outlive it.
+  Backend* make(int threads) { return backends_.emplace_back(subject().make(threads)).get(); }
+
   /// Logits through a random head.
   void make_head(Backend& backend, std::int64_t vocab, std::int64_t rows, float deviation) {
     vocab_ = vocab;
@@ -154,6 +157,7 @@ class HeadConformance : public Conformance {
 
   std::int64_t vocab_ = 0, rows_ = 0;
   std::vector<float> weights_, hidden_, logits_;
+  std::vector<std::unique_ptr<Backend>> backends_;
   std::unique_ptr<Matrix> head_;
   std::unique_ptr<Buffer> x_;
 };
@@ -161,7 +165,7 @@ class HeadConformance : public Conformance {
 INSTANTIATE_TEST_SUITE_P(Cpu, HeadConformance, testing::ValuesIn(all_subjects()), name_of_subject);
 
 TEST_P(HeadConformance, MatchesTheSortBasedReference) {
-  const auto backend = subject().make(2);
+  Backend* const backend = make(2);
   for (const std::int64_t vocab : {2, 17, 255, 256, 257, 544, 3000}) {
     make_head(*backend, vocab, 8, 0.6f);
     std::vector<HeadRow> rows;
@@ -190,7 +194,7 @@ TEST_P(HeadConformance, MatchesTheSortBasedReference) {
 }
 
 TEST_P(HeadConformance, ARowsScoreDependsOnNothingElse) {
-  const auto one = subject().make(1);
+  Backend* const one = make(1);
   make_head(*one, 700, 20, 0.5f);
   std::vector<HeadRow> rows;
   for (int i = 0; i < 150; ++i) {
@@ -204,7 +208,7 @@ TEST_P(HeadConformance, ARowsScoreDependsOnNothingElse) {
   std::vector<Score> alone;
   for (const HeadRow& row : rows) alone.push_back(score(*one, row));
   for (const int threads : {1, 2, 3}) {
-    const auto backend = subject().make(threads);
+    Backend* const backend = make(threads);
     pack(*backend);
     std::vector<std::size_t> order(rows.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
@@ -219,7 +223,7 @@ TEST_P(HeadConformance, ARowsScoreDependsOnNothingElse) {
 }
 
 TEST_P(HeadConformance, TheLowestTokenWinsATie) {
-  const auto backend = subject().make(2);
+  Backend* const backend = make(2);
   std::vector<float> row(1000, -1.0f);
   for (const std::int64_t id : {299, 300, 700}) row[id] = 2.5f;  // in different chunks
   make_exact_head(*backend, {row});
@@ -238,7 +242,7 @@ TEST_P(HeadConformance, TheLowestTokenWinsATie) {
 }
 
 TEST_P(HeadConformance, TheExcludedTokenCountsInTheSoftmaxOnly) {
-  const auto backend = subject().make(2);
+  Backend* const backend = make(2);
   make_exact_head(*backend, {{0.0f, 2.0f, 1.0f, -1.0f}});
   const double total = std::exp(-2.0) + 1.0 + std::exp(-1.0) + std::exp(-3.0);
   for (const bool whole : {false, true}) {
@@ -256,7 +260,7 @@ TEST_P(HeadConformance, TheExcludedTokenCountsInTheSoftmaxOnly) {
 }
 
 TEST_P(HeadConformance, ConfidenceIsAccurateOverALargeVocabulary) {
-  const auto backend = subject().make(2);
+  Backend* const backend = make(2);
   make_head(*backend, 40000, 4, 0.2f);
   for (std::int32_t row = 0; row < 4; ++row) {
     const Score found = score(*backend, {.row = row, .request = {}});
@@ -267,7 +271,7 @@ TEST_P(HeadConformance, ConfidenceIsAccurateOverALargeVocabulary) {
 }
 
 TEST_P(HeadConformance, GuidanceCombinesTwoRows) {
-  const auto backend = subject().make(2);
+  Backend* const backend = make(2);
   make_head(*backend, 600, 6, 0.5f);
   for (const bool whole : {false, true}) {
     const HeadRow asked{
@@ -289,7 +293,7 @@ TEST_P(HeadConformance, GuidanceCombinesTwoRows) {
 }
 
 TEST_P(HeadConformance, NoiseDrawsFromTheDistribution) {
-  const auto backend = subject().make(2);
+  Backend* const backend = make(2);
   make_exact_head(*backend, {{1.0f, 0.0f, -1.0f, 0.5f}});
   constexpr int kDraws = 4000;
   for (const Sampling sampling : {Sampling::kGumbel, Sampling::kCategorical}) {
@@ -318,7 +322,7 @@ TEST_P(HeadConformance, NoiseDrawsFromTheDistribution) {
 }
 
 TEST_P(HeadConformance, SeedStepAndPositionKeyTheNoise) {
-  const auto backend = subject().make(2);
+  Backend* const backend = make(2);
   make_exact_head(*backend, {std::vector<float>(500, 1.0f)});
   const ScoreRequest base{
       .position = 3, .sampling = Sampling::kGumbel, .temperature = 1.0f, .seed = 5, .step = 2};
@@ -340,7 +344,7 @@ TEST_P(HeadConformance, SeedStepAndPositionKeyTheNoise) {
 }
 
 TEST_P(HeadConformance, NotFiniteLogitsAreReported) {
-  const auto backend = subject().make(2);
+  Backend* const backend = make(2);
   for (const float bad :
        {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
         -std::numeric_limits<float>::infinity()}) {

@@ -33,6 +33,7 @@ OperationCost& TimedBackend::timed(Operation operation, Function&& function) {
   }
   const auto begin = std::chrono::steady_clock::now();
   function();
+  inner_->finish();
   const auto end = std::chrono::steady_clock::now();
   OperationCost& cost = cost_of(costs_, operation);
   cost.seconds += std::chrono::duration<double>(end - begin).count();
@@ -150,6 +151,10 @@ void TimedBackend::swiglu(const Buffer& gate_up, std::int64_t rows, std::int64_t
 void TimedBackend::gather(const Buffer& x, std::span<const std::int32_t> rows, std::int64_t columns,
                           Buffer& out) {
   timed(Operation::kGather, [&] { inner_->gather(x, rows, columns, out); });
+}
+
+void TimedBackend::finish() {
+  inner_->finish();
 }
 
 void TimedBackend::head_scores(const Matrix& head, const Buffer& x, std::span<const HeadRow> rows,

@@ -47,6 +47,7 @@ class TimedBackend final : public Backend {
   void swiglu(const Buffer& gate_up, std::int64_t rows, std::int64_t ffn, Buffer& out) override;
   void gather(const Buffer& x, std::span<const std::int32_t> rows, std::int64_t columns,
               Buffer& out) override;
+  void finish() override;
   void head_scores(const Matrix& head, const Buffer& x, std::span<const HeadRow> rows,
                    std::span<Score> scores) override;
   void head_logits(const Matrix& head, const Buffer& x, std::int64_t rows,

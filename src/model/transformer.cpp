@@ -271,6 +271,7 @@ void Transformer::run_layers(ForwardPass& pass, Range layers) {
     backend_.linear_add(*layer.down, ffn, rows, *pass.hidden_);
   }
   pass.next_layer_ = layers.end;
+  if (layers.end < config_.layers || pass.head_rows_.empty()) backend_.finish();
 }
 
 void Transformer::score(ForwardPass& pass, std::span<Score> scores) {

@@ -10,6 +10,8 @@
 #include <gtest/gtest.h>
 
 #include "backend/cuda/kernels.h"
+#include "backend/cuda/launch_queue.h"
+#include "backend/cuda/runtime.h"
 #include "base/dtype.h"
 
 namespace fdllm::cuda {
@@ -102,7 +104,9 @@ class Batch {
       task.partials = partials.data();
       task.counters = counters.data();
     }
-    run_attention_bf16(nullptr, task);
+    Runtime runtime;
+    LaunchQueue queue(runtime, LaunchMode::kDirect);
+    run_attention_bf16(&queue, task);
     EXPECT_EQ(counters, std::vector<std::int32_t>(counters.size())) << "counters are left at 0";
     return out;
   }

@@ -1,9 +1,11 @@
 #include "backend/cuda/device_attention.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "backend/cuda/device_backend.h"
+#include "backend/cuda/launch_queue.h"
 #include "base/check.h"
 
 namespace fdllm::cuda {
@@ -81,16 +83,16 @@ void DeviceAttention::rope_store(float* qkv, const AttentionShape& shape, const 
                                 .first_row = sequence.rows.begin,
                                 .attended_begin = 0});
   }
-  run_rope_store(
-      runtime_->stream(),
-      {.qkv = qkv,
-       .cos = cos,
-       .sin = sin,
-       .sequences = rope_sequences_.update<DeviceSequence>(*runtime_, *staging_, device_sequences),
-       .row_sequence = row_sequence_.update<std::int32_t>(*runtime_, *staging_, row_sequence),
-       .positions = positions_.update<std::int32_t>(*runtime_, *staging_, positions),
-       .rows = std::ssize(positions),
-       .layout = layout(shape, layer)});
+  LaunchQueue& queue = *runtime_->stream();
+  run_rope_store(&queue,
+                 {.qkv = qkv,
+                  .cos = cos,
+                  .sin = sin,
+                  .sequences = queue.list<DeviceSequence>(ListUse::kSequences, device_sequences),
+                  .row_sequence = queue.list<std::int32_t>(ListUse::kRowSequences, row_sequence),
+                  .positions = queue.list<std::int32_t>(ListUse::kPositions, positions),
+                  .rows = queue.rows(std::ssize(positions)),
+                  .layout = layout(shape, layer)});
 }
 
 std::int64_t DeviceAttention::tile_pairs(const AttentionShape& shape,
@@ -133,6 +135,10 @@ void DeviceAttention::attention(const float* qkv, const AttentionShape& shape,
     append_bits(sequence.attend, length, attended);
   }
   if (tiles.empty()) return;
+  // Launches for nearly as many tiles are the same one; the empty tiles end at once.
+  const auto rounded = static_cast<std::int64_t>(std::bit_ceil(tiles.size()));
+  tiles.resize(static_cast<std::size_t>(std::min(rounded, bucket_of(std::ssize(tiles)))),
+               {0, 0, 0});
   AttentionTask task{
       .qkv = qkv,
       .sequences = nullptr,
@@ -155,12 +161,11 @@ void DeviceAttention::attention(const float* qkv, const AttentionShape& shape,
     task.partials = partials_.data();
     task.counters = counters_.as<std::int32_t>();
   }
-  task.sequences =
-      attention_sequences_.update<DeviceSequence>(*runtime_, *staging_, device_sequences);
-  task.attended = attended_.update<std::uint32_t>(*runtime_, *staging_, attended);
-  task.tiles = tiles_.update<AttentionTile>(*runtime_, *staging_, tiles);
-  is_bf16_ ? run_attention_bf16(runtime_->stream(), task)
-           : run_attention_f32(runtime_->stream(), task);
+  LaunchQueue& queue = *runtime_->stream();
+  task.sequences = queue.list<DeviceSequence>(ListUse::kSequences, device_sequences);
+  task.attended = queue.list<std::uint32_t>(ListUse::kAttended, attended);
+  task.tiles = queue.list<AttentionTile>(ListUse::kTiles, tiles);
+  is_bf16_ ? run_attention_bf16(&queue, task) : run_attention_f32(&queue, task);
 }
 
 }  // namespace fdllm::cuda

@@ -5,15 +5,15 @@
 
 #include "backend/backend.h"
 #include "backend/cuda/kernels.h"
-#include "backend/cuda/staging.h"
+#include "backend/cuda/runtime.h"
 
 namespace fdllm::cuda {
 
 /// Backend::rope_store and Backend::attention: the lists that their kernels read, checked.
 class DeviceAttention {
  public:
-  DeviceAttention(Runtime& runtime, Staging& staging, ComputeType type)
-      : runtime_(&runtime), staging_(&staging), is_bf16_(type == ComputeType::kBF16) {}
+  DeviceAttention(Runtime& runtime, ComputeType type)
+      : runtime_(&runtime), is_bf16_(type == ComputeType::kBF16) {}
 
   void rope_store(float* qkv, const AttentionShape& shape, const float* cos, const float* sin,
                   std::span<const SequenceRows> sequences, std::int64_t layer);
@@ -26,10 +26,7 @@ class DeviceAttention {
                           std::span<const SequenceRows> sequences) const;
 
   Runtime* runtime_;
-  Staging* staging_;
   bool is_bf16_;
-  DeviceList rope_sequences_, row_sequence_, positions_;
-  DeviceList attention_sequences_, attended_, tiles_;
   DeviceMemory partials_, counters_;
 };
 

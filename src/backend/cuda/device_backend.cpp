@@ -2,15 +2,14 @@
 
 #include <algorithm>
 
-#include "backend/cpu/isa.h"
-#include "backend/cpu/packed_matrix.h"
 #include "backend/cpu/thread_count.h"
 #include "backend/cuda/device_attention.h"
+#include "backend/cuda/device_embedding.h"
 #include "backend/cuda/device_head.h"
 #include "backend/cuda/device_matrix.h"
 #include "backend/cuda/device_product.h"
 #include "backend/cuda/kernels.h"
-#include "backend/cuda/staging.h"
+#include "backend/cuda/launch_queue.h"
 #include "base/check.h"
 #include "base/dtype.h"
 #include "base/thread_pool.h"
@@ -36,11 +35,12 @@ class DeviceBackend final : public Backend {
       : device_(options.device),
         weights_(options.weights),
         type_(compute_type_of(options.weights)),
+        projection_(options.weights),
         pool_(cpu::thread_count(options.threads)),
-        staging_(runtime_),
+        queue_(runtime_, options.launch_graphs ? LaunchMode::kGraphs : LaunchMode::kDirect),
         product_(runtime_),
-        attention_(runtime_, staging_, type_),
-        head_(runtime_, staging_, cpu::select_kernels("auto")) {}
+        attention_(runtime_, type_),
+        head_(runtime_) {}
 
   std::string description() const override {
     return fmt::format("{} {}", device_, runtime_.device_name());
@@ -56,11 +56,14 @@ class DeviceBackend final : public Backend {
   }
 
   std::unique_ptr<Buffer> allocate(std::int64_t elements) override {
-    return std::make_unique<DeviceBuffer>(runtime_, elements);
+    auto buffer = std::make_unique<DeviceBuffer>(runtime_, elements);
+    product_.forget(buffer->data());  // where another was before
+    return buffer;
   }
 
   std::unique_ptr<Buffer> upload(std::span<const float> values) override {
     auto buffer = std::make_unique<DeviceBuffer>(runtime_, std::ssize(values));
+    product_.forget(buffer->data());
     runtime_.copy_to_device(buffer->data(), values.data(), values.size_bytes());
     runtime_.synchronize();
     return buffer;
@@ -82,7 +85,7 @@ class DeviceBackend final : public Backend {
   }
 
   std::unique_ptr<EmbeddingTable> embedding(const StoredMatrix& table) override {
-    return std::make_unique<cpu::StoredEmbedding>(table);
+    return std::make_unique<DeviceEmbedding>(runtime_, table);
   }
 
   std::unique_ptr<KvSlab> allocate_kv(const KvShape& shape) override {
@@ -130,31 +133,28 @@ class DeviceBackend final : public Backend {
 
   void embed(const EmbeddingTable& table, std::span<const std::int32_t> tokens,
              Buffer& x) override {
-    const auto& stored = static_cast<const cpu::StoredEmbedding&>(table);
+    const auto& stored = static_cast<const DeviceEmbedding&>(table);
     check_size(x, std::ssize(tokens), stored.columns());
     for (const std::int32_t token : tokens) {
       check(token >= 0 && token < stored.rows(), "a token outside the embedding table");
     }
-    if (tokens.empty()) return;
-    const std::size_t bytes =
-        tokens.size() * static_cast<std::size_t>(stored.columns()) * sizeof(float);
-    auto* const rows = reinterpret_cast<float*>(staging_.reserve(bytes));
-    pool_.run(pool_.size(), std::ssize(tokens), [&](std::int64_t row, int) noexcept {
-      stored.read(tokens[row], rows + row * stored.columns());
-    });
-    runtime_.copy_to_device(data_of(x), rows, bytes);
+    queue_.flush();  // a forward begins: its launches are compared with those of forwards before
+    stored.embed(runtime_, pool_, tokens, written(x));
   }
 
   void rms_norm(const Buffer& x, const Buffer& weight, float eps, std::int64_t rows,
                 Buffer& out) override {
     check_size(x, rows, weight.size());
     check_size(out, rows, weight.size());
-    run_rms_norm(runtime_.stream(), {.x = data_of(x),
-                                     .weight = data_of(weight),
-                                     .eps = eps,
-                                     .rows = rows,
-                                     .columns = weight.size(),
-                                     .out = data_of(out)});
+    float* const to = written(out);
+    const OperandTask operand = product_.produce(projection_, to, rows, weight.size());
+    run_rms_norm(&queue_, {.x = data_of(x),
+                           .weight = data_of(weight),
+                           .eps = eps,
+                           .rows = queue_.rows(rows),
+                           .columns = weight.size(),
+                           .out = to,
+                           .operand = operand});
   }
 
   void linear(const Matrix& weight, const Buffer& x, std::int64_t rows, Buffer& y) override {
@@ -175,7 +175,7 @@ class DeviceBackend final : public Backend {
       check_size(cos, last + 1, shape.head_dim / 2);
       check_size(sin, last + 1, shape.head_dim / 2);
     }
-    attention_.rope_store(data_of(qkv), shape, data_of(cos), data_of(sin), sequences, layer);
+    attention_.rope_store(written(qkv), shape, data_of(cos), data_of(sin), sequences, layer);
   }
 
   void attention(const Buffer& qkv, const AttentionShape& shape,
@@ -185,14 +185,19 @@ class DeviceBackend final : public Backend {
     for (const SequenceRows& sequence : sequences) {
       check_size(out, sequence.rows.end, shape.heads * shape.head_dim);
     }
-    attention_.attention(data_of(qkv), shape, sequences, layer, data_of(out));
+    attention_.attention(data_of(qkv), shape, sequences, layer, written(out));
   }
 
   void swiglu(const Buffer& gate_up, std::int64_t rows, std::int64_t ffn, Buffer& out) override {
     check_size(gate_up, rows, 2 * ffn);
     check_size(out, rows, ffn);
-    run_swiglu(runtime_.stream(),
-               {.gate_up = data_of(gate_up), .rows = rows, .ffn = ffn, .out = data_of(out)});
+    float* const to = written(out);
+    const OperandTask operand = product_.produce(projection_, to, rows, ffn);
+    run_swiglu(&queue_, {.gate_up = data_of(gate_up),
+                         .rows = queue_.rows(rows),
+                         .ffn = ffn,
+                         .out = to,
+                         .operand = operand});
   }
 
   void gather(const Buffer& x, std::span<const std::int32_t> rows, std::int64_t columns,
@@ -203,11 +208,13 @@ class DeviceBackend final : public Backend {
       check_size(x, std::int64_t{row} + 1, columns);
     }
     run_gather(runtime_.stream(), {.x = data_of(x),
-                                   .rows = gathered_.update<std::int32_t>(runtime_, staging_, rows),
-                                   .count = std::ssize(rows),
+                                   .index = queue_.list<std::int32_t>(ListUse::kGatheredRows, rows),
+                                   .rows = queue_.rows(std::ssize(rows)),
                                    .columns = columns,
-                                   .out = data_of(out)});
+                                   .out = written(out)});
   }
+
+  void finish() override { runtime_.synchronize(); }
 
   void head_scores(const Matrix& head, const Buffer& x, std::span<const HeadRow> rows,
                    std::span<Score> scores) override {
@@ -230,13 +237,21 @@ class DeviceBackend final : public Backend {
     head_.logits(static_cast<const DeviceMatrix&>(head), data_of(x), rows, logits);
   }
 
+  const LaunchCounts& launch_counts() const { return queue_.counts(); }
+
  private:
+  /// A buffer that an operation writes to.
+  float* written(Buffer& buffer) {
+    product_.forget(data_of(buffer));
+    return data_of(buffer);
+  }
+
   void multiply(const Matrix& weight, const Buffer& x, std::int64_t rows, Buffer& y, bool add) {
     check_size(x, rows, weight.in_features());
     check_size(y, rows, weight.out_features());
     const auto& matrix = static_cast<const DeviceMatrix&>(weight);
-    product_.prepare(matrix, data_of(x), nullptr, rows);
-    product_.multiply(matrix, 0, matrix.out_features(), data_of(y), matrix.out_features(), add);
+    product_.prepare(matrix, data_of(x), rows);
+    product_.multiply(matrix, 0, matrix.out_features(), written(y), matrix.out_features(), add);
   }
 
   static void check_attention(const Buffer& qkv, const AttentionShape& shape,
@@ -254,13 +269,13 @@ class DeviceBackend final : public Backend {
   std::string device_;
   WeightFormat weights_;
   ComputeType type_;
+  FormatLayout projection_;
   ThreadPool pool_;
   mutable Runtime runtime_;  // download() and read_kv() copy on it
-  Staging staging_;
+  LaunchQueue queue_;
   DeviceProduct product_;
   DeviceAttention attention_;
   DeviceHead head_;
-  DeviceList gathered_;
 };
 
 }  // namespace
@@ -273,6 +288,10 @@ std::unique_ptr<Backend> make_device_backend(const BackendOptions& options) {
          options.device, options.isa);
   }
   return std::make_unique<DeviceBackend>(options);
+}
+
+LaunchCounts launch_counts(const Backend& backend) {
+  return dynamic_cast<const DeviceBackend&>(backend).launch_counts();
 }
 
 DeviceBuffer::DeviceBuffer(Runtime& runtime, std::int64_t elements) : size_(elements) {

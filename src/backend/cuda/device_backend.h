@@ -3,12 +3,15 @@
 #include <span>
 
 #include "backend/backend.h"
+#include "backend/cuda/launch_queue.h"
 #include "backend/cuda/runtime.h"
 
 namespace fdllm::cuda {
 
 /// The back end of the runtime that this program has: a GPU's or the emulation's.
 std::unique_ptr<Backend> make_device_backend(const BackendOptions& options);
+/// Of a back end that make_device_backend() made.
+LaunchCounts launch_counts(const Backend& backend);
 
 /// f32 values in device memory.
 class DeviceBuffer final : public Buffer {

@@ -1,35 +1,66 @@
 #include "backend/cuda/device_product.h"
 
+#include "backend/cuda/launch_queue.h"
+
 namespace fdllm::cuda {
 
-void DeviceProduct::prepare(const DeviceMatrix& weight, const float* x, const std::int32_t* index,
-                            std::int64_t rows) {
-  const FormatLayout& layout = weight.layout();
-  const std::int64_t columns = weight.in_features();
+OperandTask DeviceProduct::reserve(const FormatLayout& layout, std::int64_t rows,
+                                   std::int64_t columns) {
   rows_ = rows;
-  if (layout.kind == OperandKind::kF32 && index == nullptr) {
-    activations_ = reinterpret_cast<const std::byte*>(x);
-    stride_ = columns * std::int64_t{sizeof(float)};
-    return;
-  }
   stride_ = layout.activation_stride(columns);
+  source_ = nullptr;
   memory_.reserve(*runtime_, static_cast<std::size_t>(rows * stride_), "activations");
   const auto segments = static_cast<std::size_t>(rows * layout.segments(columns));
   scales_.reserve(*runtime_, segments * sizeof(float), "activation scales");
   offsets_.reserve(*runtime_, segments * sizeof(std::int32_t), "activation sums");
   activations_ = memory_.data();
-  run_prepare(runtime_->stream(), layout.kind,
-              {.x = x,
-               .index = index,
-               .rows = rows,
-               .columns = columns,
-               .out = memory_.data(),
-               .out_stride = stride_,
-               .segment = layout.packing->segment,
-               .shared_scale = layout.packing->shared_scale,
-               .weight_offset = layout.packing->weight_offset,
-               .scales = scales_.as<float>(),
-               .offsets = offsets_.as<std::int32_t>()});
+  return {.kind = layout.kind,
+          .out = memory_.data(),
+          .out_stride = stride_,
+          .segment = layout.packing->segment,
+          .shared_scale = layout.packing->shared_scale,
+          .weight_offset = layout.packing->weight_offset,
+          .scales = scales_.as<float>(),
+          .offsets = offsets_.as<std::int32_t>()};
+}
+
+OperandTask DeviceProduct::produce(const FormatLayout& layout, const float* x, std::int64_t rows,
+                                   std::int64_t columns) {
+  if (layout.kind == OperandKind::kF32) return {};
+  const OperandTask operand = reserve(layout, rows, columns);
+  source_ = x;
+  columns_ = columns;
+  packing_ = layout.packing;
+  return operand;
+}
+
+void DeviceProduct::prepare(const DeviceMatrix& weight, const float* x, std::int64_t rows) {
+  const FormatLayout& layout = weight.layout();
+  const std::int64_t columns = weight.in_features();
+  if (layout.kind == OperandKind::kF32) {
+    rows_ = rows;
+    activations_ = reinterpret_cast<const std::byte*>(x);
+    stride_ = columns * std::int64_t{sizeof(float)};
+    return;
+  }
+  if (source_ == x && rows_ == rows && columns_ == columns && packing_ == layout.packing) return;
+  const OperandTask operand = reserve(layout, rows, columns);
+  run_prepare(runtime_->stream(), {.x = x,
+                                   .index = nullptr,
+                                   .rows = runtime_->stream()->rows(rows),
+                                   .columns = columns,
+                                   .operand = operand});
+}
+
+void DeviceProduct::prepare(const DeviceMatrix& weight, const float* x,
+                            std::span<const std::int32_t> index) {
+  const OperandTask operand = reserve(weight.layout(), std::ssize(index), weight.in_features());
+  LaunchQueue& queue = *runtime_->stream();
+  run_prepare(&queue, {.x = x,
+                       .index = queue.list(ListUse::kHeadHidden, index),
+                       .rows = queue.rows(std::ssize(index)),
+                       .columns = weight.in_features(),
+                       .operand = operand});
 }
 
 void DeviceProduct::multiply(const DeviceMatrix& weight, std::int64_t first, std::int64_t count,
@@ -46,7 +77,7 @@ void DeviceProduct::multiply(const DeviceMatrix& weight, std::int64_t first, std
                    .bias = weight.bias() == nullptr ? nullptr : weight.bias() + first,
                    .out = out,
                    .out_stride = stride,
-                   .rows = rows_,
+                   .rows = {nullptr, bucket_of(rows_)},
                    .columns = count,
                    .values = weight.in_features(),
                    .segments = segments,
@@ -61,6 +92,7 @@ void DeviceProduct::multiply(const DeviceMatrix& weight, std::int64_t first, std
     task.partials = partials_.as<float>();
     task.counters = counters_.as<std::int32_t>();
   }
+  task.rows = runtime_->stream()->rows(rows_);
   run_product(runtime_->stream(), layout.kind, layout.packing->segment, task);
 }
 

@@ -2,10 +2,8 @@
 // and those to a score. A warp takes a chunk, or merges a row, in an order that is always the same.
 #include <cmath>
 
-#include "backend/cuda/kernels.h"
 #include "backend/cuda/launch.h"
-#include "backend/score.h"
-#include "base/rng.h"
+#include "backend/cuda/pick.cuh"
 
 namespace fdllm::cuda {
 namespace {
@@ -14,41 +12,11 @@ constexpr unsigned kThreads = 128;
 constexpr unsigned kWarps = kThreads / kWarp;
 constexpr int kEach = static_cast<int>(kHeadChunk) / kWarp;  ///< logits of a lane
 
-/// The best token so far; the lowest one wins a tie.
-struct Pick {
-  double value;
-  std::int32_t token;  ///< -1: none
-  float logit;
-};
-FDLLM_DEVICE void offer(Pick& pick, const Pick& other) {
-  const bool better = other.token >= 0 && (pick.token < 0 || other.value > pick.value ||
-                                           (other.value == pick.value && other.token < pick.token));
-  if (better) pick = other;
-}
-FDLLM_DEVICE void offer_to_warp(Pick& pick) {
-  for (int bits = kWarp / 2; bits > 0; bits /= 2) {
-    offer(pick, {shuffle_xor(pick.value, bits), shuffle_xor(pick.token, bits),
-                 shuffle_xor(pick.logit, bits)});
-  }
-}
-
-/// What is compared to pick a token: its logit, perturbed where the row is sampled.
-FDLLM_DEVICE double value_of(const DeviceHeadRow& row, float logit, std::int32_t token) {
-  const auto sampling = static_cast<Sampling>(row.sampling);
-  if (sampling == Sampling::kGreedy || !(row.temperature > 0)) return static_cast<double>(logit);
-  const double u = uniform(row.seed, RandomStream::kGumbel, row.position, row.step,
-                           static_cast<std::uint32_t>(token));
-  const double noise = -log(-log(u));
-  const auto temperature = static_cast<double>(row.temperature);
-  return sampling == Sampling::kCategorical ? static_cast<double>(logit) / temperature + noise
-                                            : static_cast<double>(logit) + temperature * noise;
-}
-
 FDLLM_KERNEL(kThreads) reduce(HeadReduceTask task) {
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   const std::int64_t first = (std::int64_t{blockIdx.x} * kWarps + threadIdx.x / kWarp) * kHeadChunk;
-  if (first >= task.count) return;
-  const DeviceHeadRow row = task.rows[blockIdx.y];
+  if (first >= task.count || std::int64_t{blockIdx.y} >= *task.rows.count) return;
+  const DeviceHeadRow row = task.head_rows[blockIdx.y];
   const float* const logits = task.logits + row.row * task.stride;
   const float* const unconditional = task.logits + row.unconditional * task.stride;
   const float factor = row.cfg_scale + 1.0f;
@@ -99,11 +67,12 @@ FDLLM_KERNEL(kThreads) reduce(HeadReduceTask task) {
 
 FDLLM_KERNEL(kThreads) merge(HeadMergeTask task) {
   const std::int64_t index = std::int64_t{blockIdx.x} * kWarps + threadIdx.x / kWarp;
-  if (index >= task.row_count) return;
+  if (index >= *task.rows.count) return;
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   const HeadPartial* const partials = task.partials + index * task.chunks;
-  const double temperature =
-      task.rows[index].temperature > 0 ? static_cast<double>(task.rows[index].temperature) : 1.0;
+  const double temperature = task.head_rows[index].temperature > 0
+                                 ? static_cast<double>(task.head_rows[index].temperature)
+                                 : 1.0;
   float maximum = -INFINITY;
   int finite = 1;
   Pick pick{0, -1, 0};
@@ -126,8 +95,12 @@ FDLLM_KERNEL(kThreads) merge(HeadMergeTask task) {
   filtered_sum = warp_sum(filtered_sum);
   if (lane == 0) {
     const double distance = static_cast<double>(pick.logit) - static_cast<double>(maximum);
-    task.scores[index] = {exp(distance) / sum, exp(distance / temperature) / filtered_sum,
-                          pick.token, finite};
+    task.scores[index] = {.confidence = exp(distance) / sum,
+                          .filtered_confidence = exp(distance / temperature) / filtered_sum,
+                          .margin = 0,
+                          .entropy = 0,
+                          .token = pick.token,
+                          .finite = finite};
   }
 }
 
@@ -135,12 +108,12 @@ FDLLM_KERNEL(kThreads) merge(HeadMergeTask task) {
 
 void run_head_reduce(Stream stream, const HeadReduceTask& task) {
   const std::int64_t chunks = (task.count + kHeadChunk - 1) / kHeadChunk;
-  launch(stream, {.x = (chunks + kWarps - 1) / kWarps, .y = task.row_count, .threads = kThreads},
+  launch(stream, {.x = (chunks + kWarps - 1) / kWarps, .y = task.rows.most, .threads = kThreads},
          reduce, task);
 }
 
 void run_head_merge(Stream stream, const HeadMergeTask& task) {
-  launch(stream, {.x = (task.row_count + kWarps - 1) / kWarps, .threads = kThreads}, merge, task);
+  launch(stream, {.x = (task.rows.most + kWarps - 1) / kWarps, .threads = kThreads}, merge, task);
 }
 
 }  // namespace fdllm::cuda

@@ -1,47 +1,36 @@
 // Starts of the kernels, whatever they run on. Pointers are to device memory, matrices row-major;
 // strides in bytes are multiples of 16 and what they fill up with is zero. Everything is on
-// `stream`, in order.
+// `stream`, in order, and may become part of a graph (launch_queue.h): a task has what stays the
+// same from step to step, lists in device memory have the rest.
 #pragma once
 #include <cstddef>
 #include <cstdint>
 
+#include "backend/cuda/rows.h"
 #include "backend/cuda/runtime.h"
+#include "base/dtype.h"
 #include "base/range.h"
 
 namespace fdllm::cuda {
 
-struct RmsNormTask {
-  const float* x;       ///< [rows, columns]
-  const float* weight;  ///< [columns]
-  float eps;
-  std::int64_t rows, columns;
-  float* out;
-};
-void run_rms_norm(Stream stream, const RmsNormTask& task);
+struct EmbedTask {
+  const std::byte* table;  ///< [.., columns] of dtype kF32, kF16 or kBF16
+  DType dtype;
+  const std::int32_t* tokens;  ///< [rows]
+  Rows rows;
+  std::int64_t columns;
+  float* out;  ///< [rows, columns]
 
-struct SwigluTask {
-  const float* gate_up;  ///< [rows, 2 ffn]
-  std::int64_t rows, ffn;
-  float* out;  ///< [rows, ffn]
+  bool operator==(const EmbedTask&) const = default;
 };
-void run_swiglu(Stream stream, const SwigluTask& task);
-
-struct GatherTask {
-  const float* x;
-  const std::int32_t* rows;  ///< [count]
-  std::int64_t count, columns;
-  float* out;  ///< [count, columns]
-};
-void run_gather(Stream stream, const GatherTask& task);
+void run_embed(Stream stream, const EmbedTask& task);
 
 /// How a product sees its operands.
 enum class OperandKind : std::uint8_t { kF32, kBF16, kInt8, kInt4 };
 
-/// Activations as a product wants them.
-struct PrepareTask {
-  const float* x;             ///< [.., columns]
-  const std::int32_t* index;  ///< [rows] rows of x, or nullptr: 0 .. rows - 1
-  std::int64_t rows, columns;
+/// Where rows of activations go as a product wants them.
+struct OperandTask {
+  OperandKind kind;
   std::byte* out;  ///< [rows] f32, bf16 or int8 (also for kInt4)
   std::int64_t out_stride;
   // Integer formats: values that are summed in int32, whether all segments of a row share a scale,
@@ -52,13 +41,60 @@ struct PrepareTask {
   int weight_offset;
   float* scales;
   std::int32_t* offsets;
+
+  bool operator==(const OperandTask&) const = default;
 };
-void run_prepare(Stream stream, OperandKind kind, const PrepareTask& task);
+
+struct RmsNormTask {
+  const float* x;       ///< [rows, columns]
+  const float* weight;  ///< [columns]
+  float eps;
+  Rows rows;
+  std::int64_t columns;
+  float* out;
+  OperandTask operand;  ///< the result once more; kF32: not
+
+  bool operator==(const RmsNormTask&) const = default;
+};
+void run_rms_norm(Stream stream, const RmsNormTask& task);
+
+struct SwigluTask {
+  const float* gate_up;  ///< [rows, 2 ffn]
+  Rows rows;
+  std::int64_t ffn;
+  float* out;           ///< [rows, ffn]
+  OperandTask operand;  ///< the result once more; kF32: not
+
+  bool operator==(const SwigluTask&) const = default;
+};
+void run_swiglu(Stream stream, const SwigluTask& task);
+
+struct GatherTask {
+  const float* x;
+  const std::int32_t* index;  ///< [rows] of x
+  Rows rows;
+  std::int64_t columns;
+  float* out;  ///< [rows, columns]
+
+  bool operator==(const GatherTask&) const = default;
+};
+void run_gather(Stream stream, const GatherTask& task);
+
+struct PrepareTask {
+  const float* x;             ///< [.., columns]
+  const std::int32_t* index;  ///< [rows] rows of x, or nullptr: 0 .. rows - 1
+  Rows rows;
+  std::int64_t columns;
+  OperandTask operand;
+
+  bool operator==(const PrepareTask&) const = default;
+};
+void run_prepare(Stream stream, const PrepareTask& task);
 
 /// out (+)= a w^T + bias. K falls into parts at fixed places, whose sums are added in order: an
 /// output depends on nothing but its own operands.
 struct ProductTask {
-  const std::byte* a;  ///< [rows], as run_prepare() made it
+  const std::byte* a;  ///< [rows], as an OperandTask made it
   std::int64_t a_stride;
   const float* a_scales;
   const std::int32_t* a_offsets;
@@ -68,13 +104,16 @@ struct ProductTask {
   const float* bias;      ///< [columns] or nullptr
   float* out;
   std::int64_t out_stride;  ///< elements
-  std::int64_t rows, columns, values, segments;
+  Rows rows;
+  std::int64_t columns, values, segments;
   std::int64_t part_bytes;  ///< of K in a row of a (not for kF32)
   bool add;
   /// Where each part is a block's own: what product_room() says, the counters 0 before and after;
   /// else nullptr and a block goes over all parts. The result has the same bits.
   float* partials;
   std::int32_t* counters;
+
+  bool operator==(const ProductTask&) const = default;
 };
 /// What a product of few blocks needs to be split: bytes of partials and counters. 0: it is not.
 struct ProductRoom {
@@ -97,6 +136,8 @@ struct AttentionLayout {
   std::int64_t heads, kv_heads, head_dim, padded_dim;
   std::int64_t layer;
   bool is_bf16;
+
+  bool operator==(const AttentionLayout&) const = default;
 };
 
 struct RopeTask {
@@ -106,8 +147,10 @@ struct RopeTask {
   const DeviceSequence* sequences;
   const std::int32_t* row_sequence;  ///< [rows] the sequence of each, or -1
   const std::int32_t* positions;     ///< [rows]
-  std::int64_t rows;
+  Rows rows;
   AttentionLayout layout;
+
+  bool operator==(const RopeTask&) const = default;
 };
 void run_rope_store(Stream stream, const RopeTask& task);
 
@@ -137,6 +180,8 @@ struct AttentionTask {
   std::byte* partials;
   std::int32_t* counters;
   float* out;  ///< [rows, heads * head_dim]
+
+  bool operator==(const AttentionTask&) const = default;
 };
 
 /// f32 K/V: tile_pairs is kF32TilePairs, partitions are never split.
@@ -154,6 +199,8 @@ std::size_t attention_partial_bytes(const AttentionTask& task);
 struct DeviceHeadRow {
   std::int32_t row, unconditional;  ///< rows of the logits; unconditional -1: none
   float cfg_scale, temperature;     ///< temperature 0: greedy
+  float top_p;
+  std::int32_t top_k;
   std::int32_t sampling;
   std::int32_t excluded;
   std::int32_t position, step;
@@ -172,6 +219,7 @@ struct HeadPartial {
 
 struct DeviceScore {
   double confidence, filtered_confidence;
+  double margin, entropy;  ///< of distributions only
   std::int32_t token;
   std::int32_t finite;
 };
@@ -181,19 +229,36 @@ inline constexpr std::int64_t kHeadChunk = 256;
 struct HeadReduceTask {
   const float* logits;  ///< [.., stride]: tokens first .. first + count
   std::int64_t stride, first, count;
-  const DeviceHeadRow* rows;
-  std::int64_t row_count;
-  HeadPartial* partials;  ///< [row_count, chunks]; this fills those from first / kHeadChunk on
+  const DeviceHeadRow* head_rows;
+  Rows rows;
+  HeadPartial* partials;  ///< [rows, chunks]; this fills those from first / kHeadChunk on
   std::int64_t chunks;
+
+  bool operator==(const HeadReduceTask&) const = default;
 };
 void run_head_reduce(Stream stream, const HeadReduceTask& task);
 
 struct HeadMergeTask {
   const HeadPartial* partials;
-  const DeviceHeadRow* rows;
-  std::int64_t row_count, chunks;
+  const DeviceHeadRow* head_rows;
+  Rows rows;
+  std::int64_t chunks;
   DeviceScore* scores;
+
+  bool operator==(const HeadMergeTask&) const = default;
 };
 void run_head_merge(Stream stream, const HeadMergeTask& task);
+
+/// Rows with top_p, top_k, margin or entropy, from all their logits (which are overwritten).
+struct DistributionTask {
+  float* logits;  ///< [.., stride], stride a multiple of 4
+  std::int64_t stride, vocab;
+  const DeviceHeadRow* head_rows;
+  Rows rows;
+  DeviceScore* scores;  ///< [rows]
+
+  bool operator==(const DistributionTask&) const = default;
+};
+void run_distribution(Stream stream, const DistributionTask& task);
 
 }  // namespace fdllm::cuda

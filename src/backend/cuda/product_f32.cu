@@ -18,6 +18,8 @@ FDLLM_KERNEL(kThreads) multiply_f32(ProductTask task) {
   float* const w = a + kRows * kStride;
   const std::int64_t first_row = std::int64_t{blockIdx.x} * kRows;
   const std::int64_t first_column = std::int64_t{blockIdx.y} * kColumns;
+  const std::int64_t rows = *task.rows.count;
+  if (first_row >= rows) return;
   const int thread_row = static_cast<int>(threadIdx.x) / 16 * kEach;
   const int thread_column = static_cast<int>(threadIdx.x) % 16;
   float sums[kEach][kEach] = {};
@@ -27,7 +29,7 @@ FDLLM_KERNEL(kThreads) multiply_f32(ProductTask task) {
       const int at = is_a ? i : i - kRows * kSteps;
       const std::int64_t row = (is_a ? first_row : first_column) + at / kSteps;
       const std::int64_t step = k + at % kSteps;
-      const bool inside = row < (is_a ? task.rows : task.columns) && step < task.values;
+      const bool inside = row < (is_a ? rows : task.columns) && step < task.values;
       const std::byte* from = is_a ? task.a + row * task.a_stride : task.w + row * task.w_stride;
       (is_a ? a : w)[at / kSteps * kStride + at % kSteps] =
           inside ? reinterpret_cast<const float*>(from)[step] : 0.0f;
@@ -51,7 +53,7 @@ FDLLM_KERNEL(kThreads) multiply_f32(ProductTask task) {
     for (int j = 0; j < kEach; ++j) {
       const std::int64_t row = first_row + thread_row + i;
       const std::int64_t column = first_column + thread_column + 16 * j;
-      if (row >= task.rows || column >= task.columns) continue;
+      if (row >= rows || column >= task.columns) continue;
       float* const out = task.out + row * task.out_stride + column;
       const float value = sums[i][j] + (task.bias != nullptr ? task.bias[column] : 0.0f);
       *out = task.add ? *out + value : value;
@@ -63,7 +65,7 @@ FDLLM_KERNEL(kThreads) multiply_f32(ProductTask task) {
 
 void run_product_f32(Stream stream, const ProductTask& task) {
   launch(stream,
-         {.x = (task.rows + kRows - 1) / kRows,
+         {.x = (task.rows.most + kRows - 1) / kRows,
           .y = (task.columns + kColumns - 1) / kColumns,
           .threads = kThreads,
           .shared_bytes = (kRows + kColumns) * kStride * sizeof(float)},

@@ -11,9 +11,9 @@ using ManyRows = ProductShape<2, 2, 2, 4, 3>;
 /// `use` gets the ProductShape for the task's rows.
 template <typename Use>
 void with_shape(const ProductTask& task, const Use& use) {
-  if (task.rows <= FewRows::kRows) {
+  if (task.rows.most <= FewRows::kRows) {
     use(FewRows{});
-  } else if (task.rows <= 2 * SomeRows::kRows) {
+  } else if (task.rows.most <= 2 * SomeRows::kRows) {
     use(SomeRows{});
   } else {
     use(ManyRows{});

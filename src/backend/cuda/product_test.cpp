@@ -7,6 +7,8 @@
 #include <gtest/gtest.h>
 
 #include "backend/cuda/kernels.h"
+#include "backend/cuda/launch_queue.h"
+#include "backend/cuda/runtime.h"
 #include "base/dtype.h"
 
 namespace fdllm::cuda {
@@ -20,7 +22,8 @@ struct Case {
 /// Random operands of a case, the largest rows and columns that any test takes.
 class Product {
  public:
-  static constexpr std::int64_t kRows = 150, kColumns = 70, kOutStride = 75;
+  static constexpr std::int32_t kRows = 150;
+  static constexpr std::int64_t kColumns = 70, kOutStride = 75;
 
   explicit Product(const Case& of) : of_(of) {
     const std::int64_t bits = of.kind == OperandKind::kBF16 ? 16 : 8;
@@ -39,7 +42,7 @@ class Product {
   }
 
   /// What is in `out` after the product of the first `rows` rows.
-  std::vector<float> run(std::int64_t rows, bool add, bool is_split) {
+  std::vector<float> run(std::int32_t rows, bool add, bool is_split) {
     std::vector<float> out = old_;
     ProductTask task{.a = a_.data(),
                      .a_stride = a_stride_,
@@ -51,7 +54,7 @@ class Product {
                      .bias = bias_.data(),
                      .out = out.data(),
                      .out_stride = kOutStride,
-                     .rows = rows,
+                     .rows = {&rows, bucket_of(rows)},
                      .columns = kColumns,
                      .values = of_.values,
                      .segments = segments_,
@@ -67,7 +70,9 @@ class Product {
       task.partials = partials.data();
       task.counters = counters.data();
     }
-    run_product(nullptr, of_.kind, of_.segment, task);
+    Runtime runtime;
+    LaunchQueue queue(runtime, LaunchMode::kDirect);
+    run_product(&queue, of_.kind, of_.segment, task);
     EXPECT_EQ(counters, std::vector<std::int32_t>(counters.size())) << "counters are left at 0";
     return out;
   }
@@ -104,7 +109,7 @@ TEST(Product, IsTheSameHoweverItIsSplit) {
     Product product(each);
     for (const bool add : {false, true}) {
       const std::vector<float> all = product.run(Product::kRows, add, false);
-      for (const std::int64_t rows : {1, 16, 33, 64, 150}) {
+      for (const std::int32_t rows : {1, 16, 33, 64, 150}) {
         for (const bool is_split : {false, true}) {
           const std::vector<float> out = product.run(rows, add, is_split);
           for (std::int64_t row = 0; row < Product::kRows; ++row) {

@@ -89,7 +89,8 @@ multiply_tiles(ProductTask task) {
   const int quad = static_cast<int>(threadIdx.x) % 4;
   const std::int64_t first_row = std::int64_t{blockIdx.x} * Shape::kRows;
   const std::int64_t first_column = std::int64_t{blockIdx.y} * Shape::kColumns;
-  const std::int64_t rows = task.rows;
+  const std::int64_t rows = *task.rows.count;
+  if (first_row >= rows) return;
   const int warp_row = warp / Shape::kWarpsN * 16 * kM;
   const int warp_column = warp % Shape::kWarpsN * 8 * kN;
   const auto part_tiles = static_cast<int>(task.part_bytes / kTileBytes);
@@ -261,7 +262,7 @@ constexpr std::int64_t kEnoughBlocks = Shape::kRows <= 32 ? 256 : 128;
 
 template <typename Shape>
 ProductRoom room_of(const ProductTask& task) {
-  const std::int64_t blocks = (task.rows + Shape::kRows - 1) / Shape::kRows *
+  const std::int64_t blocks = (task.rows.most + Shape::kRows - 1) / Shape::kRows *
                               ((task.columns + Shape::kColumns - 1) / Shape::kColumns);
   const std::int64_t parts = parts_of(task);
   if (parts == 1 || blocks >= kEnoughBlocks<Shape>) return {};
@@ -273,7 +274,7 @@ ProductRoom room_of(const ProductTask& task) {
 template <typename Format, typename Shape>
 void launch_tiles(Stream stream, const ProductTask& task) {
   launch(stream,
-         {.x = (task.rows + Shape::kRows - 1) / Shape::kRows,
+         {.x = (task.rows.most + Shape::kRows - 1) / Shape::kRows,
           .y = (task.columns + Shape::kColumns - 1) / Shape::kColumns,
           .z = task.partials == nullptr ? 1 : parts_of(task),
           .threads = Shape::kThreads,

@@ -1,14 +1,26 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <exception>
+#include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 
 namespace fdllm::cuda {
 
-/// A cudaStream_t; nullptr in the emulation.
-using Stream = void*;
+class Launch;
+class LaunchQueue;
+/// Where kernels are started (launch_queue.h).
+using Stream = LaunchQueue*;
+
+/// Launches that the device starts as one, with the arguments that they had when it was captured.
+class Graph {
+ public:
+  virtual ~Graph() = default;
+  virtual void start() = 0;
+};
 
 /// A GPU, or its emulation: memory, copies and the one stream that everything runs on. Implemented
 /// by runtime_cuda.cpp and emulation/runtime.cpp, of which a program has one.
@@ -21,7 +33,12 @@ class Runtime {
   Runtime& operator=(const Runtime&) = delete;
 
   const std::string& device_name() const { return name_; }
-  Stream stream() const { return stream_; }
+  /// A cudaStream_t; nullptr in the emulation.
+  void* native_stream() const { return stream_; }
+  Stream stream() const { return queue_; }
+  /// What waits in `queue` (nullptr: none) is started before copies, synchronize() and release().
+  void set_queue(LaunchQueue* queue) { queue_ = queue; }
+  std::unique_ptr<Graph> capture(std::span<const Launch> launches);
 
   /// Memory of the device, zeroed. Throws kOutOfMemory naming `what`, its size and what is free.
   std::byte* allocate(std::size_t bytes, std::string_view what);
@@ -39,8 +56,16 @@ class Runtime {
   void synchronize();
 
  private:
+  /// Starts what waits in the queue.
+  void submit();
+  /// The same where nothing may be thrown: synchronize() throws it.
+  void submit_quietly() noexcept;
+  void rethrow_error();
+
   std::string name_;
-  Stream stream_ = nullptr;
+  void* stream_ = nullptr;
+  LaunchQueue* queue_ = nullptr;
+  std::exception_ptr error_;
 };
 
 /// Throws kInternal with CUDA's words unless `result` (a cudaError_t) is success.

@@ -1,5 +1,6 @@
 #include <cuda_runtime_api.h>
 
+#include "backend/cuda/launch_queue.h"
 #include "backend/cuda/runtime.h"
 #include "base/check.h"
 
@@ -22,7 +23,39 @@ std::byte* allocated(cudaError_t result, void* memory, std::size_t bytes, std::s
        static_cast<double>(total_bytes) / kMiB);
 }
 
+class CapturedGraph final : public Graph {
+ public:
+  CapturedGraph(cudaStream_t stream, std::span<const Launch> launches) : stream_(stream) {
+    cudaGraph_t graph = nullptr;
+    check_call(cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed), "a capture's begin");
+    try {
+      for (const Launch& launch : launches) launch.start(stream);
+    } catch (...) {
+      if (cudaStreamEndCapture(stream, &graph) == cudaSuccess) cudaGraphDestroy(graph);
+      cudaGetLastError();  // the capture's own, which the next launch would find
+      throw;
+    }
+    check_call(cudaStreamEndCapture(stream, &graph), "a capture's end");
+    const cudaError_t result = cudaGraphInstantiate(&executable_, graph, 0);
+    cudaGraphDestroy(graph);
+    check_call(result, "a graph");
+  }
+  ~CapturedGraph() override { cudaGraphExecDestroy(executable_); }
+  CapturedGraph(const CapturedGraph&) = delete;
+  CapturedGraph& operator=(const CapturedGraph&) = delete;
+
+  void start() override { check_call(cudaGraphLaunch(executable_, stream_), "a graph's start"); }
+
+ private:
+  cudaStream_t stream_;
+  cudaGraphExec_t executable_ = nullptr;
+};
+
 }  // namespace
+
+std::unique_ptr<Graph> Runtime::capture(std::span<const Launch> launches) {
+  return std::make_unique<CapturedGraph>(static_cast<cudaStream_t>(stream_), launches);
+}
 
 void check_call(int result, const char* what) {
   if (result == cudaSuccess) return;
@@ -65,6 +98,7 @@ std::byte* Runtime::allocate(std::size_t bytes, std::string_view what) {
 }
 
 void Runtime::release(std::byte* memory) noexcept {
+  submit_quietly();
   cudaFree(memory);
 }
 
@@ -86,18 +120,22 @@ void Runtime::release_pinned(std::byte* memory) noexcept {
 }
 
 void Runtime::copy_to_device(void* to, const void* from, std::size_t bytes) {
+  submit();
   check_call(
       cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, static_cast<cudaStream_t>(stream_)),
       "a copy to the GPU");
 }
 
 void Runtime::copy_to_host(void* to, const void* from, std::size_t bytes) {
+  submit();
   check_call(
       cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, static_cast<cudaStream_t>(stream_)),
       "a copy from the GPU");
 }
 
 void Runtime::synchronize() {
+  submit();
+  rethrow_error();
   check_call(cudaStreamSynchronize(static_cast<cudaStream_t>(stream_)), "waiting for the GPU");
 }
 

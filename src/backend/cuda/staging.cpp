@@ -30,13 +30,4 @@ void Staging::upload(void* to, std::span<const std::byte> from) {
   runtime_->copy_to_device(to, pinned, from.size());
 }
 
-const void* DeviceList::update_bytes(Runtime& runtime, Staging& staging,
-                                     std::span<const std::byte> bytes) {
-  if (std::ranges::equal(bytes, sent_)) return memory_.data();
-  if (bytes.size() > memory_.size()) memory_.reserve(runtime, 2 * bytes.size(), "lists of rows");
-  staging.upload(memory_.data(), bytes);
-  sent_.assign(bytes.begin(), bytes.end());
-  return memory_.data();
-}
-
 }  // namespace fdllm::cuda

@@ -1,8 +1,6 @@
 #pragma once
 #include <cstddef>
-#include <cstdint>
 #include <span>
-#include <vector>
 
 #include "backend/cuda/runtime.h"
 
@@ -23,22 +21,6 @@ class Staging {
   Runtime* runtime_;
   PinnedMemory memory_;
   std::size_t used_ = 0;
-};
-
-/// A list in device memory, sent only when it differs from the last one: the layers of a forward
-/// ask for the same lists.
-class DeviceList {
- public:
-  template <typename T>
-  const T* update(Runtime& runtime, Staging& staging, std::span<const T> values) {
-    return static_cast<const T*>(update_bytes(runtime, staging, std::as_bytes(values)));
-  }
-
- private:
-  const void* update_bytes(Runtime& runtime, Staging& staging, std::span<const std::byte> bytes);
-
-  std::vector<std::byte> sent_;
-  DeviceMemory memory_;
 };
 
 }  // namespace fdllm::cuda

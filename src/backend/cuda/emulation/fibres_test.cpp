@@ -12,6 +12,11 @@
 namespace fdllm::cuda {
 namespace {
 
+template <typename Arguments>
+void run(const LaunchShape& shape, void (*kernel)(Arguments), const Arguments& arguments) {
+  KernelCall<Arguments>{shape, kernel, arguments}.start(nullptr);
+}
+
 struct Task {
   std::int32_t* out;
   const std::int32_t* in;
@@ -29,8 +34,8 @@ void reverse_through_shared_memory(Task task) {
 TEST(Emulation, BlocksShareMemoryAndWait) {
   std::vector<std::int32_t> in(512), out(512);
   for (std::int32_t i = 0; i < 512; ++i) in[i] = i;
-  launch(nullptr, {.x = 4, .threads = 128, .shared_bytes = 512}, reverse_through_shared_memory,
-         Task{out.data(), in.data()});
+  run({.x = 4, .threads = 128, .shared_bytes = 512}, reverse_through_shared_memory,
+      Task{out.data(), in.data()});
   for (std::int32_t i = 0; i < 512; ++i) EXPECT_EQ(out[i], i / 128 * 128 + 127 - i % 128);
 }
 
@@ -41,7 +46,7 @@ void add_over_warps(Task task) {
 TEST(Emulation, ShufflesStayInTheirWarp) {
   std::vector<std::int32_t> in(64), out(64);
   for (std::int32_t i = 0; i < 64; ++i) in[i] = i;
-  launch(nullptr, {.threads = 64}, add_over_warps, Task{out.data(), in.data()});
+  run({.threads = 64}, add_over_warps, Task{out.data(), in.data()});
   for (int i = 0; i < 64; ++i) EXPECT_EQ(out[i], i < 32 ? 496 : 1520);
 }
 
@@ -63,8 +68,7 @@ void read_before_and_after(Task task) {
 TEST(Emulation, CopiesAreAsLateAsTheyMayBe) {
   const std::vector<std::int32_t> in = {5, 6, 7, 8};
   std::vector<std::int32_t> out(96);
-  launch(nullptr, {.threads = 32, .shared_bytes = 512}, read_before_and_after,
-         Task{out.data(), in.data()});
+  run({.threads = 32, .shared_bytes = 512}, read_before_and_after, Task{out.data(), in.data()});
   EXPECT_EQ(std::vector<std::int32_t>(out.begin(), out.begin() + 3),
             (std::vector<std::int32_t>{-1, 6, 0}));
 }
@@ -80,14 +84,13 @@ void lanes_disagree(Task task) {
 TEST(Emulation, CatchesWhatHangsAGpu) {
   std::vector<std::int32_t> out(128);
   const Task task{out.data(), nullptr};
-  EXPECT_THROW(launch(nullptr, {.threads = 64}, some_threads_sync, task), Error);
-  EXPECT_THROW(launch(nullptr, {.threads = 64}, lanes_disagree, task), Error);
-  EXPECT_THROW(launch(nullptr, {.threads = 33}, add_over_warps, task), Error);
-  EXPECT_THROW(launch(nullptr, {.threads = 64, .shared_bytes = 200000}, add_over_warps, task),
-               Error);
+  EXPECT_THROW(run({.threads = 64}, some_threads_sync, task), Error);
+  EXPECT_THROW(run({.threads = 64}, lanes_disagree, task), Error);
+  EXPECT_THROW(run({.threads = 33}, add_over_warps, task), Error);
+  EXPECT_THROW(run({.threads = 64, .shared_bytes = 200000}, add_over_warps, task), Error);
   // And goes on to work.
   std::vector<std::int32_t> in(64, 1);
-  launch(nullptr, {.threads = 64}, add_over_warps, Task{out.data(), in.data()});
+  run({.threads = 64}, add_over_warps, Task{out.data(), in.data()});
   EXPECT_EQ(out[63], 32);
 }
 
@@ -122,7 +125,7 @@ TEST(Emulation, MultipliesFragments) {
   for (int i = 0; i < 512; ++i) a[i] = static_cast<std::int8_t>(i * 37 % 251 - 125);
   for (int i = 0; i < 256; ++i) b[i] = static_cast<std::int8_t>(i * 53 % 241 - 120);
   std::vector<std::int32_t> d(128);
-  launch(nullptr, {.threads = 32}, multiply_once, Product{a.data(), b.data(), d.data()});
+  run({.threads = 32}, multiply_once, Product{a.data(), b.data(), d.data()});
   for (int row = 0; row < 16; ++row) {
     for (int column = 0; column < 8; ++column) {
       std::int32_t sum = 1;

@@ -6,8 +6,10 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <vector>
 
 #include "backend/cuda/emulation/memory.h"
+#include "backend/cuda/launch_queue.h"
 #include "base/check.h"
 #include "base/system_memory.h"
 
@@ -39,6 +41,19 @@ Allocations& allocations() {
   static Allocations all;
   return all;
 }
+
+/// As on a GPU, arguments are those of the capture.
+class EmulatedGraph final : public Graph {
+ public:
+  explicit EmulatedGraph(std::span<const Launch> launches)
+      : launches_(launches.begin(), launches.end()) {}
+  void start() override {
+    for (const Launch& launch : launches_) launch.start(nullptr);
+  }
+
+ private:
+  std::vector<Launch> launches_;
+};
 
 }  // namespace
 
@@ -74,6 +89,7 @@ std::byte* Runtime::allocate(std::size_t bytes, std::string_view what) {
   return memory;
 }
 void Runtime::release(std::byte* memory) noexcept {
+  submit_quietly();
   Allocations& all = allocations();
   const std::lock_guard lock(all.mutex);
   const auto found = all.bytes.find(memory);
@@ -93,12 +109,21 @@ void Runtime::release_pinned(std::byte* memory) noexcept {
   std::free(memory);
 }
 void Runtime::copy_to_device(void* to, const void* from, std::size_t bytes) {
+  submit();
   if (bytes > 0) std::memcpy(to, from, bytes);
 }
 void Runtime::copy_to_host(void* to, const void* from, std::size_t bytes) {
+  submit();
   if (bytes > 0) std::memcpy(to, from, bytes);
 }
-void Runtime::synchronize() {}
+void Runtime::synchronize() {
+  submit();
+  rethrow_error();
+}
+
+std::unique_ptr<Graph> Runtime::capture(std::span<const Launch> launches) {
+  return std::make_unique<EmulatedGraph>(launches);
+}
 
 void check_call(int result, const char* what) {
   check(result == 0, what);
