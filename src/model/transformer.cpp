@@ -175,7 +175,8 @@ void Transformer::start(ForwardPass& pass, std::span<const SequenceInput> sequen
   pass.rows_ = static_cast<std::int64_t>(tokens.size());
   buffer_rows_ = std::max(buffer_rows_, pass.rows_);
   select_scored_rows(pass);
-  backend_.embed(*embedding_, tokens, workspace(pass.hidden_, pass.rows_ * config_.hidden));
+  pass.x_ = &workspace(pass.hidden_, pass.rows_ * config_.hidden);
+  backend_.embed(*embedding_, tokens, *pass.x_);
 }
 
 void Transformer::select_scored_rows(ForwardPass& pass) const {
@@ -232,9 +233,9 @@ std::span<const SequenceRows> Transformer::keep_scored_rows(ForwardPass& pass) {
   const auto rows = static_cast<std::int64_t>(pass.scored_rows_.size());
   backend_.gather(*qkv_, pass.scored_rows_, shape_.row(),
                   workspace(scored_qkv_, rows * shape_.row()));
-  backend_.gather(*pass.hidden_, pass.scored_rows_, config_.hidden,
-                  workspace(gathered_, rows * config_.hidden));
-  std::swap(gathered_, pass.hidden_);
+  Buffer& scored_hidden = workspace(pass.scored_hidden_, rows * config_.hidden);
+  backend_.gather(*pass.x_, pass.scored_rows_, config_.hidden, scored_hidden);
+  pass.x_ = &scored_hidden;
   pass.rows_ = rows;
   return pass.scored_sequences_;
 }
@@ -248,7 +249,7 @@ void Transformer::run_layers(ForwardPass& pass, Range layers) {
     std::int64_t rows = pass.rows_;
     Buffer& normed = workspace(normed_, rows * config_.hidden);
     Buffer* qkv = &workspace(qkv_, rows * shape_.row());
-    backend_.rms_norm(*pass.hidden_, *layer.attention_norm, config_.rms_eps, rows, normed);
+    backend_.rms_norm(*pass.x_, *layer.attention_norm, config_.rms_eps, rows, normed);
     backend_.linear(*layer.qkv, normed, rows, *qkv);
     backend_.rope_store(*qkv, shape_, *cos_, *sin_, pass.sequences_, index);
 
@@ -261,14 +262,14 @@ void Transformer::run_layers(ForwardPass& pass, Range layers) {
     }
     Buffer& attended = workspace(attended_, rows * query_width);
     backend_.attention(*qkv, shape_, sequences, index, attended);
-    backend_.linear_add(*layer.attention_out, attended, rows, *pass.hidden_);
+    backend_.linear_add(*layer.attention_out, attended, rows, *pass.x_);
 
     Buffer& gate_up = workspace(gate_up_, rows * 2 * config_.ffn);
     Buffer& ffn = workspace(ffn_, rows * config_.ffn);
-    backend_.rms_norm(*pass.hidden_, *layer.ffn_norm, config_.rms_eps, rows, normed);
+    backend_.rms_norm(*pass.x_, *layer.ffn_norm, config_.rms_eps, rows, normed);
     backend_.linear(*layer.gate_up, normed, rows, gate_up);
     backend_.swiglu(gate_up, rows, config_.ffn, ffn);
-    backend_.linear_add(*layer.down, ffn, rows, *pass.hidden_);
+    backend_.linear_add(*layer.down, ffn, rows, *pass.x_);
   }
   pass.next_layer_ = layers.end;
   if (layers.end < config_.layers || pass.head_rows_.empty()) backend_.finish();
@@ -279,14 +280,14 @@ void Transformer::score(ForwardPass& pass, std::span<Score> scores) {
   check(scores.size() == pass.head_rows_.size(), "a score for each score row");
   if (scores.empty()) return;
   Buffer& normed = workspace(normed_, pass.rows_ * config_.hidden);
-  backend_.rms_norm(*pass.hidden_, *final_norm_, config_.rms_eps, pass.rows_, normed);
+  backend_.rms_norm(*pass.x_, *final_norm_, config_.rms_eps, pass.rows_, normed);
   backend_.head_scores(*head_, normed, pass.head_rows_, scores);
 }
 
 std::vector<float> Transformer::logits(ForwardPass& pass) {
   check(pass.next_layer_ == config_.layers, "logits come after the last layer");
   Buffer& normed = workspace(normed_, pass.rows_ * config_.hidden);
-  backend_.rms_norm(*pass.hidden_, *final_norm_, config_.rms_eps, pass.rows_, normed);
+  backend_.rms_norm(*pass.x_, *final_norm_, config_.rms_eps, pass.rows_, normed);
   std::vector<float> values(static_cast<std::size_t>(pass.rows_ * config_.vocab));
   backend_.head_logits(*head_, normed, pass.rows_, values);
   return values;

@@ -44,7 +44,9 @@ class ForwardPass {
   std::vector<std::int32_t> scored_rows_;  ///< batch rows whose last hidden state is wanted
   std::vector<SequenceRows> scored_sequences_;
   std::vector<std::vector<std::int32_t>> scored_positions_;
-  std::unique_ptr<Buffer> hidden_;  ///< x [T, D]; after the last layer [scored rows, D]
+  std::unique_ptr<Buffer> hidden_;         ///< x [T, D]
+  std::unique_ptr<Buffer> scored_hidden_;  ///< x [scored rows, D], in the last layer
+  Buffer* x_ = nullptr;                    ///< the one of them that holds x now
   std::int64_t rows_ = 0;
   std::int64_t next_layer_ = 0;
 };
@@ -106,7 +108,7 @@ class Transformer {
   std::int64_t buffer_rows_ = 0;
   std::size_t weight_bytes_ = 0;
   ConversionSums conversions_;
-  std::unique_ptr<Buffer> normed_, qkv_, scored_qkv_, attended_, gate_up_, ffn_, gathered_;
+  std::unique_ptr<Buffer> normed_, qkv_, scored_qkv_, attended_, gate_up_, ffn_;
 };
 
 }  // namespace fdllm
