@@ -25,7 +25,8 @@ WORDED = {"gsm_symbolic": 0.95, "recall": 0.05}
 ARITHMETIC = {"chain_sum": 0.25, "basic_arithmetic": 0.3, "drill": 0.45}
 # of random tokens; a piece whose neighbours are masked as well can't be known, so that it won't go far below
 COPYING_LEARNT = 2.2
-EQUATIONS_LEARNT, EQUATIONS_BEFORE = 0.25, 0.8  # loss of the lists of equations; their share of the steps before
+# so many steps on lists of equations come first, as four of five; the loss there has no floor to wait for
+EQUATION_STEPS, EQUATIONS_BEFORE = 1_500, 0.8
 BLOCK_LENGTHS = (8, 16, 32, 32, 32, 64)
 
 
@@ -43,7 +44,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--vocabulary", type=int, default=2048)
     parser.add_argument("--muon", type=float, default=0.006, help="learning rate of the matrices inside the blocks")
     parser.add_argument("--copying", type=float, default=0.01, help="share of steps on copying once that is learnt; all before")
-    parser.add_argument("--equations", type=float, default=0.18, help="share of the other steps on lists of equations once they are learnt")
+    parser.add_argument("--equations", type=float, default=0.18, help="share of the other steps on lists of equations after the first ones")
     parser.add_argument("--arithmetic", type=float, default=0.25, help="share of the remaining steps on bare arithmetic")
     parser.add_argument("--adam", type=float, default=1.5e-3, help="learning rate of everything else")
     parser.add_argument("--long", type=float, default=0.0, help="share of steps with few-shot prompts and long canvases")
@@ -117,8 +118,8 @@ def masks(canvas, prompts, answers, digits, r: random.Random, generator) -> tupl
     masked and all after it is; the block counts, and a little of what follows. In half of these the words of the block
     are rarely masked and its digits often, since decoding by confidence writes what is easy first and leaves the
     numbers. A fifth of the examples lack whole numbers, each wherever the answer has it, so that it must be computed
-    and can't be copied, and hardly a word. The others are masked over the whole answer
-    as in LLaDA's recipe, a third of them in the question too, where names and things recur.
+    and can't be copied, and hardly a word. The others are masked over the whole answer as in LLaDA's recipe, a third
+    of them in the question too, where names and things recur.
     """
     batch, length = canvas.shape
     masked = torch.zeros(batch, length, dtype=torch.bool)
@@ -202,13 +203,13 @@ def main() -> None:
     ]
     step = tokens = 0
     minutes_before, average = 0.0, None
-    copy_loss, copying_learnt, equation_loss, equations_learnt = 10.0, False, 10.0, False
+    copy_loss, copying_learnt, equation_steps = 10.0, False, 0
     if state:
         model.load_state_dict(state["model"])
         for optimizer, saved in zip(optimizers, state["optimizers"]):
             optimizer.load_state_dict(saved)
         step, tokens, minutes_before, average = (state[k] for k in ("step", "tokens", "minutes", "average"))
-        copy_loss, copying_learnt, equation_loss, equations_learnt = state["stage"]
+        copy_loss, copying_learnt, equation_steps = state["stage"]
     average = average or {n: p.detach().clone() for n, p in model.named_parameters()}
     mask_id, end, turn_end = (tokenizer.token_to_id(t) for t in (MASK, END, TURN_END))
     digits = torch.tensor([tokenizer.token_to_id(str(d)) for d in range(10)])
@@ -223,7 +224,7 @@ def main() -> None:
         minutes = minutes_before + (time.time() - started) / 60
         new = dict(shape=shape, model=model.state_dict(), optimizers=[o.state_dict() for o in optimizers], step=step,
                    tokens=tokens, minutes=minutes, average=average,
-                   stage=(copy_loss, copying_learnt, equation_loss, equations_learnt))
+                   stage=(copy_loss, copying_learnt, equation_steps))
         torch.save(new, state_file.with_suffix(".new"))
         state_file.with_suffix(".new").replace(state_file)
         folder = a.folder / "checkpoint"
@@ -250,8 +251,9 @@ def main() -> None:
         copies = not copying_learnt or r.random() < a.copying
         if copies:
             canvas, masked, weight = copying(r, generator, shape.vocabulary, a.tokens)
-        elif r.random() < (a.equations if equations_learnt else EQUATIONS_BEFORE):
+        elif r.random() < (a.equations if equation_steps >= EQUATION_STEPS else EQUATIONS_BEFORE):
             examples = equations
+            equation_steps += 1
             canvas, masked, counted = equations.next()
             weight = counted.float() / int(counted.sum())
         else:
@@ -280,9 +282,6 @@ def main() -> None:
             copy_loss = 0.95 * copy_loss + 0.05 * mean
         else:
             recent[examples].append(mean)
-            if examples is equations:
-                equation_loss = 0.95 * equation_loss + 0.05 * mean
-                equations_learnt = equations_learnt or equation_loss < EQUATIONS_LEARNT
         if step % 100 == 0:
             means = [round(sum(values) / len(values), 4) if values else None for values in recent.values()]
             losses.append([step, *means, round(copy_loss, 4)])
