@@ -3,26 +3,12 @@
 namespace fdllm::cuda {
 namespace {
 
-using FewRows = ProductShape<1, 4, 1, 2, 4>;
-using SomeRows = ProductShape<1, 4, 2, 2, 4>;
 /// Integer sums, those of a block and the result fill the registers earlier than bf16's.
 using ManyRows = ProductShape<2, 2, 2, 4, 3>;
 
-/// `use` gets the ProductShape for the task's rows.
-template <typename Use>
-void with_shape(const ProductTask& task, const Use& use) {
-  if (task.rows.most <= FewRows::kRows) {
-    use(FewRows{});
-  } else if (task.rows.most <= 2 * SomeRows::kRows) {
-    use(SomeRows{});
-  } else {
-    use(ManyRows{});
-  }
-}
-
 template <int kBits, int kSegment>
 void run(Stream stream, const ProductTask& task) {
-  with_shape(task, [&]<typename Shape>(Shape) {
+  with_shape<ManyRows>(task, [&]<typename Shape>(Shape) {
     launch_tiles<ProductFormat<kBits, kSegment>, Shape>(stream, task);
   });
 }
@@ -31,7 +17,7 @@ void run(Stream stream, const ProductTask& task) {
 
 ProductRoom product_room_integer(const ProductTask& task) {
   ProductRoom room;
-  with_shape(task, [&]<typename Shape>(Shape) { room = room_of<Shape>(task); });
+  with_shape<ManyRows>(task, [&]<typename Shape>(Shape) { room = room_of<Shape>(task); });
   return room;
 }
 

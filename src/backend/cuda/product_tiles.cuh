@@ -282,4 +282,20 @@ void launch_tiles(Stream stream, const ProductTask& task) {
          multiply_tiles<Format, Shape>, task);
 }
 
+/// A cached step of one request: weights stream through small tiles, four stages deep.
+using FewRows = ProductShape<1, 4, 1, 2, 4>;
+using SomeRows = ProductShape<1, 4, 2, 2, 4>;
+
+/// `use` gets the ProductShape for the task's rows.
+template <typename ManyRows, typename Use>
+void with_shape(const ProductTask& task, const Use& use) {
+  if (task.rows.most <= FewRows::kRows) {
+    use(FewRows{});
+  } else if (task.rows.most <= 2 * SomeRows::kRows) {
+    use(SomeRows{});
+  } else {
+    use(ManyRows{});
+  }
+}
+
 }  // namespace fdllm::cuda
