@@ -191,8 +191,9 @@ void StepLoop::admit(const ResultCallback& on_result) {
     std::uint64_t available = limits_.memory - std::min(limits_.memory, kv_bytes_);
     if (limits_.memory == 0) {
       available = backend_.available_memory();
-      if (available != 0)
+      if (available != 0) {  // those that are there already serve the next request too
         available += Transformer::buffer_bytes(config, transformer_.buffer_rows());
+      }
     }
     if (available != 0 && kv + buffers > available) {
       if (!live_.empty()) return;  // wait until a live request gives its K/V back
