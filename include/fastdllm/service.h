@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "fastdllm/engine.h"
 
@@ -45,6 +46,11 @@ class Service {
     std::function<void(GenerateResult)> on_result;
   };
 
+  struct Submission {
+    GenerateRequest request;
+    Handlers handlers;
+  };
+
   /// `engine` must outlive the service.
   explicit Service(Engine& engine, const ServiceOptions& options = {},
                    std::function<void(const ForwardInfo&)> on_forward = {});
@@ -58,6 +64,9 @@ class Service {
   /// and kBusy (too many wait) or kUnavailable (draining).
   Ticket submit(GenerateRequest request, Handlers handlers,
                 std::optional<std::chrono::milliseconds> deadline = {});
+  /// The same for several requests: queues all of them or, where one is refused, none.
+  std::vector<Ticket> submit_all(std::vector<Submission> submissions,
+                                 std::optional<std::chrono::milliseconds> deadline = {});
   /// Ends the request before its next step (FinishReason::kCancelled). Unknown tickets and those of
   /// requests that have ended are ignored.
   void cancel(Ticket ticket);

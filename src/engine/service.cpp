@@ -168,26 +168,35 @@ Service::~Service() = default;
 
 Service::Ticket Service::submit(GenerateRequest request, Handlers handlers,
                                 std::optional<std::chrono::milliseconds> deadline) {
-  impl_->engine.validate(request);
-  Ticket ticket = 0;
+  std::vector<Submission> one;
+  one.push_back({std::move(request), std::move(handlers)});
+  return submit_all(std::move(one), deadline).front();
+}
+
+std::vector<Service::Ticket> Service::submit_all(
+    std::vector<Submission> submissions, std::optional<std::chrono::milliseconds> deadline) {
+  for (const Submission& submission : submissions) impl_->engine.validate(submission.request);
+  std::vector<Ticket> tickets;
   {
     const std::lock_guard lock(impl_->mutex);
     if (impl_->draining) {
       fail(ErrorCode::kUnavailable, "the service is shutting down and takes no new requests");
     }
-    if (impl_->open >= impl_->max_requests) {
+    if (impl_->open + submissions.size() > impl_->max_requests) {
       fail(ErrorCode::kBusy, "{} requests are being answered or wait; try again later",
            impl_->open);
     }
-    ticket = impl_->next_ticket++;
     std::optional<Clock::time_point> end;
     if (deadline) end = Clock::now() + *deadline;
-    ++impl_->open;
-    impl_->entries.emplace(ticket, Impl::Entry{std::move(handlers), end});
-    impl_->arrivals.push_back({ticket, std::move(request)});
+    impl_->open += submissions.size();
+    for (Submission& submission : submissions) {
+      const Ticket ticket = tickets.emplace_back(impl_->next_ticket++);
+      impl_->entries.emplace(ticket, Impl::Entry{std::move(submission.handlers), end});
+      impl_->arrivals.push_back({ticket, std::move(submission.request)});
+    }
   }
   impl_->changed.notify_all();
-  return ticket;
+  return tickets;
 }
 
 void Service::cancel(Ticket ticket) {

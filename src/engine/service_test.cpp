@@ -201,6 +201,31 @@ TEST(Service, RefusesMoreThanItsQueueHolds) {
   EXPECT_EQ(result.refresh_forwards, 0);
 }
 
+TEST(Service, TakesSeveralRequestsOrNone) {
+  EngineOptions options = two_threads();
+  options.max_live_requests = 1;
+  Engine engine = load(options);
+  ServiceOptions service_options;
+  service_options.max_waiting = 2;
+  std::vector<Pending> all(3);
+  Service service(engine, service_options);
+  EXPECT_THROW(service.submit_all(std::vector<Service::Submission>(
+                   4, {.request = slow_request(engine), .handlers = {}})),
+               Error);
+  GenerateRequest invalid = request_for(engine, 0);
+  invalid.options.gen_length = -1;
+  std::vector<Service::Submission> submissions(2,
+                                               {.request = request_for(engine, 0), .handlers = {}});
+  submissions[1].request = invalid;
+  EXPECT_THROW(service.submit_all(submissions), Error);
+  EXPECT_EQ(service.state().waiting + service.state().live, 0u);
+  // What was refused has left all places free, at once.
+  submissions.clear();
+  for (Pending& pending : all) submissions.push_back({request_for(engine, 0), pending.handlers()});
+  EXPECT_EQ(service.submit_all(submissions).size(), 3u);
+  for (Pending& pending : all) EXPECT_EQ(pending.wait().finish_reason, FinishReason::kStop);
+}
+
 TEST(Service, InvalidRequestsAreRefusedAtOnce) {
   Engine engine = load(two_threads());
   Service service(engine);

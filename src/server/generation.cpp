@@ -61,9 +61,9 @@ Generation::~Generation() {
 
 void Generation::submit(std::vector<GenerateRequest> requests,
                         std::optional<std::chrono::milliseconds> deadline) {
-  // The destructor cancels those that were queued before one that is refused.
+  std::vector<Service::Submission> submissions;
   for (GenerateRequest& request : requests) {
-    const std::size_t choice = tickets_.size();
+    const std::size_t choice = submissions.size();
     Service::Handlers handlers;
     handlers.on_step =
         [mailbox = mailbox_, choice, events = events_,
@@ -78,9 +78,10 @@ void Generation::submit(std::vector<GenerateRequest> requests,
       metrics.result(result);
       mailbox->put({choice, std::nullopt, std::move(result)});
     };
-    tickets_.push_back(service_.submit(std::move(request), std::move(handlers), deadline));
-    ++unfinished_;
+    submissions.push_back({std::move(request), std::move(handlers)});
   }
+  tickets_ = service_.submit_all(std::move(submissions), deadline);
+  unfinished_ += tickets_.size();
 }
 
 std::optional<GenerationUpdate> Generation::wait(std::chrono::milliseconds time) {
