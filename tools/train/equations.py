@@ -33,8 +33,9 @@ def drawn(r: random.Random) -> str:
         return drill(r).solution.split("\n")[0]
     operator = r.choice("++-**")
     a, b = (r.randrange(10 ** r.choice((1, 1, 2, 2, 3))) for _ in range(2))
-    if operator == "*" and min(a, b) > 9:
-        a %= 10
+    if operator == "*":
+        a = a % 10 if min(a, b) > 9 else a
+        a *= 10 if r.random() < 0.3 else 1
     if operator == "-" and a < b and r.random() < 0.6:
         a, b = b, a
     signs = r.random()  # of one in four, as negative results leave them

@@ -62,6 +62,19 @@ class Block(nn.Module):
         return x + self.down(F.silu(self.gate(normed)) * self.up(normed))
 
 
+def number_features(texts: list[str]) -> torch.Tensor:
+    """[texts, features]: where the number stands in periods of its value and of its logarithm, and how many digits it has.
+
+    Sums turn the former by an angle, products the latter, and both are what small models that learn arithmetic find.
+    """
+    value = torch.tensor([float(text) for text in texts])
+    angles = [value * (2 * math.pi / period) for period in (2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)]
+    angles += [(value + 1).log2() * (2 * math.pi / period) for period in (1.25, 2.5, 5, 10, 20)]
+    digits = [torch.tensor([float(len(text) == n) for text in texts]) for n in (1, 2, 3)]
+    features = torch.stack([a.cos() for a in angles] + [a.sin() for a in angles] + digits, 1)
+    return features / features.norm(dim=1, keepdim=True)
+
+
 class MaskedDiffusionModel(nn.Module):
     def __init__(self, shape: Shape):
         super().__init__()
@@ -118,6 +131,15 @@ class MaskedDiffusionModel(nn.Module):
                     weight[first + width - slow : first + width] += match[slow:]
             block.value.weight.add_(0.5 * torch.eye(d))
             block.out.weight.add_(0.5 * torch.eye(d))
+
+    def prepare_numbers(self, ids: list[int], texts: list[str]) -> None:
+        """Starts the embeddings of number tokens with what their values have in common, which else must be found out."""
+        features = number_features(texts)
+        with torch.no_grad():
+            shared = features @ torch.randn(features.shape[1], self.shape.hidden) * 0.02
+            shared[:, 0] = 0
+            self.embedding.weight[ids] += shared * 2
+            self.head.weight[ids] += shared * 2
 
     def forward(self, tokens, rows=None):
         """Logits [rows, vocabulary] of the flattened positions `rows` of tokens [batch, length], or of all."""

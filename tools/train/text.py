@@ -1,11 +1,17 @@
-"""The default model's tokenizer and chat template (LLaDA's special tokens, one token a digit)."""
+"""The default model's tokenizer and chat template (LLaDA's special tokens; a number below 1,000 is one token)."""
 
 import json
 from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-PATTERN = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+# digits in groups of three from the right, so that 1250 is 1 and 250
+GROUP = r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))"
+PATTERN = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|" + GROUP + r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+PAIRS = [f"{n:02}" for n in range(100)]
+NUMBERS = [*map(str, range(10)), *PAIRS, *(f"{n:03}" for n in range(1000))]
 START, END, HEADER, HEADER_END, TURN_END, MASK = SPECIAL = (
     "<|startoftext|>", "<|endoftext|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<|mdm_mask|>",
 )
@@ -17,7 +23,22 @@ TEMPLATE = (
 )
 
 
+def with_numbers(tokenizer: Tokenizer) -> Tokenizer:
+    """The tokenizer with every number of two and three digits as a token, also those that begin with zeros.
+
+    A number of several tokens is hard for a small model that writes what is confident first: how many masks it gets is
+    settled before it is known, and where a neighbouring digit is still a mask, which digit to copy is a guess.
+    """
+    description = json.loads(tokenizer.to_str())
+    model, added = description["model"], NUMBERS[10:]
+    first = len(model["vocab"])
+    model["vocab"] |= {text: first + i for i, text in enumerate(added)}
+    model["merges"] += [[text[:-1], text[-1]] for text in added]
+    return Tokenizer.from_str(json.dumps(description))
+
+
 def train_tokenizer(texts, vocabulary: int) -> Tokenizer:
+    """`vocabulary` counts all tokens but the numbers of two and three digits."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Split(Regex(PATTERN), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
@@ -29,6 +50,7 @@ def train_tokenizer(texts, vocabulary: int) -> Tokenizer:
             vocab_size=vocabulary - len(SPECIAL), initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
         ),
     )
+    tokenizer = with_numbers(tokenizer)
     tokenizer.add_special_tokens([AddedToken(s, special=True, normalized=False) for s in SPECIAL])
     return tokenizer
 

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from equations import Equations
 from model import MaskedDiffusionModel, Shape, write_checkpoint
 from problems import Mixture
-from text import END, MASK, SPECIAL, TURN_END, chat, train_tokenizer, write_text_files
+from text import END, MASK, NUMBERS, SPECIAL, TURN_END, chat, train_tokenizer, write_text_files
 from tokenizers import Tokenizer
 
 WORDED = {"gsm_symbolic": 0.95, "recall": 0.05}
@@ -41,7 +41,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--hidden", type=int, default=256)
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--ffn", type=int, default=768)
-    parser.add_argument("--vocabulary", type=int, default=2048)
+    parser.add_argument("--vocabulary", type=int, default=2048, help="without the numbers of two and three digits")
     parser.add_argument("--muon", type=float, default=0.006, help="learning rate of the matrices inside the blocks")
     parser.add_argument("--copying", type=float, default=0.01, help="share of steps on copying once that is learnt; all before")
     parser.add_argument("--equations", type=float, default=0.18, help="share of the other steps on lists of equations after the first ones")
@@ -194,7 +194,9 @@ def main() -> None:
     shape = Shape(tokenizer.get_vocab_size(), a.hidden, a.layers, a.hidden // 32, a.ffn)
     if state:
         shape = state["shape"]
-    model = MaskedDiffusionModel(shape).to(a.device)
+    model = MaskedDiffusionModel(shape)
+    model.prepare_numbers([tokenizer.token_to_id(text) for text in NUMBERS], NUMBERS)
+    model.to(a.device)
     inside = [p for n, p in model.named_parameters() if n.startswith("blocks.") and p.dim() == 2]
     rest = [p for p in model.parameters() if not any(p is q for q in inside)]
     optimizers = [
@@ -212,7 +214,7 @@ def main() -> None:
         copy_loss, copying_learnt, equation_steps = state["stage"]
     average = average or {n: p.detach().clone() for n, p in model.named_parameters()}
     mask_id, end, turn_end = (tokenizer.token_to_id(t) for t in (MASK, END, TURN_END))
-    digits = torch.tensor([tokenizer.token_to_id(str(d)) for d in range(10)])
+    digits = torch.tensor([tokenizer.token_to_id(text) for text in NUMBERS])
     # each continuation draws new problems
     worded = Examples(tokenizer, a.seed + step, WORDED, a.tokens, a.long)
     equations = Equations(tokenizer, a.seed + step, a.tokens)
