@@ -21,6 +21,7 @@ ALLOWED = {
     "src/backend": ["backend/cpu/", "quant/", "base/", *ERROR],
     "src/backend/cpu": ["backend/", "quant/", "base/", *ERROR],
     "src/backend/cuda": ["backend/", "quant/", "base/", *ERROR],
+    "src/backend/tensor_parallel": ["backend/backend.h", "base/", *ERROR],
     "src/model": ["backend/backend.h", "backend/score.h", "formats/", "quant/", "base/", *ERROR],
     "src/decode": ["model/forward_plan.h", "backend/score.h", "base/", *PUBLIC],
     "src/engine": ["decode/", "model/", "backend/", "quant/", "formats/", "text/", "base/",

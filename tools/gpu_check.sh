@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the CUDA back end for this machine's GPU and checks and times it in one go, without
 # downloads: the conformance suite, golden logits and traces, each weight format, compute-sanitizer,
-# timings, and where PyTorch is installed the same decoding with it.
+# timings, and where PyTorch is installed the same decoding with it. Where there are two GPUs, golden
+# logits and traces and timings on both together too.
 #   gpu_check.sh [BUILD_FOLDER]      default: build/cuda
 # DEVICE=cpu runs the same commands without a GPU, to check the script itself, SHAPE=llada-nano times
 # another shape. PYTHON names the Python that has PyTorch.
@@ -40,13 +41,19 @@ run() {
 filter='*/device_*'
 if [[ $device == cpu ]]; then filter='*/scalar_*'; fi
 run "$build/src/backend/backend_test" --gtest_brief=1 --gtest_filter="$filter"
-for model in llada-nano dream-nano; do
-  logits=tests/golden/$model-logits.safetensors
-  run "$program" verify --logits "$logits" --model "models/$model" --device "$device"
-  run "$program" verify --logits "$logits" --model "models/$model" --device "$device" \
-    --weights bf16 --tolerance 0.05
+devices=("$device")
+if [[ $device == cuda && $(nvidia-smi --query-gpu=name --format=csv,noheader | wc -l) -ge 2 ]]; then
+  devices+=(cuda:0,1)
+fi
+for each in "${devices[@]}"; do
+  for model in llada-nano dream-nano; do
+    logits=tests/golden/$model-logits.safetensors
+    run "$program" verify --logits "$logits" --model "models/$model" --device "$each"
+    run "$program" verify --logits "$logits" --model "models/$model" --device "$each" \
+      --weights bf16 --tolerance 0.05
+  done
+  run "$program" verify tests/golden/*-traces.jsonl --models models --device "$each"
 done
-run "$program" verify tests/golden/*-traces.jsonl --models models --device "$device"
 for weights in bf16 int8 int8-g128 int8-g32 int4 int4-g32; do
   run "$program" generate --model models/llada-nano --device "$device" --weights "$weights" \
     --prompt "What is 2 + 3?"
@@ -70,9 +77,17 @@ fi
 paper=(--shape "$shape" --gen-length 256 --tokens-per-forward 3.25
        --warmup 1)
 if [[ $shape == llada-nano ]]; then paper+=(--prompt-length 128); fi
-for weights in int8 int4; do
-  run "$program" bench generate "${paper[@]}" --weights "$weights" --device "$device"
+for each in "${devices[@]}"; do
+  for weights in int8 int4; do
+    run "$program" bench generate "${paper[@]}" --weights "$weights" --device "$each"
+  done
 done
+if [[ ${#devices[@]} -ge 2 ]]; then
+  for batch in 1 16; do
+    run "$program" bench generate "${paper[@]}" --weights bf16 --device "${devices[1]}" \
+      --batch "$batch"
+  done
+fi
 torch=no
 if "$python" -c "import sys, torch
 sys.exit('$device' == 'cuda' and not torch.cuda.is_available())" 2> /dev/null; then

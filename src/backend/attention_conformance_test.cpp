@@ -171,11 +171,11 @@ INSTANTIATE_TEST_SUITE_P(Cpu, AttentionConformance, testing::ValuesIn(float_subj
 TEST_P(AttentionConformance, RopeRotatesQueriesInPlace) {
   const auto backend = subject().make(2);
   for (const std::int64_t dim : {2, 6, 16, 32, 34, 128}) {
-    const AttentionShape shape{3, 1, dim};
+    const AttentionShape shape = subject().dealt({3, 1, dim});
     const auto values = normal(4 * shape.row());
     const std::vector<std::int32_t> positions = {0, 1, 7, 1900};
     const Angles angles = rope_table(1901, dim);
-    const auto slab = backend->allocate_kv({1, 1, dim, 1901});
+    const auto slab = backend->allocate_kv({1, shape.kv_heads, dim, 1901});
     const std::vector<Range> attend = {{0, 8}};
     const SequenceRows sequence{slab.get(), {0, 4}, positions, attend};
     const auto qkv = backend->upload(values);
@@ -183,7 +183,7 @@ TEST_P(AttentionConformance, RopeRotatesQueriesInPlace) {
                         {&sequence, 1}, 0);
     const std::vector<float> rotated = values_of(*backend, *qkv);
     for (std::int64_t t = 0; t < 4; ++t) {
-      for (std::int64_t head = 0; head < 3; ++head) {
+      for (std::int64_t head = 0; head < shape.heads; ++head) {
         for (std::int64_t i = 0; i < dim / 2; ++i) {
           const std::int64_t at = t * shape.row() + head * dim + i;
           const double angle = static_cast<double>(positions[t]) *
@@ -202,7 +202,8 @@ TEST_P(AttentionConformance, RopeRotatesQueriesInPlace) {
 TEST_P(AttentionConformance, MatchesDoublePrecision) {
   const auto backend = subject().make(2);
   const AttentionShape shapes[] = {{1, 1, 2}, {4, 2, 6}, {4, 4, 32}, {6, 2, 48}, {7, 1, 128}};
-  for (const AttentionShape& shape : shapes) {
+  for (const AttentionShape& each : shapes) {
+    const AttentionShape shape = subject().dealt(each);
     for (const std::int32_t length : {1, 15, 16, 70, 530}) {
       const Request full = request(shape, length, run_of(0, length), {{0, length}});
       const std::int32_t begin = length / 3;
@@ -279,7 +280,7 @@ TEST_P(AttentionConformance, IsTheSameInAnyBatchAndThreadCount) {
 
 TEST_P(AttentionConformance, UnattendedRowsDoNotMatter) {
   const auto backend = subject().make(2);
-  const AttentionShape shape{2, 1, 16};
+  const AttentionShape shape = subject().dealt({2, 1, 16});
   const Request full = request(shape, 100, run_of(0, 100), {{0, 100}});
   Request other = full;
   for (std::int64_t row = 50; row < 60; ++row) {
@@ -307,7 +308,8 @@ TEST_P(AttentionConformance, AgreesWithScalarOnRandomShapes) {
   const auto scalar = Subject{"scalar", subject().format}.make(1);
   for (int round = 0; round < 25; ++round) {
     const std::int64_t kv_heads = integer(1, 3);
-    const AttentionShape shape{kv_heads * integer(1, 5), kv_heads, 2 * integer(1, 40)};
+    const AttentionShape shape =
+        subject().dealt({kv_heads * integer(1, 5), kv_heads, 2 * integer(1, 40)});
     std::vector<Request> full;
     std::vector<Request> requests;
     for (std::int64_t i = integer(1, 3); i > 0; --i) {
@@ -363,10 +365,10 @@ TEST_P(AttentionConformance, ReadsBackTheRowsThatWereStored) {
 
 TEST_P(AttentionConformance, RefusesWhatDoesNotFit) {
   const auto backend = subject().make(1);
-  const AttentionShape shape{2, 1, 16};
-  const auto slab = backend->allocate_kv({1, 1, 16, 8});
+  const AttentionShape shape = subject().dealt({2, 1, 16});
+  const auto slab = backend->allocate_kv({1, shape.kv_heads, 16, 8});
   const auto qkv = backend->allocate(shape.row());
-  const auto out = backend->allocate(32);
+  const auto out = backend->allocate(shape.heads * 16);
   const std::vector<std::int32_t> inside = {7};
   const std::vector<std::int32_t> outside = {8};
   const std::vector<Range> attend = {{0, 8}};
@@ -380,7 +382,7 @@ TEST_P(AttentionConformance, RefusesWhatDoesNotFit) {
   }
   const SequenceRows sequence{slab.get(), {0, 1}, inside, attend};
   EXPECT_THROW(backend->attention(*qkv, shape, {&sequence, 1}, 1, *out), Error);
-  EXPECT_THROW(backend->allocate_kv({1, 1, 15, 8}), Error);
+  EXPECT_THROW(backend->allocate_kv({1, shape.kv_heads, 15, 8}), Error);
 }
 
 }  // namespace

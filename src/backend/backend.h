@@ -116,6 +116,17 @@ struct StoredMatrix {
   /// Above 0: in each of so many heads (rows / interleaved_heads rows, and the bias) rows i and
   /// i + half of the half-split form of RoPE are stored at 2 i and 2 i + 1; pack() puts them back.
   std::int64_t interleaved_heads = 0;
+  /// Above 0: this is a share of a matrix that is split over devices, and those that are stacked
+  /// have so many rows in all on all of them. What a back end chooses by a matrix's shape, such as
+  /// the order of sums, must be what the whole one gets.
+  std::int64_t rows_on_all_devices = 0;
+};
+
+/// Columns [begin, end) of the rows of a buffer that has rows of `columns`.
+struct ColumnSlice {
+  const Buffer* from = nullptr;
+  std::int64_t columns = 0;
+  std::int64_t begin = 0, end = 0;
 };
 
 /// The rows of a ragged batch that belong to one request (sequence); never padded.
@@ -154,7 +165,12 @@ class Backend {
   /// cannot tell.
   virtual std::uint64_t available_memory() const = 0;
 
+  /// An operation that writes fewer values than a buffer holds may lose the others.
   virtual std::unique_ptr<Buffer> allocate(std::int64_t elements) = 0;
+  /// Bytes that such a buffer may take: for estimates before a forward.
+  virtual std::size_t buffer_bytes(std::int64_t elements) const {
+    return static_cast<std::size_t>(elements) * sizeof(float);
+  }
   /// Copies host values (norm weights, RoPE tables) to the device.
   virtual std::unique_ptr<Buffer> upload(std::span<const float> values) = 0;
   /// Copies the first values of a buffer to the host, after all that was asked for before.
@@ -202,6 +218,16 @@ class Backend {
   /// out[i] = x[rows[i]]; columns = D.
   virtual void gather(const Buffer& x, std::span<const std::int32_t> rows, std::int64_t columns,
                       Buffer& out) = 0;
+  /// out[t] = row t's columns of all slices, one after another; out [rows, columns of all slices].
+  /// A slice may be of a back end of the same kind and another device, then as wait_for_mark()
+  /// says.
+  virtual void join_columns(std::span<const ColumnSlice> slices, std::int64_t rows,
+                            Buffer& out) = 0;
+  /// Notes what was asked for so far, for wait_for_mark() of others.
+  virtual void mark() {}
+  /// What is asked for from now on comes after what `other`, a back end of the same kind, had been
+  /// asked for at its last mark(). The host does not wait.
+  virtual void wait_for_mark(const Backend& /*other*/) {}
   /// Waits for what was asked for. Scores and copies to the host need no such wait: a forward that
   /// pauses does, since operations may return before they are done.
   virtual void finish() {}
@@ -216,12 +242,16 @@ class Backend {
 };
 
 struct BackendOptions {
-  std::string device = "cpu";  ///< a name of the registry
+  /// A name of the registry; of GPUs also with the numbers of one or several, which then hold the
+  /// model together: "cuda:1", "cuda:0,1".
+  std::string device = "cpu";
   WeightFormat weights = WeightFormat::kBF16;
   std::string isa = "auto";  ///< auto | scalar | avx2 | avx512vnni | avx512bf16
   int threads = 0;           ///< 0: one per physical core
   /// cuda: starts a forward that is like one before as one graph; false only to debug.
   bool launch_graphs = true;
+  /// The number in `device`, once make_backend() has read it.
+  int ordinal = 0;
 };
 
 /// Makes the back end `options.device`; kInvalidArgument or kUnsupported naming the known ones, the

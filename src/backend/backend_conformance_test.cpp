@@ -80,7 +80,7 @@ TEST_P(OperationConformance, Linear) {
       EXPECT_EQ(packed->out_features(), out);
       EXPECT_EQ(packed->in_features(), in);
       EXPECT_EQ(packed->bytes(), backend->packed_bytes(out, in, MatrixRole::kProjection) +
-                                     (biased ? (out + 15) / 16 * 64 : 0));
+                                     (biased ? subject().bias_bytes(out) : 0));
       const auto device_x = backend->upload(x);
       const auto y = backend->allocate(rows * out);
       const auto sum = backend->upload(old);

@@ -10,13 +10,16 @@
 #include <string>
 #include <vector>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "backend/backend.h"
 #include "backend/cpu/isa.h"
 #include "backend/cpu/packed_matrix.h"
+#include "backend/tensor_parallel/tensor_parallel_backend.h"
 #if defined(FDLLM_TEST_DEVICE)
 #include "backend/cuda/device_matrix.h"
+#include "backend/cuda/runtime.h"
 #endif
 #include "base/dtype.h"
 
@@ -25,21 +28,45 @@ namespace fdllm {
 struct Subject {
   std::string isa;  ///< "device": no instruction set, but FDLLM_TEST_DEVICE
   WeightFormat format;
+  int devices = 1;  ///< above 1: so many back ends, tensor parallel
 
   bool is_bf16() const { return format == WeightFormat::kBF16; }
   bool is_integer() const { return bits_of(format) <= 8; }
   bool is_device() const { return isa == "device"; }
   std::unique_ptr<Backend> make(int threads) const {
-#if defined(FDLLM_TEST_DEVICE)
-    if (is_device()) {
-      return make_backend({.device = FDLLM_TEST_DEVICE, .weights = format, .threads = threads});
+    if (devices == 1) return make_one(threads, "");
+    std::vector<std::unique_ptr<Backend>> all;
+    for (int i = 0; i < devices; ++i) all.push_back(make_one(threads, fmt::format(":{}", i)));
+    return make_tensor_parallel_backend(std::move(all));
+  }
+  /// Bytes of a bias of `columns`: whole panels of 16 on each device.
+  std::size_t bias_bytes(std::int64_t columns) const {
+    std::int64_t bytes = 0;
+    for (int i = 0; i < devices; ++i) {
+      const std::int64_t own = columns * (i + 1) / devices - columns * i / devices;
+      bytes += (own + 15) / 16 * 64;
     }
-#endif
-    return make_backend({.device = "cpu", .weights = format, .isa = isa, .threads = threads});
+    return static_cast<std::size_t>(bytes);
+  }
+  /// `shape` with as many times the heads where they could not be dealt out otherwise.
+  AttentionShape dealt(const AttentionShape& shape) const {
+    if (shape.kv_heads % devices == 0) return shape;
+    return {shape.heads * devices, shape.kv_heads * devices, shape.head_dim};
   }
   /// A value as a GEMM of f32 or bf16 sees it.
   double seen(float value) const {
     return static_cast<double>(is_bf16() ? round_bf16(value) : value);
+  }
+
+ private:
+  std::unique_ptr<Backend> make_one(int threads, [[maybe_unused]] const std::string& number) const {
+#if defined(FDLLM_TEST_DEVICE)
+    if (is_device()) {
+      return make_backend(
+          {.device = FDLLM_TEST_DEVICE + number, .weights = format, .threads = threads});
+    }
+#endif
+    return make_backend({.device = "cpu", .weights = format, .isa = isa, .threads = threads});
   }
 };
 
@@ -50,7 +77,16 @@ inline std::vector<Subject> subjects_of(std::initializer_list<WeightFormat> form
   }
 #if defined(FDLLM_TEST_DEVICE)
   for (const WeightFormat format : formats) subjects.push_back({"device", format});
+  for (const WeightFormat format : formats) {
+#if defined(FDLLM_CUDA_EMULATION)
+    // Slow: two formats here, and tensor_parallel_test.cpp compares each with one device.
+    if (format != WeightFormat::kBF16 && format != WeightFormat::kInt4) continue;
 #endif
+    if (cuda::Runtime::device_count() >= 2) subjects.push_back({"device", format, 2});
+  }
+#endif
+  const std::string best = cpu::available_isas().front();
+  for (const WeightFormat format : formats) subjects.push_back({best, format, 2});
   return subjects;
 }
 
@@ -70,7 +106,8 @@ inline std::vector<Subject> all_subjects() {
 
 inline std::string name_of_subject(const testing::TestParamInfo<Subject>& info) {
   const char* names[] = {"_f32", "_bf16", "_int8", "_int8_g128", "_int8_g32", "_int4", "_int4_g32"};
-  return info.param.isa + names[static_cast<std::size_t>(info.param.format)];
+  const std::string count = info.param.devices == 1 ? "" : fmt::format("_x{}", info.param.devices);
+  return info.param.isa + count + names[static_cast<std::size_t>(info.param.format)];
 }
 
 /// A test body that runs for every instruction set and weight format of this machine.

@@ -84,7 +84,7 @@ TEST_P(IntegerConformance, LinearMultipliesTheQuantisedNumbers) {
       if (biased) matrix.bias = std::as_bytes(std::span(bias));
       const auto packed = backend->pack({&matrix, 1}, MatrixRole::kProjection);
       EXPECT_EQ(packed->bytes(), backend->packed_bytes(out, in, MatrixRole::kProjection) +
-                                     (biased ? (out + 15) / 16 * 64 : 0));
+                                     (biased ? subject().bias_bytes(out) : 0));
       const auto device_x = backend->upload(x);
       const auto y = backend->allocate(rows * out);
       const auto sum = backend->upload(old);
@@ -188,12 +188,14 @@ TEST_P(IntegerConformance, TheHeadTakesAtLeastEightBits) {
             is_int8() ? subject().format : WeightFormat::kInt8);
   EXPECT_EQ(backend->weight_format(MatrixRole::kProjection), subject().format);
   EXPECT_EQ(backend->compute_type(), ComputeType::kBF16);
-  // 16 columns: K bytes or half bytes each, and the scales of the groups.
+  // 16 columns of each device: K bytes or half bytes each, and the scales of the groups. The head
+  // is whole on each.
   const std::size_t scales = static_cast<std::size_t>(256 / group_of(256)) * 64;
-  EXPECT_EQ(backend->packed_bytes(16, 256, MatrixRole::kProjection),
-            16u * (is_int8() ? 256 : 128) + scales);
+  const auto devices = static_cast<std::size_t>(subject().devices);
+  EXPECT_EQ(backend->packed_bytes(16 * subject().devices, 256, MatrixRole::kProjection),
+            devices * (16u * (is_int8() ? 256 : 128) + scales));
   EXPECT_EQ(backend->packed_bytes(16, 256, MatrixRole::kHead),
-            16u * 256 + (is_int8() ? scales : 64));
+            devices * (16u * 256 + (is_int8() ? scales : 64)));
 }
 
 }  // namespace

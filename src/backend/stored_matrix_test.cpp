@@ -1,4 +1,5 @@
 #include "backend/conformance.h"
+#include "backend/tensor_parallel/parallel_weights.h"
 #include "quant/row.h"
 
 // pack() on every stored type and row order: the same bits as from plain rows in their usual order.
@@ -60,7 +61,12 @@ TEST_P(StoredMatrices, EveryTypeGivesTheBitsOfItsValues) {
 /// Reads what packed integer weights stand for.
 class Dequantizer {
  public:
-  explicit Dequantizer(const Matrix& packed) : packed_(packed) {
+  Dequantizer(const Matrix& packed, int devices) : packed_(packed) {
+    split_ = dynamic_cast<const tensor_parallel::ParallelMatrix*>(&packed);
+    if (split_ != nullptr) {
+      for (int device = 0; device < devices; ++device) shares_.emplace_back(*split_->on(device), 1);
+      return;
+    }
 #if defined(FDLLM_TEST_DEVICE)
     device_ = dynamic_cast<const cuda::DeviceMatrix*>(&packed);
     if (device_ == nullptr) return;
@@ -75,6 +81,12 @@ class Dequantizer {
   }
 
   float value(std::int64_t column, std::int64_t k) const {
+    if (split_ != nullptr) {
+      for (const tensor_parallel::ColumnPiece& piece : split_->layout().pieces()) {
+        if (column >= piece.whole.end) continue;
+        return shares_[piece.device].value(piece.local.begin + column - piece.whole.begin, k);
+      }
+    }
 #if defined(FDLLM_TEST_DEVICE)
     if (device_ != nullptr) return device_value(column, k);
 #endif
@@ -94,6 +106,8 @@ class Dequantizer {
 
  private:
   const Matrix& packed_;
+  const tensor_parallel::ParallelMatrix* split_ = nullptr;
+  std::vector<Dequantizer> shares_;
 #if defined(FDLLM_TEST_DEVICE)
   float device_value(std::int64_t column, std::int64_t k) const {
     const std::uint8_t* const row = rows_.data() + column * device_->stride();
@@ -140,7 +154,7 @@ TEST_P(StoredMatrices, GroupsOfTheFormatRunAsTheyAre) {
       EXPECT_EQ(packed->conversions()[0].stored, type);
       EXPECT_EQ(packed->conversions()[0].weights, kRows * kColumns);
       EXPECT_EQ(packed->conversions()[0].squared_error, 0);
-      const Dequantizer weights(*packed);
+      const Dequantizer weights(*packed, subject().devices);
       std::vector<float> found, expected;
       for (std::int64_t column = 0; column < kRows; ++column) {
         const std::int64_t dim = column % 10;
@@ -180,7 +194,7 @@ TEST_P(StoredMatrices, TellsWhatPackingChanged) {
   for (int i = 0; i < 2; ++i) {
     EXPECT_EQ(conversions[i].stored, parts[i].dtype);
     EXPECT_EQ(conversions[i].weights, kRows * kColumns);
-    const Dequantizer packed_weights(*packed);
+    const Dequantizer packed_weights(*packed, subject().devices);
     double error = 0, size = 0;
     for (std::int64_t column = 0; column < kRows; ++column) {
       for (std::int64_t k = 0; k < kColumns; ++k) {

@@ -37,7 +37,8 @@ double median(std::vector<double> values) {
 
 void require_memory(BenchModel& model, const StepSettings& settings) {
   const std::uint64_t kv = model.backend().kv_bytes(model.transformer().kv_shape(settings.attend));
-  const std::uint64_t buffers = Transformer::buffer_bytes(model.config(), settings.rows);
+  const std::uint64_t buffers =
+      Transformer::buffer_bytes(model.backend(), model.config(), settings.rows);
   const std::uint64_t available = model.backend().available_memory();
   if (available != 0 && kv + buffers > available) {
     fail(ErrorCode::kOutOfMemory,

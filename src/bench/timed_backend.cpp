@@ -64,6 +64,9 @@ std::uint64_t TimedBackend::available_memory() const {
 std::unique_ptr<Buffer> TimedBackend::allocate(std::int64_t elements) {
   return inner_->allocate(elements);
 }
+std::size_t TimedBackend::buffer_bytes(std::int64_t elements) const {
+  return inner_->buffer_bytes(elements);
+}
 std::unique_ptr<Buffer> TimedBackend::upload(std::span<const float> values) {
   return inner_->upload(values);
 }
@@ -151,6 +154,11 @@ void TimedBackend::swiglu(const Buffer& gate_up, std::int64_t rows, std::int64_t
 void TimedBackend::gather(const Buffer& x, std::span<const std::int32_t> rows, std::int64_t columns,
                           Buffer& out) {
   timed(Operation::kGather, [&] { inner_->gather(x, rows, columns, out); });
+}
+
+void TimedBackend::join_columns(std::span<const ColumnSlice> slices, std::int64_t rows,
+                                Buffer& out) {
+  inner_->join_columns(slices, rows, out);
 }
 
 void TimedBackend::finish() {

@@ -25,6 +25,7 @@ class TimedBackend final : public Backend {
   WeightFormat weight_format(MatrixRole role) const override;
   std::uint64_t available_memory() const override;
   std::unique_ptr<Buffer> allocate(std::int64_t elements) override;
+  std::size_t buffer_bytes(std::int64_t elements) const override;
   std::unique_ptr<Buffer> upload(std::span<const float> values) override;
   void download(const Buffer& buffer, std::span<float> values) const override;
   std::unique_ptr<Matrix> pack(std::span<const StoredMatrix> parts, MatrixRole role) override;
@@ -47,6 +48,7 @@ class TimedBackend final : public Backend {
   void swiglu(const Buffer& gate_up, std::int64_t rows, std::int64_t ffn, Buffer& out) override;
   void gather(const Buffer& x, std::span<const std::int32_t> rows, std::int64_t columns,
               Buffer& out) override;
+  void join_columns(std::span<const ColumnSlice> slices, std::int64_t rows, Buffer& out) override;
   void finish() override;
   void head_scores(const Matrix& head, const Buffer& x, std::span<const HeadRow> rows,
                    std::span<Score> scores) override;

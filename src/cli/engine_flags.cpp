@@ -39,7 +39,9 @@ void EngineFlags::add_machine_options(CLI::App& app) {
       ->envname("FDLLM_ISA")
       ->type_name("ISA")
       ->group(group);
-  app.add_option("--device", options.device, "device (default cpu)")
+  app.add_option("--device", options.device,
+                 "device: cpu, cuda, cuda:1, or several that hold the model together, cuda:0,1 "
+                 "(default cpu)")
       ->type_name("NAME")
       ->group(group);
 }

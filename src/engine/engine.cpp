@@ -146,7 +146,7 @@ MemoryEstimate estimate_of(const OpenModel& model, std::int64_t canvas_length,
       static_cast<std::uint64_t>(requests) *
       model.backend->kv_bytes({config.layers, config.kv_heads, config.head_dim, canvas_length});
   const std::int64_t rows = std::min(requests * canvas_length, std::max(canvas_length, row_budget));
-  estimate.buffers = Transformer::buffer_bytes(config, rows);
+  estimate.buffers = Transformer::buffer_bytes(*model.backend, config, rows);
   return estimate;
 }
 

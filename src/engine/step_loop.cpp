@@ -187,12 +187,12 @@ void StepLoop::admit(const ResultCallback& on_result) {
     const std::uint64_t kv = backend_.kv_bytes(transformer_.kv_shape(next.canvas_length())) *
                              static_cast<std::uint64_t>(next.canvases());
     const ModelConfig& config = transformer_.config();
-    const std::uint64_t buffers = Transformer::buffer_bytes(config, rows_with(next));
+    const std::uint64_t buffers = Transformer::buffer_bytes(backend_, config, rows_with(next));
     std::uint64_t available = limits_.memory - std::min(limits_.memory, kv_bytes_);
     if (limits_.memory == 0) {
       available = backend_.available_memory();
       if (available != 0) {  // those that are there already serve the next request too
-        available += Transformer::buffer_bytes(config, transformer_.buffer_rows());
+        available += Transformer::buffer_bytes(backend_, config, transformer_.buffer_rows());
       }
     }
     if (available != 0 && kv + buffers > available) {

@@ -114,11 +114,12 @@ std::size_t Transformer::packed_bytes(const Backend& backend, const ModelConfig&
          static_cast<std::size_t>(config.hidden) * sizeof(float);
 }
 
-std::size_t Transformer::buffer_bytes(const ModelConfig& config, std::int64_t rows) {
+std::size_t Transformer::buffer_bytes(const Backend& backend, const ModelConfig& config,
+                                      std::int64_t rows) {
   const std::int64_t query_width = config.heads * config.head_dim;
   const std::int64_t qkv_width = query_width + 2 * config.kv_heads * config.head_dim;
   const std::int64_t row = 3 * config.hidden + 2 * qkv_width + query_width + 3 * config.ffn;
-  return static_cast<std::size_t>(row * rows) * sizeof(float);
+  return backend.buffer_bytes(row * rows);
 }
 
 KvShape Transformer::kv_shape(std::int64_t length) const {

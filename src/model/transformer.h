@@ -68,7 +68,8 @@ class Transformer {
   /// What the constructor will pack, without doing so.
   static std::size_t packed_bytes(const Backend& backend, const ModelConfig& config);
   /// Activation buffers of a forward of `rows` rows.
-  static std::size_t buffer_bytes(const ModelConfig& config, std::int64_t rows);
+  static std::size_t buffer_bytes(const Backend& backend, const ModelConfig& config,
+                                  std::int64_t rows);
 
   KvShape kv_shape(std::int64_t length) const;
   /// Rows that its buffers hold by now: the most of a forward so far.

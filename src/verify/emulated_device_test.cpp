@@ -17,9 +17,9 @@ namespace {
 
 const std::filesystem::path kSource = FASTDLLM_SOURCE_DIR;
 
-EngineOptions emulated() {
+EngineOptions emulated(const std::string& device = "cuda-emulated") {
   EngineOptions options;
-  options.device = "cuda-emulated";
+  options.device = device;
   options.weights = WeightType::kF32;
   options.threads = 1;
   return options;
@@ -40,40 +40,43 @@ std::int64_t rows_of(const Trace& trace) {
   return rows;
 }
 
-/// The cheapest trace of each cache policy with each way to unmask: all would take minutes.
-std::vector<Trace> chosen_traces(const std::filesystem::path& file) {
+enum class Choice { kCachesAndRules, kCaches };
+
+/// The cheapest trace of each cache policy, with each way to unmask where asked for: all would take
+/// minutes.
+std::vector<Trace> chosen_traces(const std::string& name, Choice choice) {
+  const auto file = kSource / "tests/golden" / (name + "-traces.jsonl");
   std::map<std::string, Trace> chosen;
-  read_traces(
-      file,
-      {.trace =
-           [&](TraceLine line) {
-             const Trace& trace = line.trace;
-             const std::string key = fmt::format("{} {} {} {}", static_cast<int>(trace.cache),
-                                                 trace.threshold.has_value(),
-                                                 trace.factor.has_value(), trace.alg.value_or(""));
-             const auto found = chosen.find(key);
-             if (found == chosen.end() || rows_of(trace) < rows_of(found->second)) {
-               chosen.insert_or_assign(key, trace);
-             }
-           },
-       .bad_line = [](const std::string& where,
-                      const std::string& error) { ADD_FAILURE() << where << ": " << error; }});
+  read_traces(file, {.trace =
+                         [&](TraceLine line) {
+                           const Trace& trace = line.trace;
+                           std::string key = fmt::format("{}", static_cast<int>(trace.cache));
+                           if (choice == Choice::kCachesAndRules) {
+                             key += fmt::format(" {} {} {}", trace.threshold.has_value(),
+                                                trace.factor.has_value(), trace.alg.value_or(""));
+                           }
+                           const auto found = chosen.find(key);
+                           if (found == chosen.end() || rows_of(trace) < rows_of(found->second)) {
+                             chosen.insert_or_assign(key, trace);
+                           }
+                         },
+                     .bad_line =
+                         [](const std::string& where, const std::string& error) {
+                           ADD_FAILURE() << where << ": " << error;
+                         }});
   std::vector<Trace> traces;
   for (const auto& [key, trace] : chosen) traces.push_back(trace);
   return traces;
 }
 
-TEST_P(EmulatedDevice, ReplaysGoldenTraces) {
-  const std::string name = GetParam();
-  const std::vector<Trace> traces =
-      chosen_traces(kSource / "tests/golden" / (name + "-traces.jsonl"));
-  ASSERT_GE(traces.size(), 8u);
+void expect_replayed(const std::vector<Trace>& traces, const std::string& name,
+                     const EngineOptions& options) {
   const auto file = std::filesystem::path(testing::TempDir()) / ("emulated-" + name + ".jsonl");
   std::ofstream lines(file);
   for (const Trace& trace : traces) lines << format_trace(trace) << '\n';
   lines.close();
   std::size_t passed = 0;
-  Replayer replayer({.models = kSource / "models", .model = {}, .engine = emulated()},
+  Replayer replayer({.models = kSource / "models", .model = {}, .engine = options},
                     [&](const std::string& where, ReplayOutcome outcome, const std::string& why) {
                       EXPECT_EQ(outcome, ReplayOutcome::kPassed) << where << ": " << why;
                       passed += outcome == ReplayOutcome::kPassed ? 1 : 0;
@@ -83,9 +86,20 @@ TEST_P(EmulatedDevice, ReplaysGoldenTraces) {
   std::filesystem::remove(file);
 }
 
-TEST_P(EmulatedDevice, MatchesGoldenLogits) {
-  const std::string name = GetParam();
-  Engine engine = Engine::load(kSource / "models" / name, emulated());
+TEST_P(EmulatedDevice, ReplaysGoldenTraces) {
+  const std::vector<Trace> traces = chosen_traces(GetParam(), Choice::kCachesAndRules);
+  ASSERT_GE(traces.size(), 8u);
+  expect_replayed(traces, GetParam(), emulated());
+}
+
+TEST_P(EmulatedDevice, TwoReplayATraceOfEachCache) {
+  const std::vector<Trace> traces = chosen_traces(GetParam(), Choice::kCaches);
+  ASSERT_EQ(traces.size(), 3u);
+  expect_replayed(traces, GetParam() + "-two", emulated("cuda-emulated:0,1"));
+}
+
+void expect_golden_logits(const std::string& name, const EngineOptions& options) {
+  Engine engine = Engine::load(kSource / "models" / name, options);
   int tensors = 0;
   check_logits(kSource / "tests/golden" / (name + "-logits.safetensors"), engine,
                [&](const LogitsReport& report) {
@@ -93,6 +107,14 @@ TEST_P(EmulatedDevice, MatchesGoldenLogits) {
                  ++tensors;
                });
   EXPECT_GT(tensors, 0);
+}
+
+TEST_P(EmulatedDevice, MatchesGoldenLogits) {
+  expect_golden_logits(GetParam(), emulated());
+}
+
+TEST_P(EmulatedDevice, TwoMatchGoldenLogits) {
+  expect_golden_logits(GetParam(), emulated("cuda-emulated:1,3"));
 }
 
 }  // namespace

@@ -180,6 +180,24 @@ class CpuBackend final : public Backend {
     });
   }
 
+  void join_columns(std::span<const ColumnSlice> slices, std::int64_t rows, Buffer& out) override {
+    std::int64_t columns = 0;
+    for (const ColumnSlice& slice : slices) {
+      check(slice.begin >= 0 && slice.begin < slice.end && slice.end <= slice.columns,
+            "columns of a slice");
+      check_size(*slice.from, rows, slice.columns);
+      columns += slice.end - slice.begin;
+    }
+    check_size(out, rows, columns);
+    for_rows(rows, columns, [&](std::int64_t row) {
+      float* to = data_of(out) + row * columns;
+      for (const ColumnSlice& slice : slices) {
+        to = std::copy_n(data_of(*slice.from) + row * slice.columns + slice.begin,
+                         slice.end - slice.begin, to);
+      }
+    });
+  }
+
   void head_scores(const Matrix& head, const Buffer& x, std::span<const HeadRow> rows,
                    std::span<Score> scores) override {
     check(rows.size() == scores.size(), "as many scores as rows");

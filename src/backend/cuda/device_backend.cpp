@@ -37,6 +37,7 @@ class DeviceBackend final : public Backend {
         type_(compute_type_of(options.weights)),
         projection_(options.weights),
         pool_(cpu::thread_count(options.threads)),
+        runtime_(options.ordinal),
         queue_(runtime_, options.launch_graphs ? LaunchMode::kGraphs : LaunchMode::kDirect),
         product_(runtime_),
         attention_(runtime_, type_),
@@ -214,6 +215,36 @@ class DeviceBackend final : public Backend {
                                    .out = written(out)});
   }
 
+  void join_columns(std::span<const ColumnSlice> slices, std::int64_t rows, Buffer& out) override {
+    std::vector<DeviceSlice> joined;
+    std::int64_t columns = 0;
+    std::int64_t widest = 0;
+    for (const ColumnSlice& slice : slices) {
+      check(slice.begin >= 0 && slice.begin < slice.end && slice.end <= slice.columns,
+            "columns of a slice");
+      check_size(*slice.from, rows, slice.columns);
+      const std::int64_t width = slice.end - slice.begin;
+      joined.push_back({data_of(*slice.from) + slice.begin, slice.columns, width, columns});
+      columns += width;
+      widest = std::max(widest, width);
+    }
+    check_size(out, rows, columns);
+    fetch_unreadable(slices, rows, joined);
+    float* const to = written(out);
+    run_join(&queue_, {.slices = queue_.list<DeviceSlice>(ListUse::kColumnSlices, joined),
+                       .slice_count = std::ssize(joined),
+                       .widest = widest,
+                       .rows = queue_.rows(rows),
+                       .columns = columns,
+                       .out = to});
+  }
+
+  void mark() override { runtime_.mark(); }
+
+  void wait_for_mark(const Backend& other) override {
+    runtime_.wait_for_mark(dynamic_cast<const DeviceBackend&>(other).runtime_);
+  }
+
   void finish() override { runtime_.synchronize(); }
 
   void head_scores(const Matrix& head, const Buffer& x, std::span<const HeadRow> rows,
@@ -254,6 +285,33 @@ class DeviceBackend final : public Backend {
     product_.multiply(matrix, 0, matrix.out_features(), written(y), matrix.out_features(), add);
   }
 
+  /// Copies the rows of slices that kernels here cannot read from their devices.
+  void fetch_unreadable(std::span<const ColumnSlice> slices, std::int64_t rows,
+                        std::span<DeviceSlice> joined) {
+    const auto source = [](const ColumnSlice& slice) -> const DeviceBuffer& {
+      return static_cast<const DeviceBuffer&>(*slice.from);
+    };
+    const auto is_readable = [&](const ColumnSlice& slice) {
+      const Runtime& runtime = source(slice).runtime();
+      return &runtime == &runtime_ || runtime_.can_read(runtime);
+    };
+    const auto bytes_of = [rows](const ColumnSlice& slice) {
+      return static_cast<std::size_t>(rows * slice.columns) * sizeof(float);
+    };
+    std::size_t bytes = 0;
+    for (const ColumnSlice& slice : slices) bytes += is_readable(slice) ? 0 : bytes_of(slice);
+    if (bytes == 0) return;
+    fetched_.reserve(runtime_, bytes, "columns of other devices");
+    std::byte* to = fetched_.data();
+    for (std::size_t i = 0; i < slices.size(); ++i) {
+      if (is_readable(slices[i])) continue;
+      const DeviceBuffer& buffer = source(slices[i]);
+      runtime_.copy_from_peer(to, buffer.runtime(), buffer.data(), bytes_of(slices[i]));
+      joined[i].from = reinterpret_cast<const float*>(to) + slices[i].begin;
+      to += bytes_of(slices[i]);
+    }
+  }
+
   static void check_attention(const Buffer& qkv, const AttentionShape& shape,
                               std::span<const SequenceRows> sequences) {
     check(shape.kv_heads > 0 && shape.heads > 0 && shape.heads % shape.kv_heads == 0 &&
@@ -273,6 +331,7 @@ class DeviceBackend final : public Backend {
   ThreadPool pool_;
   mutable Runtime runtime_;  // download() and read_kv() copy on it
   LaunchQueue queue_;
+  DeviceMemory fetched_;
   DeviceProduct product_;
   DeviceAttention attention_;
   DeviceHead head_;
@@ -294,7 +353,8 @@ LaunchCounts launch_counts(const Backend& backend) {
   return dynamic_cast<const DeviceBackend&>(backend).launch_counts();
 }
 
-DeviceBuffer::DeviceBuffer(Runtime& runtime, std::int64_t elements) : size_(elements) {
+DeviceBuffer::DeviceBuffer(Runtime& runtime, std::int64_t elements)
+    : runtime_(&runtime), size_(elements) {
   check(elements >= 0, "size of a buffer");
   memory_ = DeviceMemory(runtime, static_cast<std::size_t>(elements) * sizeof(float),
                          "activation buffer");

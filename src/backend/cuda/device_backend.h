@@ -19,8 +19,11 @@ class DeviceBuffer final : public Buffer {
   DeviceBuffer(Runtime& runtime, std::int64_t elements);
   std::int64_t size() const override { return size_; }
   float* data() const { return memory_.as<float>(); }
+  /// Of the device that it lies on.
+  const Runtime& runtime() const { return *runtime_; }
 
  private:
+  const Runtime* runtime_;
   std::int64_t size_;
   DeviceMemory memory_;
 };

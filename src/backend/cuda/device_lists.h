@@ -15,6 +15,7 @@ enum class ListUse : std::uint8_t {
   kRowCount,
   kTokens,
   kGatheredRows,
+  kColumnSlices,
   kRowSequences,
   kPositions,
   kSequences,

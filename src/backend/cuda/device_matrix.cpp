@@ -94,6 +94,7 @@ DeviceMatrix::DeviceMatrix(Runtime& runtime, ThreadPool& pool, std::span<const S
     : layout_(format),
       out_(cpu::check_parts(parts)),
       in_(parts[0].columns),
+      part_bytes_(layout_.part_bytes(std::max(out_, parts[0].rows_on_all_devices), in_)),
       stride_(layout_.weight_stride(in_)) {
   const std::int64_t segments = layout_.segments(in_);
   const std::int64_t row_bytes = stride_ + segments * std::int64_t{sizeof(float)};

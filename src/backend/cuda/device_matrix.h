@@ -44,6 +44,8 @@ class DeviceMatrix final : public Matrix {
   static std::size_t bytes_for(std::int64_t rows, std::int64_t columns, WeightFormat format);
 
   const FormatLayout& layout() const { return layout_; }
+  /// ProductTask::part_bytes, of the whole matrix where devices share it.
+  std::int64_t part_bytes() const { return part_bytes_; }
   std::int64_t stride() const { return stride_; }
   const std::byte* weights() const { return weights_.data(); }
   const float* scales() const { return scales_.as<float>(); }
@@ -51,7 +53,7 @@ class DeviceMatrix final : public Matrix {
 
  private:
   FormatLayout layout_;
-  std::int64_t out_, in_, stride_;
+  std::int64_t out_, in_, part_bytes_, stride_;
   DeviceMemory weights_, scales_, bias_;
   std::vector<WeightConversion> conversions_;
 };

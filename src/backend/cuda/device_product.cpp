@@ -81,7 +81,7 @@ void DeviceProduct::multiply(const DeviceMatrix& weight, std::int64_t first, std
                    .columns = count,
                    .values = weight.in_features(),
                    .segments = segments,
-                   .part_bytes = layout.part_bytes(weight.out_features(), weight.in_features()),
+                   .part_bytes = weight.part_bytes(),
                    .add = add,
                    .partials = nullptr,
                    .counters = nullptr};

@@ -80,6 +80,25 @@ struct GatherTask {
 };
 void run_gather(Stream stream, const GatherTask& task);
 
+/// Some columns of rows that are `stride` apart; perhaps in the memory of another device.
+struct DeviceSlice {
+  const float* from;  ///< row 0's first column
+  std::int64_t stride;
+  std::int64_t columns;
+  std::int64_t out_begin;  ///< the first one's place in the rows of the result
+};
+struct JoinTask {
+  const DeviceSlice* slices;
+  std::int64_t slice_count;
+  std::int64_t widest;  ///< columns of a slice
+  Rows rows;
+  std::int64_t columns;  ///< of all slices
+  float* out;            ///< [rows, columns]
+
+  bool operator==(const JoinTask&) const = default;
+};
+void run_join(Stream stream, const JoinTask& task);
+
 struct PrepareTask {
   const float* x;             ///< [.., columns]
   const std::int32_t* index;  ///< [rows] rows of x, or nullptr: 0 .. rows - 1

@@ -8,9 +8,6 @@
 namespace fdllm::cuda {
 namespace {
 
-/// Lists of launches that are remembered: a model's steps with some numbers of rows and scores.
-constexpr std::size_t kMostKnown = 48;
-
 /// Sets a flag for as long as it lives.
 class Flag {
  public:
@@ -25,8 +22,8 @@ class Flag {
 
 }  // namespace
 
-LaunchQueue::LaunchQueue(Runtime& runtime, LaunchMode mode)
-    : runtime_(&runtime), mode_(mode), lists_(runtime) {
+LaunchQueue::LaunchQueue(Runtime& runtime, LaunchMode mode, std::size_t most_launches)
+    : runtime_(&runtime), mode_(mode), lists_(runtime), most_launches_(most_launches) {
   runtime.set_queue(this);
 }
 
@@ -58,27 +55,43 @@ void LaunchQueue::flush() {
 }
 
 void LaunchQueue::start_pending() {
-  if (mode_ == LaunchMode::kDirect) {
+  runtime_->make_current();
+  Known* const known = mode_ == LaunchMode::kGraphs ? find_pending() : nullptr;
+  if (known == nullptr) {
     for (const Launch& launch : pending_) launch.start(runtime_->native_stream());
+    if (mode_ == LaunchMode::kGraphs) remember_pending();
     ++counts_.direct;
     return;
   }
-  const auto found = std::ranges::find(known_, pending_, &Known::launches);
-  if (found == known_.end()) {
-    for (const Launch& launch : pending_) launch.start(runtime_->native_stream());
-    known_.push_front({pending_, nullptr});
-    if (known_.size() > kMostKnown) known_.pop_back();
-    ++counts_.direct;
-    return;
-  }
-  known_.splice(known_.begin(), known_, found);
-  if (found->graph == nullptr) {
-    found->graph = runtime_->capture(found->launches);
+  if (known->graph == nullptr) {
+    known->graph = runtime_->capture(known->launches);
     ++counts_.captured;
   } else {
     ++counts_.replayed;
   }
-  found->graph->start();
+  known->graph->start();
+}
+
+LaunchQueue::Known* LaunchQueue::find_pending() {
+  for (std::size_t i = 0; i < known_.size(); ++i) {
+    const std::size_t at = (next_ + i) % known_.size();
+    if (known_[at].launches != pending_) continue;
+    next_ = at + 1;
+    known_[at].last_use = ++uses_;
+    return &known_[at];
+  }
+  return nullptr;
+}
+
+void LaunchQueue::remember_pending() {
+  known_launches_ += pending_.size();
+  while (known_launches_ > most_launches_ && !known_.empty()) {
+    const auto oldest = std::ranges::min_element(known_, {}, &Known::last_use);
+    known_launches_ -= oldest->launches.size();
+    known_.erase(oldest);
+  }
+  known_.push_back({pending_, nullptr, ++uses_});
+  next_ = known_.size();
 }
 
 void Runtime::submit() {

@@ -1,7 +1,6 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
-#include <list>
 #include <memory>
 #include <new>
 #include <span>
@@ -72,7 +71,11 @@ enum class LaunchMode : std::uint8_t {
 /// memory is reserved before lists are asked for, and the launch that reads them comes next.
 class LaunchQueue {
  public:
-  LaunchQueue(Runtime& runtime, LaunchMode mode);
+  /// Launches in all lists of them that are remembered: some 50 forwards of a large model, whether
+  /// each is flushed at once or, between several devices, layer by layer.
+  static constexpr std::size_t kMostLaunches = 24000;
+
+  LaunchQueue(Runtime& runtime, LaunchMode mode, std::size_t most_launches = kMostLaunches);
   ~LaunchQueue();
   LaunchQueue(const LaunchQueue&) = delete;
   LaunchQueue& operator=(const LaunchQueue&) = delete;
@@ -102,15 +105,23 @@ class LaunchQueue {
   struct Known {
     std::vector<Launch> launches;
     std::unique_ptr<Graph> graph;
+    std::uint64_t last_use = 0;
   };
 
   void start_pending();
+  Known* find_pending();
+  void remember_pending();
 
   Runtime* runtime_;
   LaunchMode mode_;
   DeviceLists lists_;
   std::vector<Launch> pending_;
-  std::list<Known> known_;  ///< last used first
+  std::size_t most_launches_;
+  std::vector<Known> known_;
+  std::size_t known_launches_ = 0;
+  /// Lists that come again come in the same order: the search begins after the last one found.
+  std::size_t next_ = 0;
+  std::uint64_t uses_ = 0;
   LaunchCounts counts_;
   bool is_flushing_ = false;
   bool is_list_open_ = false;  ///< a list was asked for and no launch came since

@@ -159,6 +159,38 @@ TEST_P(LaunchQueueTest, WhatIsFreedWaitsForItsReaders) {
   EXPECT_EQ(found(), padded({11}));
 }
 
+TEST_P(LaunchQueueTest, ForgetsWhatWasNotUsedForLongest) {
+  if (GetParam() == LaunchMode::kDirect) GTEST_SKIP() << "nothing is remembered";
+  LaunchQueue queue(runtime_, LaunchMode::kGraphs, 3);
+  const auto start = [&](std::int64_t place) {
+    run_gather(&queue, {.x = x_.as<float>(),
+                        .index = queue.list<std::int32_t>(ListUse::kGatheredRows, {{1}}),
+                        .rows = queue.rows(1),
+                        .columns = kColumns,
+                        .out = out_.as<float>() + place * kColumns});
+    queue.flush();
+  };
+  const auto expect_counts = [&](std::int64_t direct, std::int64_t captured,
+                                 std::int64_t replayed) {
+    EXPECT_EQ(queue.counts().direct, direct);
+    EXPECT_EQ(queue.counts().captured, captured);
+    EXPECT_EQ(queue.counts().replayed, replayed);
+  };
+  for (int round = 0; round < 3; ++round) {
+    for (const std::int64_t place : {0, 1, 2}) start(place);
+  }
+  expect_counts(3, 3, 3);
+  start(0);
+  start(3);  // in place of 1
+  expect_counts(4, 3, 4);
+  start(0);
+  start(2);
+  expect_counts(4, 3, 6);
+  start(1);  // in place of 3
+  start(3);
+  expect_counts(6, 3, 6);
+}
+
 TEST_P(LaunchQueueTest, NoRowsAreNoLaunch) {
   gather({});
   EXPECT_EQ(found(), padded({}));

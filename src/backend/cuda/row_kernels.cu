@@ -44,6 +44,14 @@ FDLLM_KERNEL(kThreads) gather(GatherTask task) {
                task.out + row * task.columns);
 }
 
+FDLLM_KERNEL(kThreads) join(JoinTask task) {
+  const std::int64_t row = blockIdx.x;
+  if (row >= *task.rows.count) return;
+  const DeviceSlice slice = task.slices[blockIdx.z];
+  copy_columns(slice.from + row * slice.stride, slice.columns,
+               task.out + row * task.columns + slice.out_begin);
+}
+
 FDLLM_DEVICE void store(std::byte* kv, std::int64_t at, float value, bool is_bf16) {
   if (is_bf16) {
     reinterpret_cast<bf16*>(kv)[at] = to_bf16(value);
@@ -112,6 +120,12 @@ void run_embed(Stream stream, const EmbedTask& task) {
 
 void run_gather(Stream stream, const GatherTask& task) {
   launch(stream, shape_of(task.rows, task.columns), gather, task);
+}
+
+void run_join(Stream stream, const JoinTask& task) {
+  LaunchShape shape = shape_of(task.rows, task.widest);
+  shape.z = task.slice_count;
+  launch(stream, shape, join, task);
 }
 
 void run_rope_store(Stream stream, const RopeTask& task) {

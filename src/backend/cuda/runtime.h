@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace fdllm::cuda {
 
@@ -26,8 +27,12 @@ class Graph {
 /// by runtime_cuda.cpp and emulation/runtime.cpp, of which a program has one.
 class Runtime {
  public:
-  /// Takes the first GPU. Throws kUnsupported where there is none.
-  Runtime();
+  /// GPUs that there are; 0 where the driver tells none.
+  static int device_count();
+
+  /// Takes a GPU by its number. Throws kUnsupported where there is none at all, or it is too old,
+  /// and kInvalidArgument where there is none of that number.
+  explicit Runtime(int ordinal = 0);
   ~Runtime();
   Runtime(const Runtime&) = delete;
   Runtime& operator=(const Runtime&) = delete;
@@ -55,6 +60,17 @@ class Runtime {
   void copy_to_host(void* to, const void* from, std::size_t bytes);
   void synchronize();
 
+  /// What the calling thread starts from now on runs on this device.
+  void make_current() const;
+  /// Kernels of this device may read the memory of `peer`, another device.
+  bool can_read(const Runtime& peer);
+  /// As copy_to_device(), from the memory of a device that kernels here may not read.
+  void copy_from_peer(void* to, const Runtime& peer, const void* from, std::size_t bytes);
+  /// Starts what waits and notes where the stream is, for wait_for_mark() of other devices.
+  void mark();
+  /// What this stream does from now on comes after what `other`'s had been asked for at its mark().
+  void wait_for_mark(const Runtime& other);
+
  private:
   /// Starts what waits in the queue.
   void submit();
@@ -63,7 +79,10 @@ class Runtime {
   void rethrow_error();
 
   std::string name_;
+  int ordinal_;
   void* stream_ = nullptr;
+  void* mark_ = nullptr;             ///< a cudaEvent_t
+  std::vector<int> readable_peers_;  ///< ordinals
   LaunchQueue* queue_ = nullptr;
   std::exception_ptr error_;
 };

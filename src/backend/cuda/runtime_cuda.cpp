@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <cuda_runtime_api.h>
 
 #include "backend/cuda/launch_queue.h"
@@ -54,6 +56,7 @@ class CapturedGraph final : public Graph {
 }  // namespace
 
 std::unique_ptr<Graph> Runtime::capture(std::span<const Launch> launches) {
+  make_current();
   return std::make_unique<CapturedGraph>(static_cast<cudaStream_t>(stream_), launches);
 }
 
@@ -63,33 +66,52 @@ void check_call(int result, const char* what) {
        cudaGetErrorString(static_cast<cudaError_t>(result)));
 }
 
-Runtime::Runtime() {
+int Runtime::device_count() {
+  int count = 0;
+  if (cudaGetDeviceCount(&count) == cudaSuccess) return count;
+  cudaGetLastError();
+  return 0;
+}
+
+Runtime::Runtime(int ordinal) : ordinal_(ordinal) {
   int count = 0;
   const cudaError_t result = cudaGetDeviceCount(&count);
   if (result != cudaSuccess || count == 0) {
     fail(ErrorCode::kUnsupported, "device: 'cuda' finds no NVIDIA GPU ({}); use the device 'cpu'",
          result != cudaSuccess ? cudaGetErrorString(result) : "the driver knows none");
   }
+  if (ordinal < 0 || ordinal >= count) {
+    fail(ErrorCode::kInvalidArgument,
+         "device: expected the number of a GPU, 0 to {}, found 'cuda:{}'", count - 1, ordinal);
+  }
   cudaDeviceProp properties{};
-  check_call(cudaGetDeviceProperties(&properties, 0), "properties of the GPU");
+  check_call(cudaGetDeviceProperties(&properties, ordinal), "properties of the GPU");
   const int capability = 10 * properties.major + properties.minor;
   if (capability < kOldest) {
     fail(ErrorCode::kUnsupported,
          "device: 'cuda' needs compute capability 8.0 or newer, '{}' has {}.{}", properties.name,
          properties.major, properties.minor);
   }
-  check_call(cudaSetDevice(0), "taking the GPU");
+  make_current();
+  cudaEvent_t mark = nullptr;
+  check_call(cudaEventCreateWithFlags(&mark, cudaEventDisableTiming), "an event");
+  mark_ = mark;
   cudaStream_t stream = nullptr;
-  check_call(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "a stream");
+  const cudaError_t created = cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+  if (created != cudaSuccess) cudaEventDestroy(mark);
+  check_call(created, "a stream");
   stream_ = stream;
   name_ = properties.name;
 }
 
 Runtime::~Runtime() {
+  cudaSetDevice(ordinal_);
+  cudaEventDestroy(static_cast<cudaEvent_t>(mark_));
   cudaStreamDestroy(static_cast<cudaStream_t>(stream_));
 }
 
 std::byte* Runtime::allocate(std::size_t bytes, std::string_view what) {
+  make_current();
   void* memory = nullptr;
   const cudaError_t result = cudaMalloc(&memory, bytes);
   std::byte* const data = allocated(result, memory, bytes, what);
@@ -99,17 +121,20 @@ std::byte* Runtime::allocate(std::size_t bytes, std::string_view what) {
 
 void Runtime::release(std::byte* memory) noexcept {
   submit_quietly();
+  cudaSetDevice(ordinal_);
   cudaFree(memory);
 }
 
 std::uint64_t Runtime::free_memory() const {
   std::size_t free_bytes = 0;
   std::size_t total_bytes = 0;
+  make_current();
   check_call(cudaMemGetInfo(&free_bytes, &total_bytes), "the GPU's free memory");
   return free_bytes;
 }
 
 std::byte* Runtime::allocate_pinned(std::size_t bytes, std::string_view what) {
+  make_current();
   void* memory = nullptr;
   const cudaError_t result = cudaMallocHost(&memory, bytes);
   return allocated(result, memory, bytes, what);
@@ -121,6 +146,7 @@ void Runtime::release_pinned(std::byte* memory) noexcept {
 
 void Runtime::copy_to_device(void* to, const void* from, std::size_t bytes) {
   submit();
+  make_current();
   check_call(
       cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, static_cast<cudaStream_t>(stream_)),
       "a copy to the GPU");
@@ -128,6 +154,7 @@ void Runtime::copy_to_device(void* to, const void* from, std::size_t bytes) {
 
 void Runtime::copy_to_host(void* to, const void* from, std::size_t bytes) {
   submit();
+  make_current();
   check_call(
       cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, static_cast<cudaStream_t>(stream_)),
       "a copy from the GPU");
@@ -136,7 +163,54 @@ void Runtime::copy_to_host(void* to, const void* from, std::size_t bytes) {
 void Runtime::synchronize() {
   submit();
   rethrow_error();
+  make_current();
   check_call(cudaStreamSynchronize(static_cast<cudaStream_t>(stream_)), "waiting for the GPU");
+}
+
+void Runtime::make_current() const {
+  check_call(cudaSetDevice(ordinal_), "taking the GPU");
+}
+
+bool Runtime::can_read(const Runtime& peer) {
+  if (peer.ordinal_ == ordinal_ ||
+      std::ranges::find(readable_peers_, peer.ordinal_) != readable_peers_.end()) {
+    return true;
+  }
+  int can = 0;
+  check_call(cudaDeviceCanAccessPeer(&can, ordinal_, peer.ordinal_), "access to a GPU's peer");
+  if (can == 0) return false;
+  make_current();
+  const cudaError_t result = cudaDeviceEnablePeerAccess(peer.ordinal_, 0);
+  if (result == cudaErrorPeerAccessAlreadyEnabled) {
+    cudaGetLastError();
+  } else {
+    check_call(result, "access to a GPU's peer");
+  }
+  readable_peers_.push_back(peer.ordinal_);
+  return true;
+}
+
+void Runtime::copy_from_peer(void* to, const Runtime& peer, const void* from, std::size_t bytes) {
+  submit();
+  make_current();
+  check_call(cudaMemcpyPeerAsync(to, ordinal_, from, peer.ordinal_, bytes,
+                                 static_cast<cudaStream_t>(stream_)),
+             "a copy from another GPU");
+}
+
+void Runtime::mark() {
+  submit();
+  make_current();
+  check_call(cudaEventRecord(static_cast<cudaEvent_t>(mark_), static_cast<cudaStream_t>(stream_)),
+             "an event's record");
+}
+
+void Runtime::wait_for_mark(const Runtime& other) {
+  submit();
+  make_current();
+  check_call(cudaStreamWaitEvent(static_cast<cudaStream_t>(stream_),
+                                 static_cast<cudaEvent_t>(other.mark_), 0),
+             "a wait for another GPU");
 }
 
 }  // namespace fdllm::cuda

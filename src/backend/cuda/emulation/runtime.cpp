@@ -2,6 +2,8 @@
 #include "backend/cuda/runtime.h"
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -29,13 +31,15 @@ std::byte* allocate_aligned(std::size_t bytes, std::string_view what) {
   return static_cast<std::byte*>(memory);
 }
 
-/// What lies in the device's memory.
+/// What lies in the devices' memories.
 struct Allocations {
   std::mutex mutex;
   std::map<const std::byte*, std::size_t> bytes;
-  std::uint64_t used = 0;
-  std::uint64_t limit = 0;  ///< 0: the host's memory
+  std::array<std::uint64_t, emulation::kDevices> used{};
+  std::uint64_t limit = 0;  ///< of each device; 0: the host's memory
 };
+
+std::atomic<bool> can_read_peers = true;
 
 Allocations& allocations() {
   static Allocations all;
@@ -65,27 +69,42 @@ void set_device_memory(std::uint64_t bytes) {
   all.limit = bytes;
 }
 
-std::uint64_t used_device_memory() {
+std::uint64_t used_device_memory(int ordinal) {
   Allocations& all = allocations();
   const std::lock_guard lock(all.mutex);
-  return all.used;
+  return all.used[ordinal];
+}
+
+void set_peer_access(bool can_read) {
+  can_read_peers = can_read;
 }
 
 }  // namespace emulation
 
-Runtime::Runtime() : name_("emulated") {}
+int Runtime::device_count() {
+  return emulation::kDevices;
+}
+
+Runtime::Runtime(int ordinal) : name_("emulated"), ordinal_(ordinal) {
+  if (ordinal < 0 || ordinal >= emulation::kDevices) {
+    fail(ErrorCode::kInvalidArgument,
+         "device: expected the number of an emulated device, 0 to {}, found {}",
+         emulation::kDevices - 1, ordinal);
+  }
+}
 Runtime::~Runtime() = default;
 
 std::byte* Runtime::allocate(std::size_t bytes, std::string_view what) {
   Allocations& all = allocations();
   const std::lock_guard lock(all.mutex);
-  if (all.limit != 0 && bytes > all.limit - std::min(all.limit, all.used)) {
+  std::uint64_t& used = all.used[ordinal_];
+  if (all.limit != 0 && bytes > all.limit - std::min(all.limit, used)) {
     fail(ErrorCode::kOutOfMemory, "{}: could not allocate {}; the emulated device has {}, {} taken",
-         what, bytes_text(bytes), bytes_text(all.limit), bytes_text(all.used));
+         what, bytes_text(bytes), bytes_text(all.limit), bytes_text(used));
   }
   std::byte* const memory = allocate_aligned(bytes, what);
   all.bytes.emplace(memory, bytes);
-  all.used += bytes;
+  used += bytes;
   return memory;
 }
 void Runtime::release(std::byte* memory) noexcept {
@@ -93,14 +112,14 @@ void Runtime::release(std::byte* memory) noexcept {
   Allocations& all = allocations();
   const std::lock_guard lock(all.mutex);
   const auto found = all.bytes.find(memory);
-  all.used -= found->second;
+  all.used[ordinal_] -= found->second;
   all.bytes.erase(found);
   std::free(memory);
 }
 std::uint64_t Runtime::free_memory() const {
   Allocations& all = allocations();
   const std::lock_guard lock(all.mutex);
-  return all.limit == 0 ? available_memory() : all.limit - std::min(all.limit, all.used);
+  return all.limit == 0 ? available_memory() : all.limit - std::min(all.limit, all.used[ordinal_]);
 }
 std::byte* Runtime::allocate_pinned(std::size_t bytes, std::string_view what) {
   return allocate_aligned(bytes, what);
@@ -119,6 +138,23 @@ void Runtime::copy_to_host(void* to, const void* from, std::size_t bytes) {
 void Runtime::synchronize() {
   submit();
   rethrow_error();
+}
+void Runtime::make_current() const {}
+bool Runtime::can_read(const Runtime& /*peer*/) {
+  return can_read_peers;
+}
+void Runtime::copy_from_peer(void* to, const Runtime& /*peer*/, const void* from,
+                             std::size_t bytes) {
+  submit();
+  if (bytes > 0) std::memcpy(to, from, bytes);
+}
+// Operations that wait in a queue have not happened yet: without a mark, another device reads what
+// was there before them, and a missing one shows as a wrong result.
+void Runtime::mark() {
+  submit();
+}
+void Runtime::wait_for_mark(const Runtime& /*other*/) {
+  submit();
 }
 
 std::unique_ptr<Graph> Runtime::capture(std::span<const Launch> launches) {

@@ -1,0 +1,43 @@
+#pragma once
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "backend/backend.h"
+
+namespace fdllm::tensor_parallel {
+
+/// K and V of a request: each device has its K/V heads' for all positions.
+class ParallelKvSlab final : public KvSlab {
+ public:
+  ParallelKvSlab(const KvShape& shape, std::vector<std::unique_ptr<KvSlab>> slabs)
+      : shape_(shape), slabs_(std::move(slabs)) {}
+
+  std::int64_t length() const override { return shape_.length; }
+  std::size_t bytes() const override {
+    std::size_t bytes = 0;
+    for (const auto& slab : slabs_) bytes += slab->bytes();
+    return bytes;
+  }
+
+  const KvShape& shape() const { return shape_; }
+  KvSlab* on(int device) const { return slabs_[device].get(); }
+
+ private:
+  KvShape shape_;
+  std::vector<std::unique_ptr<KvSlab>> slabs_;
+};
+
+/// The sequences of a batch as a device sees them: the same rows, its own K/V.
+inline std::vector<SequenceRows> sequences_on(int device, std::span<const SequenceRows> sequences) {
+  std::vector<SequenceRows> own(sequences.begin(), sequences.end());
+  for (SequenceRows& sequence : own) {
+    if (sequence.kv != nullptr) {
+      sequence.kv = static_cast<const ParallelKvSlab*>(sequence.kv)->on(device);
+    }
+  }
+  return own;
+}
+
+}  // namespace fdllm::tensor_parallel
