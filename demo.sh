@@ -10,9 +10,14 @@ echo "== Building a release in build/release"
 cmake --preset release -DFASTDLLM_TESTS=OFF > /dev/null
 cmake --build --preset release --target fast-dllm
 
-echo "== Answering with the shipped checkpoint (a tiny one: it is right about once in five)"
+echo "== Answering with the shipped checkpoint (a tiny one: it is right about every other time)"
 visual=()
 if [[ -t 1 ]]; then visual=(--visual); fi
 set -x
-build/release/bin/fast-dllm generate --model models/llada-nano --gen-length 64 "${visual[@]}" \
-  --prompt "Jack packs 6 boxes with 7 apples in each box. There are 6 apples left over. How many apples are there in total?"
+build/release/bin/fast-dllm generate --model models/llada-mini "${visual[@]}" \
+  --prompt "Ava was preparing for a potluck party at her house, where she intended to serve shrimp scampi. \
+She noticed that she was out of plastic forks, so she bought a new package of forks. Later, her husband \
+also bought a package of 5 new forks and gave them to Ava. While Ava was making the shrimp scampi, she \
+used 6 of the forks to sample her shrimp scampi. Later, when she went to set the table, she had a total \
+of 23 forks. How many forks were in the package that Ava bought? Give the result as your final answer. Do \
+not include units."

@@ -14,7 +14,7 @@
 namespace fdllm::cli {
 namespace {
 
-constexpr const char* kShippedModel = "llada-nano";
+constexpr const char* kShippedModel = "llada-mini";
 constexpr int kFoldersAbove = 4;
 constexpr const char* kGroup = "Engine";
 

@@ -1,17 +1,25 @@
 """The problems the default model is trained and tested on: a question and a worked answer that ends in `#### N`.
 
 `gsm_symbolic`, `chain_sum` and `basic_arithmetic` are the tasks of the package reasoning-gym; the working of the last two,
-which the package lacks, is written here, one operation a line. `drill` and `recall` are exercises for training only.
+which the package lacks, is written here, one operation a line. `drill`, `recall` and `simple` (the worded problems of
+tools/make_problems.py) are exercises for training only.
 Training and test problems never share a seed, and a training problem whose question is in the test set is dropped.
 """
 
 import random
 import re
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import reasoning_gym
 
+sys.path.append(str(Path(__file__).resolve().parent.parent))
+from make_problems import KINDS  # noqa: E402
+
 CLOSING = " Give the result as your final answer. Do not include units."
+# of half of the training expressions: an expression should be known however it is asked
+PHRASES = ("Compute {}.", "What is {}?", "How much is {}?", "{} =", "{}", "Work out {}.", "Evaluate {}.", "Please compute {}.")
 # reasoning-gym draws problem i of a data set from seed + i, so these ranges keep the two apart
 TEST_SEED = 1
 TRAIN_SEED = 10_000_000
@@ -116,6 +124,9 @@ class Problems:
             ),
         }
 
+    def expression(self, task: str, index: int) -> str:
+        return self.sets[task][index]["metadata"]["expression"]
+
     def item(self, task: str, index: int) -> Problem | None:
         """Problem `index` of a task, or None when its working doesn't end in the task's answer."""
         item = self.sets[task][index]
@@ -193,6 +204,17 @@ def recall(r: random.Random, words: list[str]) -> Problem:
                    "\n".join(lines) + f"\n#### {counts[order[1]]}")
 
 
+def simple(r: random.Random) -> Problem:
+    question, answer, steps = r.choice(KINDS)(r)
+    return Problem("simple", question, f"{steps}\n#### {answer}")
+
+
+def rephrased(problem: Problem, expression: str, r: random.Random) -> Problem:
+    if r.random() < 0.3:
+        expression = expression.replace(" ", "")
+    return replace(problem, question=r.choice(PHRASES).format(expression))
+
+
 class Mixture:
     """An endless, reproducible stream of training problems."""
 
@@ -210,8 +232,12 @@ class Mixture:
                 problem = drill(self.random)
             elif task == "recall":
                 problem = recall(self.random, self.words)
+            elif task == "simple":
+                problem = simple(self.random)
             else:
                 problem = self.problems.item(task, self.index[task])
+                if problem and task != "gsm_symbolic" and self.random.random() < 0.5:
+                    problem = rephrased(problem, self.problems.expression(task, self.index[task]), self.random)
                 self.index[task] += 1
             if problem and problem.question not in self.held_out:
                 return problem

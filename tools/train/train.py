@@ -21,7 +21,7 @@ from problems import Mixture
 from text import END, MASK, NUMBERS, SPECIAL, TURN_END, chat, train_tokenizer, write_text_files
 from tokenizers import Tokenizer
 
-WORDED = {"gsm_symbolic": 0.95, "recall": 0.05}
+WORDED = {"gsm_symbolic": 0.85, "simple": 0.12, "recall": 0.03}
 ARITHMETIC = {"chain_sum": 0.25, "basic_arithmetic": 0.3, "drill": 0.45}
 # of random tokens; a piece whose neighbours are masked as well can't be known, so that it won't go far below
 COPYING_LEARNT = 2.2
