@@ -136,10 +136,10 @@ class MaskedDiffusionModel(nn.Module):
         """Starts the embeddings of number tokens with what their values have in common, which else must be found out."""
         features = number_features(texts)
         with torch.no_grad():
-            shared = features @ torch.randn(features.shape[1], self.shape.hidden) * 0.02
-            shared[:, 0] = 0
-            self.embedding.weight[ids] += shared * 2
-            self.head.weight[ids] += shared * 2
+            shared = features @ torch.randn(features.shape[1], self.shape.hidden) * 0.04
+            shared[:, 0] = 0  # the channel of prepare_for_copying()
+            self.embedding.weight[ids] += shared
+            self.head.weight[ids] += shared
 
     def forward(self, tokens, rows=None):
         """Logits [rows, vocabulary] of the flattened positions `rows` of tokens [batch, length], or of all."""

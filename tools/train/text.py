@@ -5,10 +5,11 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
+DIGIT = r"\p{N}"
 # digits in groups of three from the right, so that 1250 is 1 and 250
 GROUP = r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))"
 PATTERN = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|" + GROUP + r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|NUMBER| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 PAIRS = [f"{n:02}" for n in range(100)]
 NUMBERS = [*map(str, range(10)), *PAIRS, *(f"{n:03}" for n in range(1000))]
@@ -23,8 +24,14 @@ TEMPLATE = (
 )
 
 
+def pieces(number: str) -> pre_tokenizers.PreTokenizer:
+    """Splits a text into what tokens never cross. number: a regular expression for digits that may form a token."""
+    split = pre_tokenizers.Split(Regex(PATTERN.replace("NUMBER", number)), "isolated")
+    return pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+
+
 def with_numbers(tokenizer: Tokenizer) -> Tokenizer:
-    """The tokenizer with every number of two and three digits as a token, also those that begin with zeros.
+    """A tokenizer of single digits with every number of two and three digits as a token, also those that begin with zeros.
 
     A number of several tokens is hard for a small model that writes what is confident first: how many masks it gets is
     settled before it is known, and where a neighbouring digit is still a mask, which digit to copy is a guess.
@@ -33,16 +40,17 @@ def with_numbers(tokenizer: Tokenizer) -> Tokenizer:
     model, added = description["model"], NUMBERS[10:]
     first = len(model["vocab"])
     model["vocab"] |= {text: first + i for i, text in enumerate(added)}
-    model["merges"] += [[text[:-1], text[-1]] for text in added]
-    return Tokenizer.from_str(json.dumps(description))
+    # whichever pair within three digits is merged first, the third joins it
+    model["merges"] += [[text[:-1], text[-1]] for text in added] + [[text[0], text[1:]] for text in added if len(text) == 3]
+    tokenizer = Tokenizer.from_str(json.dumps(description))
+    tokenizer.pre_tokenizer = pieces(GROUP)
+    return tokenizer
 
 
 def train_tokenizer(texts, vocabulary: int) -> Tokenizer:
     """`vocabulary` counts all tokens but the numbers of two and three digits."""
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Split(Regex(PATTERN), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
-    )
+    tokenizer.pre_tokenizer = pieces(DIGIT)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.train_from_iterator(
         texts,
