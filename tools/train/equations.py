@@ -30,7 +30,9 @@ def holds(equation: str) -> bool:
 def drawn(r: random.Random) -> str:
     """An equation of two or three small numbers in one of the ways in which the worked answers write them."""
     if r.random() < 0.3:
-        return drill(r).solution.split("\n")[0]
+        line = drill(r).solution.split("\n")[0]
+        # sums at once, since the worked answers of worded problems don't take them apart
+        return line if "*" in line else f"{line.split('=')[0]}={line.rsplit('=', 1)[1]}"
     operator = r.choice("++-**")
     a, b = (r.randrange(10 ** r.choice((1, 1, 2, 2, 3))) for _ in range(2))
     if operator == "*":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 
@@ -183,3 +183,20 @@ def write_checkpoint(folder: Path, model: MaskedDiffusionModel, weights: dict[st
     )
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
     (folder / "generation_config.json").write_text(json.dumps(dict(eos_token_id=[end, turn_end], pad_token_id=end, mask_token_id=mask), indent=1) + "\n")
+
+
+def read_shape(folder: Path) -> Shape:
+    """The shape of a checkpoint that write_checkpoint() made."""
+    c = json.loads((folder / "config.json").read_text())
+    return Shape(c["vocab_size"], c["d_model"], c["n_layers"], c["n_heads"], c["mlp_hidden_size"],
+                 c["max_sequence_length"], c["rope_theta"], c["rms_norm_eps"])
+
+
+def read_weights(folder: Path, model: MaskedDiffusionModel) -> None:
+    """Copies the weights of a checkpoint that write_checkpoint() made into `model`."""
+    tensors, named = load_file(str(folder / "model.safetensors")), checkpoint_names(model)
+    if tensors.keys() != named.keys():
+        raise ValueError(f"{folder}: the tensors are not those of this architecture")
+    with torch.no_grad():
+        for name, parameter in named.items():
+            parameter.copy_(tensors[name])

@@ -1,7 +1,7 @@
 """The problems the default model is trained and tested on: a question and a worked answer that ends in `#### N`.
 
 `gsm_symbolic`, `chain_sum` and `basic_arithmetic` are the tasks of the package reasoning-gym; the working of the last two,
-which the package lacks, is written here, one operation a line. `drill`, `recall` and `simple` (the worded problems of
+which the package lacks, is that of working.py, one operation a line. `drill`, `recall` and `simple` (the worded problems of
 tools/make_problems.py) are exercises for training only.
 Training and test problems never share a seed, and a training problem whose question is in the test set is dropped.
 """
@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import reasoning_gym
+from working import Working, multiply_in_steps, sum_of_parts
 
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 from make_problems import KINDS  # noqa: E402
@@ -42,74 +43,6 @@ class Problem:
 
 def format_number(value) -> str:
     return str(int(value)) if value == int(value) else repr(round(float(value), 6))
-
-
-def multiply_in_steps(a: int, b: int) -> str:
-    """The product as one chain of equations: tens and ones apart when both factors have two digits or more."""
-    if min(abs(a), abs(b)) < 10:
-        return f"{a}*{b}={a * b}"
-    short, long = sorted((a, b), key=abs)
-    sign = -1 if short < 0 else 1
-    digits = str(abs(short))
-    parts = [sign * int(d) * 10 ** (len(digits) - i - 1) for i, d in enumerate(digits) if d != "0"]
-    if len(parts) == 1:
-        return f"{a}*{b}={a * b}"
-    sums, chain = [part * long for part in parts], f"{a}*{b}=" + "+".join(f"{part}*{long}" for part in parts)
-    while len(sums) > 1:
-        chain += "=" + "+".join(map(str, sums))
-        sums = [sums[0] + sums[1], *sums[2:]]
-    return f"{chain}={sums[0]}"
-
-
-class Working:
-    """Evaluates an arithmetic expression of integers and writes each operation as a line."""
-
-    def __init__(self, expression: str):
-        self.tokens = re.findall(r"\d+|[-+*/()]", expression)
-        self.position = 0
-        self.lines: list[str] = []
-        self.value = self.sum()
-
-    def peek(self) -> str:
-        return self.tokens[self.position] if self.position < len(self.tokens) else ""
-
-    def take(self) -> str:
-        self.position += 1
-        return self.tokens[self.position - 1]
-
-    def apply(self, a: int, operator: str, b: int) -> int:
-        if operator == "*":
-            self.lines.append(multiply_in_steps(a, b))
-            return a * b
-        if operator == "/" and (b == 0 or a % b):
-            raise ValueError("not a whole quotient")
-        value = {"+": a + b, "-": a - b}[operator] if operator != "/" else a // b
-        self.lines.append(f"{a}{operator}{b}={value}")
-        return value
-
-    def sum(self) -> int:
-        value = self.product()
-        while self.peek() in ("+", "-"):
-            operator = self.take()
-            value = self.apply(value, operator, self.product())
-        return value
-
-    def product(self) -> int:
-        value = self.factor()
-        while self.peek() in ("*", "/"):
-            operator = self.take()
-            value = self.apply(value, operator, self.factor())
-        return value
-
-    def factor(self) -> int:
-        token = self.take()
-        if token == "-":
-            return -self.factor()
-        if token == "(":
-            value = self.sum()
-            self.take()
-            return value
-        return int(token)
 
 
 class Problems:
@@ -163,15 +96,15 @@ def drill(r: random.Random) -> Problem:
     kind = r.randrange(7)
     if kind == 0:
         a, b = number(r.choice((1, 2, 2, 3, 3, 4))), number(r.choice((1, 2, 2, 3, 3, 4)))
-        question, line, value = f"{a} + {b}", f"{a}+{b}={a + b}", a + b
+        question, line, value = f"{a} + {b}", f"{a}+{b}{sum_of_parts(a, b)}", a + b
     elif kind == 1:
         a, b = number(r.choice((2, 2, 3, 3, 4))), number(r.choice((1, 2, 2, 3, 3)))
-        question, line, value = f"{a} - {b}", f"{a}-{b}={a - b}", a - b
+        question, line, value = f"{a} - {b}", f"{a}-{b}{sum_of_parts(a, -b)}", a - b
     elif kind == 2:
         a, b = number(r.choice((1, 2, 2, 3, 3, 4))), number(1)
         if r.random() < 0.5:
             a, b = b, a
-        question, line, value = f"{a} * {b}", f"{a}*{b}={a * b}", a * b
+        question, line, value = f"{a} * {b}", multiply_in_steps(a, b), a * b
     elif kind == 3:
         a, b = number(r.choice((2, 2, 3))), number(2)
         question, line, value = f"{a} * {b}", multiply_in_steps(a, b), a * b

@@ -1,7 +1,8 @@
 """Trains the default model: a small masked diffusion language model of LLaDA's architecture (see README.md).
 
-usage: train.py FOLDER --minutes M [--decay-minutes D]     start, or continue what is in FOLDER/state.pt
-The learning rate is constant until the last D minutes and then falls to zero. FOLDER/checkpoint is written in the
+usage: train.py FOLDER --minutes M [--decay-minutes D] [--from CHECKPOINT]
+Starts, or continues what is in FOLDER/state.pt. With --from it starts with the weights, the tokenizer (unless FOLDER has
+one), the settings and the record of a checkpoint written by this program, past the exercises of the beginning. The learning rate is constant until the last D minutes and then falls to zero. FOLDER/checkpoint is written in the
 layout of the Hugging Face checkpoints at the end, also on SIGTERM, and every --save-minutes together with the state to
 continue from.
 """
@@ -9,6 +10,7 @@ continue from.
 import argparse
 import json
 import random
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -16,7 +18,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from equations import Equations
-from model import MaskedDiffusionModel, Shape, write_checkpoint
+from model import MaskedDiffusionModel, Shape, read_shape, read_weights, write_checkpoint
 from problems import Mixture
 from text import END, MASK, NUMBERS, SPECIAL, TURN_END, chat, train_tokenizer, write_text_files
 from tokenizers import Tokenizer
@@ -49,6 +51,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--adam", type=float, default=1.3e-3, help="learning rate of everything else")
     parser.add_argument("--long", type=float, default=0.0, help="share of steps with few-shot prompts and long canvases")
     parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--from", dest="origin", type=Path, metavar="CHECKPOINT", help="a checkpoint to begin with, such as models/llada-mini")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--compile", action="store_true", help="torch.compile: a fifth faster; needs a C++ compiler")
     return parser.parse_args()
@@ -184,6 +187,9 @@ def main() -> None:
         torch.set_num_threads(a.threads)
     state_file, tokenizer_file = a.folder / "state.pt", a.folder / "tokenizer.json"
     state = torch.load(state_file, weights_only=False, map_location=a.device) if state_file.exists() else None
+    origin = a.origin if not state else None
+    if origin and not tokenizer_file.exists():
+        shutil.copy(origin / "tokenizer.json", tokenizer_file)
     if tokenizer_file.exists():
         tokenizer = Tokenizer.from_file(str(tokenizer_file))
     else:
@@ -194,6 +200,8 @@ def main() -> None:
     shape = Shape(tokenizer.get_vocab_size(), a.hidden, a.layers, a.hidden // 32, a.ffn)
     if state:
         shape = state["shape"]
+    elif origin:
+        shape = read_shape(origin)
     model = MaskedDiffusionModel(shape)
     model.prepare_numbers([tokenizer.token_to_id(text) for text in NUMBERS], NUMBERS)
     model.to(a.device)
@@ -212,6 +220,14 @@ def main() -> None:
             optimizer.load_state_dict(saved)
         step, tokens, minutes_before, average = (state[k] for k in ("step", "tokens", "minutes", "average"))
         copy_loss, copying_learnt, equation_steps = state["stage"]
+    losses = []
+    if state:
+        losses = json.loads((a.folder / "checkpoint" / "training.json").read_text())["loss"]
+    elif origin:
+        read_weights(origin, model)
+        record = json.loads((origin / "training.json").read_text())
+        step, tokens, minutes_before, losses = (record[k] for k in ("steps", "canvas_positions", "minutes", "loss"))
+        copying_learnt, equation_steps = True, EQUATION_STEPS
     average = average or {n: p.detach().clone() for n, p in model.named_parameters()}
     mask_id, end, turn_end = (tokenizer.token_to_id(t) for t in (MASK, END, TURN_END))
     digits = torch.tensor([tokenizer.token_to_id(text) for text in NUMBERS])
@@ -236,7 +252,6 @@ def main() -> None:
         record = dict(steps=step, canvas_positions=tokens, minutes=round(minutes), loss=losses, seed=a.seed)
         (folder / "training.json").write_text(json.dumps(record, indent=1) + "\n")
 
-    losses = json.loads((a.folder / "checkpoint" / "training.json").read_text())["loss"] if state else []
     logits_of = torch.compile(model, dynamic=True) if a.compile else model
     started = saved_at = time.time()
     first_step, recent, stopped = step, {worded: [], arithmetic: [], equations: []}, []
