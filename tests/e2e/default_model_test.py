@@ -15,6 +15,12 @@ class DefaultModel(TestCase):
         (result,) = [json.loads(line) for line in done.stdout.splitlines()]
         self.assertTrue(result["text"].rstrip().endswith("#### 19"), result["text"])
 
+    def test_every_number_below_a_thousand_is_one_token(self):
+        for numbers in (range(10), range(10, 100), range(100, 1000)):
+            text = "+".join(map(str, numbers))
+            ids = self.succeed("tokenize", "--model", MODEL, text).stdout.replace(",", " ").split()
+            self.assertEqual(len(ids), 2 * len(numbers) - 1)
+
     def test_held_out_problems(self):
         for task, at_least in (("gsm_symbolic", 0.3), ("basic_arithmetic", 0.5)):
             with self.subTest(task=task):
