@@ -42,8 +42,13 @@ class Chains(unittest.TestCase):
 class Expressions(unittest.TestCase):
     def test_lines_follow_the_order_of_operations(self):
         working = Working("-( 2 + 3 * -4 ) - 12 / 4 + 1")
-        self.assertEqual(working.lines, ["3*-4=-12", "2+-12=-10", "12/4=3", "10-3=7", "7+1=8"])
+        self.assertEqual(working.lines, ["3*-4=-12", "2+-12=2-12=-10", "-(-10)=10", "12/4=3", "10-3=7", "7+1=8"])
         self.assertEqual(working.value, 8)
+
+    def test_two_signs_become_one(self):
+        self.assertEqual(Working("-41 - -7").lines, ["-41--7=-41+7=-34"])
+        self.assertEqual(Working("150 + -263").lines, ["150+-263=150-263=100-200+50-63=-100-13=-113"])
+        self.assertEqual(Working("- -5 * 2").lines, ["-(-5)=5", "5*2=10"])
 
     def test_a_broken_quotient_is_refused(self):
         for expression in ("7 / 2", "7 / 0", "1 + 7 / ( 2 - 2 )"):

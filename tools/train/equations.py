@@ -52,7 +52,7 @@ class Equations:
     def __init__(self, tokenizer: Tokenizer, seed: int, tokens: int):
         self.tokenizer, self.random, self.rows = tokenizer, random.Random(seed), tokens // LENGTH
         self.mixture = Mixture(seed, {"gsm_symbolic": 1.0})
-        self.expressions = Mixture(seed + 1, {"chain_sum": 0.5, "basic_arithmetic": 0.5})
+        self.expressions = Mixture(seed + 1, {"chain_sum": 0.4, "basic_arithmetic": 0.6})
         self.found: deque[str] = deque(maxlen=POOL)
         self.harvest(4_000)
 

@@ -24,7 +24,7 @@ from text import END, MASK, NUMBERS, SPECIAL, TURN_END, chat, train_tokenizer, w
 from tokenizers import Tokenizer
 
 WORDED = {"gsm_symbolic": 0.85, "simple": 0.12, "recall": 0.03}
-ARITHMETIC = {"chain_sum": 0.25, "basic_arithmetic": 0.3, "drill": 0.45}
+ARITHMETIC = {"chain_sum": 0.2, "basic_arithmetic": 0.5, "drill": 0.3}
 # of random tokens; a piece whose neighbours are masked as well can't be known, so that it won't go far below
 COPYING_LEARNT = 2.2
 # so many steps on lists of equations come first, as four of five; the loss there has no floor to wait for
@@ -79,7 +79,9 @@ class Examples:
         while first < len(pool):
             tail = 0
             if self.random.random() < 0.25:
-                tail = self.random.choice((32, 64, 96, 128, 192, 512 if long else 192))
+                tail = self.random.choice((32, 64, 96, 128, 192))
+            if long:
+                tail = self.random.choice((128, 256, 512, 768, 1024))
             last = first + 1
             while last < len(pool):
                 length = len(pool[last][0]) + len(pool[last][1]) + tail
@@ -136,7 +138,9 @@ def masks(canvas, prompts, answers, digits, r: random.Random, generator) -> tupl
         kind = r.random()
         if kind < 0.5:
             block = r.choice(BLOCK_LENGTHS)
-            begin = prompt + r.randrange((answer - 1) // block + 1) * block
+            # now and then of the end tokens, which must be sure wherever they are
+            reach = length - prompt if r.random() < 0.1 else answer
+            begin = prompt + r.randrange((reach - 1) // block + 1) * block
             end = min(begin + block, length)
             chance = torch.full((end - begin,), ratio)
             if r.random() < 0.5:

@@ -10,6 +10,7 @@ def split(value: int) -> tuple[int, int]:
 
 
 def signed(terms: list[int]) -> str:
+    """The sum of the terms, with one sign before each: 3-4+5."""
     return str(terms[0]) + "".join(f"{term:+}" for term in terms[1:])
 
 
@@ -68,7 +69,8 @@ class Working:
             self.lines.append(f"{a}/{b}={a // b}")
             return a // b
         term = b if operator == "+" else -b
-        self.lines.append(f"{a}{operator}{b}{sum_of_parts(a, term)}")
+        one_sign = f"={signed([a, term])}" if b < 0 else ""
+        self.lines.append(f"{a}{operator}{b}{one_sign}{sum_of_parts(a, term)}")
         return a + term
 
     def sum(self) -> int:
@@ -88,7 +90,11 @@ class Working:
     def factor(self) -> int:
         token = self.take()
         if token == "-":
-            return -self.factor()
+            is_expression = self.peek() in ("(", "-")
+            value = self.factor()
+            if is_expression:
+                self.lines.append(f"-({value})={-value}")
+            return -value
         if token == "(":
             value = self.sum()
             self.take()
