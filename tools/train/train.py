@@ -80,7 +80,7 @@ class Examples:
             tail = 0
             if self.random.random() < 0.25:
                 tail = self.random.choice((32, 64, 96, 128, 192))
-            if long:
+            if long and self.random.random() < 0.5:
                 tail = self.random.choice((128, 256, 512, 768, 1024))
             last = first + 1
             while last < len(pool):
@@ -124,7 +124,7 @@ def masks(canvas, prompts, answers, digits, r: random.Random, generator) -> tupl
     are rarely masked and its digits often, since decoding by confidence writes what is easy first and leaves the
     numbers. A fifth of the examples lack whole numbers, each wherever the answer has it, so that it must be computed
     and can't be copied, and hardly a word. The others are masked over the whole answer as in LLaDA's recipe, a third
-    of them in the question too, where names and things recur.
+    of them, more where the prompt has solved examples, in the prompt too, where names and things recur.
     """
     batch, length = canvas.shape
     masked = torch.zeros(batch, length, dtype=torch.bool)
@@ -135,7 +135,8 @@ def masks(canvas, prompts, answers, digits, r: random.Random, generator) -> tupl
     offset, order = r.random(), r.sample(range(batch), batch)
     for i, (prompt, answer) in enumerate(zip(prompts, answers)):
         ratio = max(0.02, (order[i] + offset) / batch)
-        kind = r.random()
+        # of many solved examples often all, so that each answer must find its own question among them
+        kind = 0.95 if prompt > 512 and r.random() < 0.4 else r.random()
         if kind < 0.5:
             block = r.choice(BLOCK_LENGTHS)
             # now and then of the end tokens, which must be sure wherever they are
