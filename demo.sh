@@ -10,7 +10,7 @@ echo "== Building a release in build/release"
 cmake --preset release -DFASTDLLM_TESTS=OFF > /dev/null
 cmake --build --preset release --target fast-dllm
 
-echo "== Answering with the shipped checkpoint (a tiny one: it is right about every other time)"
+echo "== Answering with the shipped checkpoint (a tiny one: it is right two times out of three)"
 visual=()
 if [[ -t 1 ]]; then visual=(--visual); fi
 set -x

@@ -56,7 +56,7 @@ std::vector<bench::LadderRow> rows_of(const BenchLadderFlags& flags) {
   return rows;
 }
 
-/// Changes whenever a file of the model does.
+/// Changes whenever a file of the model does, what is written about it apart.
 std::uint64_t model_stamp(const std::filesystem::path& path) {
   std::map<std::string, std::string> files;
   const auto add = [&](const std::filesystem::path& file) {
@@ -67,7 +67,9 @@ std::uint64_t model_stamp(const std::filesystem::path& path) {
   };
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) {
-    for (const auto& entry : std::filesystem::directory_iterator(path, error)) add(entry.path());
+    for (const auto& entry : std::filesystem::directory_iterator(path, error)) {
+      if (entry.path().extension() != ".md") add(entry.path());
+    }
   } else {
     add(path);
   }

@@ -12,13 +12,11 @@ namespace {
 constexpr std::array kExact = {Preset::Value{"cache", "none"},
                                Preset::Value{"tokens-per-forward", "1"}};
 constexpr std::array kPaper = {Preset::Value{"cache", "dual"}, Preset::Value{"threshold", "0.9"}};
-constexpr std::array kFast = {Preset::Value{"cache", "dual"}, Preset::Value{"query", "masked"},
-                              Preset::Value{"refresh", "vicinity"},
+constexpr std::array kFast = {Preset::Value{"cache", "dual"}, Preset::Value{"refresh", "never"},
                               Preset::Value{"threshold", "0.9"}};
-constexpr std::array kTurbo = {Preset::Value{"cache", "dual"}, Preset::Value{"query", "masked"},
-                               Preset::Value{"refresh", "never"},
+constexpr std::array kTurbo = {Preset::Value{"cache", "dual"}, Preset::Value{"refresh", "never"},
                                Preset::Value{"suffix-window", "64"},
-                               Preset::Value{"threshold", "0.8"}};
+                               Preset::Value{"frechet", "0.5"}};
 
 constexpr std::array<std::string_view, 9> kRuleOptions = {
     "steps",   "threshold",     "factor", "tokens-per-forward", "alg",
