@@ -1,6 +1,7 @@
 """fast-dllm bench ladder, costs and similarity: tables, plots, going on after a kill, refusals."""
 import csv
 import json
+import shutil
 import signal
 import subprocess
 import time
@@ -100,6 +101,19 @@ class Ladder(LadderCase):
         self.assertIn("--fresh", message)
         self.ladder("--rows", "dual", "--limit", 3, "--fresh")
         self.assertEqual(len(self.cells()), 1)
+
+    def test_knows_the_model_by_its_files_and_not_by_its_card(self):
+        model = self.folder / "model"
+        shutil.copytree(LLADA, model)
+        command = ["bench", "ladder", "--model", model, "--data", self.data, "--gen-length", 64,
+                   "--limit", 1, "--out", self.out, "--rows"]
+        self.succeed(*command, "dual")
+        (model / "README.md").write_text("written anew")
+        self.succeed(*command, "dual+threshold")
+        self.assertEqual(len(self.cells()), 2)
+        config = model / "config.json"
+        config.write_text(config.read_text() + "\n")
+        self.assertIn("another model", self.fail_with(2, *command, "dual"))
 
     def test_goes_on_after_a_kill(self):
         command = [BINARY, *map(str, self.arguments("--rows", "paper"))]

@@ -1,10 +1,11 @@
 """Trains the default model: a small masked diffusion language model of LLaDA's architecture (see README.md).
 
 usage: train.py FOLDER --minutes M [--decay-minutes D] [--from CHECKPOINT]
-Starts, or continues what is in FOLDER/state.pt. With --from it starts with the weights, the tokenizer (unless FOLDER has
-one), the settings and the record of a checkpoint written by this program, past the exercises of the beginning. The learning rate is constant until the last D minutes and then falls to zero. FOLDER/checkpoint is written in the
-layout of the Hugging Face checkpoints at the end, also on SIGTERM, and every --save-minutes together with the state to
-continue from.
+Starts a run, or continues the one in FOLDER/state.pt. With --from a new run starts with the weights, the tokenizer
+(unless FOLDER has one), the shape and the record of a checkpoint written by this program, past the exercises of the
+beginning. The learning rate is constant until the last D minutes and then falls to zero. FOLDER/checkpoint is written in
+the layout of the Hugging Face checkpoints at the end, also on SIGTERM, and every --save-minutes together with the state
+to continue from.
 """
 
 import argparse
