@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Writes a GGUF file of random weights in the shape of a published model, for timing only.
 
-usage: make_random_gguf.py OUT.gguf [--shape llada-8b|dream-7b] [--type Q4_0] [--layers N]
+usage: make_random_gguf.py OUT.gguf [--shape llada-8b|dream-7b|llama-8b] [--type Q4_0] [--layers N]
 
 Metadata and tensor names are those that llama.cpp's own converter writes for these architectures,
-so that llama.cpp and fast-dllm both run the file. The tokenizer has the 256 bytes as tokens, and
+so that llama.cpp and fast-dllm both run the file; llama-8b, the shape of the autoregressive
+Llama 3 8B, is for llama.cpp alone. The tokenizer has the 256 bytes as tokens, and
 text of lower-case letters in alphabetical order is one token a letter. Every type that the `gguf`
 package can write: F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1. Needs `pip install gguf`.
 """
@@ -21,6 +22,9 @@ SHAPES = {
     "dream-7b": dict(arch="dream", layers=28, hidden=3584, heads=28, kv_heads=4, ffn=18944,
                      vocab=152064, context=131072, theta=1000000.0, epsilon=1e-6, bos=151643,
                      end=151643, mask=151666),
+    "llama-8b": dict(arch="llama", layers=32, hidden=4096, heads=32, kv_heads=8, ffn=14336,
+                     vocab=128256, context=8192, theta=500000.0, epsilon=1e-5, bos=128000,
+                     end=128001, mask=None),
 }
 DISTINCT_ROWS = 64  # rows of random numbers; a matrix repeats them
 
@@ -44,10 +48,11 @@ def add_metadata(writer, shape, layers):
     writer.add_head_count_kv(shape["kv_heads"])
     writer.add_rope_freq_base(shape["theta"])
     writer.add_layer_norm_rms_eps(shape["epsilon"])
-    writer.add_causal_attention(False)
-    if arch == "llada":
+    writer.add_causal_attention(arch == "llama")
+    if arch != "dream":
         writer.add_vocab_size(shape["vocab"])
         writer.add_rope_dimension_count(head_dim)
+    if arch == "llada":
         writer.add_bool("diffusion.shift_logits", False)
 
     # One merge that no text in alphabetical order has: some readers want one.
@@ -56,8 +61,9 @@ def add_metadata(writer, shape, layers):
     types = [gguf.TokenType.NORMAL] * 257 + [gguf.TokenType.UNUSED] * (shape["vocab"] - 257)
     for token, text in ((shape["bos"], "<|startoftext|>"), (shape["end"], "<|endoftext|>"),
                         (shape["mask"], "<|mask|>")):
-        tokens[token] = text
-        types[token] = gguf.TokenType.CONTROL
+        if token is not None:
+            tokens[token] = text
+            types[token] = gguf.TokenType.CONTROL
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("qwen2")
     writer.add_token_list(tokens)
@@ -66,7 +72,8 @@ def add_metadata(writer, shape, layers):
     writer.add_bos_token_id(shape["bos"])
     writer.add_eos_token_id(shape["end"])
     writer.add_pad_token_id(shape["end"])
-    writer.add_mask_token_id(shape["mask"])
+    if shape["mask"] is not None:
+        writer.add_mask_token_id(shape["mask"])
     writer.add_add_bos_token(False)
     writer.add_chat_template("{% for message in messages %}{{ message['content'] }}{% endfor %}")
 

@@ -4,10 +4,12 @@
 #
 #   race_llama_cpp.sh [--shape llada-8b|dream-7b] [--type Q4_0] [--weights int4] [--layers N]
 #                     [--threads 2] [--rounds 5] [--steps 3] [--sample-steps 2] [--no-sample]
+#                     [--autoregressive]
 #
 # --layers     fewer than the model has: a quick try, whose ratios are not the model's
 # --steps      forwards of each of the rival's runs of 256 rows, and of ours
 # --no-sample  only the forward of 256 rows
+# --autoregressive  instead: LLaDA-8B here against Llama 3 8B there, which writes a token a forward
 # In the environment: FASTDLLM_BINARY (default build/release/bin/fast-dllm), LLAMA_BUILD (a build of
 # llama.cpp to use instead of making one), PYTHON (default python3; needs the packages gguf and
 # numpy), RACE_CACHE (default build/race: the rival's sources, its build and the model files).
@@ -24,13 +26,18 @@
 # canvas wastes none: exactly S forwards while masks are left. Its own default use, blocks of 32,
 # wastes one for each 32 tokens of prompt, which is not held against it. Nor is the time that it
 # spends choosing tokens: it is taken off. The canvas must fit one micro-batch (-ub).
+#
+# Autoregressive: tokens per second of llama-bench's tg128 (128 tokens, no prompt) with a Q4_0 file
+# of Llama 3 8B's shape, and of 128 tokens here without a prompt, preset fast, 4.5 tokens committed
+# per forward (what threshold 0.9 commits of the tokens before the end token on llada-mini).
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
-shape=llada-8b type=Q4_0 weights=int4 layers="" threads=2 rounds=5 steps=3 sample_steps=2 sample=1
+shape=llada-8b type=Q4_0 weights=int4 layers="" threads=2 rounds=5 steps=3 sample_steps=2 sample=1 autoregressive=0
 while (($#)); do
   option=$1
   case $option in
     --no-sample) sample=0; shift; continue ;;
+    --autoregressive) autoregressive=1; shift; continue ;;
     -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;;
     --shape | --type | --weights | --layers | --threads | --rounds | --steps | --sample-steps) ;;
     *) echo "$0: unknown option '$option'; see --help" >&2; exit 2 ;;
@@ -71,12 +78,15 @@ fi
 rival=$LLAMA_BUILD/bin/llama-diffusion-cli
 [[ -x $rival ]] || { echo "$0: no $rival" >&2; exit 1; }
 
-model=$cache/$shape-$type${layers:+-$layers-layers}.gguf
-if [[ ! -s $model ]]; then
-  "$python" "$root/tools/make_random_gguf.py" "$model.part" --shape "$shape" --type "$type" \
-    ${layers:+--layers "$layers"}
-  mv "$model.part" "$model"
-fi
+model_file() {  # SHAPE: makes its file unless it is there, prints its path
+  local file=$cache/$1-$type${layers:+-$layers-layers}.gguf
+  if [[ ! -s $file ]]; then
+    "$python" "$root/tools/make_random_gguf.py" "$file.part" --shape "$1" --type "$type" \
+      ${layers:+--layers "$layers"}
+    mv "$file.part" "$file"
+  fi
+  echo "$file"
+}
 
 # Letters in alphabetical order are one token each in that file.
 letters() { printf 'abcdefghijklmnopqrstuvwxyz%.0s' {1..99} | head -c "$1"; }
@@ -99,7 +109,7 @@ rival_forward() {  # CANVAS PROMPT STEPS
 }
 
 json() { "$python" -c 'import functools, json, sys
-print(functools.reduce(lambda value, key: value[key], sys.argv[1:], json.load(sys.stdin)))' "$@"; }
+print(functools.reduce(lambda value, key: value[int(key) if key.isdigit() else key], sys.argv[1:], json.load(sys.stdin)))' "$@"; }
 
 our_forward() {
   "$ours" bench step --model "$model" --weights "$weights" --threads "$threads" --rows 256 \
@@ -118,6 +128,25 @@ ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / b }'; }
 
 times=$(mktemp -d)
 trap 'rm -rf "$times"' EXIT
+
+if ((autoregressive)); then
+  rival_model=$(model_file llama-8b)
+  for ((round = 1; round <= rounds; ++round)); do
+    "${LLAMA_BUILD}/bin/llama-bench" -m "$rival_model" -t "$threads" -p 0 -n 128 -r 1 -o json |
+      json 0 avg_ts >>"$times/rival"
+    "$ours" bench generate --shape llada-8b ${layers:+--layers "$layers"} --weights "$weights" \
+      --threads "$threads" --preset fast --prompt-length 1 --gen-length 128 \
+      --tokens-per-forward 4.5 --json | json tokens_per_second >>"$times/ours"
+    paste -d' ' "$times/rival" "$times/ours" | tail -1 |
+      sed "s/^/round $round: tokens per second, rival and ours: /" >&2
+  done
+  echo "8B shapes${layers:+, only $layers layers}, 128 tokens without a prompt, $threads threads, medians of $rounds rounds (ranges)"
+  echo "tokens per second: llama.cpp, Llama 3 $type, a token a forward: $(summary "$times/rival"); fast-dllm, LLaDA $weights, preset fast, 4.5 tokens a forward: $(summary "$times/ours")"
+  echo "  ratio: $(ratio "$(median <"$times/ours")" "$(median <"$times/rival")")"
+  exit
+fi
+
+model=$(model_file "$shape")
 for ((round = 1; round <= rounds; ++round)); do
   rival_forward 256 128 "$steps" >>"$times/rival_forward"
   our_forward >>"$times/our_forward"

@@ -40,7 +40,8 @@ TEST(Ticks, AreRoundAndWithinTheRange) {
 TEST(ShortNumber, HasFourDigits) {
   EXPECT_EQ(short_number(0), "0");
   EXPECT_EQ(short_number(12.34567), "12.35");
-  EXPECT_EQ(short_number(250000), "2.5e+05");
+  EXPECT_EQ(short_number(250000), "250000");
+  EXPECT_EQ(short_number(2.5e6), "2.500e+06");
   EXPECT_EQ(short_number(1.5e-7), "1.500e-07");
 }
 

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "bench/chart.h"
+#include "bench/svg.h"
 
 namespace fdllm::bench {
 namespace {
@@ -37,7 +38,7 @@ std::string table_row(const LadderCell& cell, const LadderSummary& summary, std:
       ratio_text(summary.time_speed_up), summary.seconds_per_item);
   for (std::size_t i = 0; i < computed; ++i) {
     text += i < summary.computed_seconds.size()
-                ? fmt::format(" {:.4g} s, {:.3g} tok/s |", summary.computed_seconds[i],
+                ? fmt::format(" {} s, {:.3g} tok/s |", short_number(summary.computed_seconds[i]),
                               summary.computed_useful_per_second[i])
                 : " - |";
   }

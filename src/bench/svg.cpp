@@ -70,7 +70,7 @@ std::string_view shape_path(int shape) {
 std::string short_number(double value) {
   const double size = std::abs(value);
   if (size != 0 && (size < 1e-4 || size >= 1e6)) return fmt::format("{:.3e}", value);
-  return fmt::format("{:.4g}", value);
+  return size >= 1e4 ? fmt::format("{:.0f}", value) : fmt::format("{:.4g}", value);
 }
 
 Svg::Svg(double width, double height) : width_(width), height_(height) {}

@@ -6,7 +6,8 @@
 
 namespace fdllm::bench {
 
-/// A number for a plot: four significant digits, no exponent between 0.0001 and 10^6.
+/// A number for people: four significant digits, or all before the point; no exponent between
+/// 0.0001 and 10^6.
 std::string short_number(double value);
 
 enum class Anchor { kStart, kMiddle, kEnd };
