@@ -13,10 +13,13 @@ constexpr std::array kExact = {Preset::Value{"cache", "none"},
                                Preset::Value{"tokens-per-forward", "1"}};
 constexpr std::array kPaper = {Preset::Value{"cache", "dual"}, Preset::Value{"threshold", "0.9"}};
 constexpr std::array kFast = {Preset::Value{"cache", "dual"}, Preset::Value{"refresh", "never"},
+                              Preset::Value{"block-length", "16"},
+                              Preset::Value{"suffix-window", "32"},
                               Preset::Value{"threshold", "0.9"}};
 constexpr std::array kTurbo = {Preset::Value{"cache", "dual"}, Preset::Value{"refresh", "never"},
-                               Preset::Value{"suffix-window", "64"},
-                               Preset::Value{"frechet", "0.5"}};
+                               Preset::Value{"block-length", "16"},
+                               Preset::Value{"suffix-window", "32"},
+                               Preset::Value{"threshold", "0.8"}};
 
 constexpr std::array<std::string_view, 9> kRuleOptions = {
     "steps",   "threshold",     "factor", "tokens-per-forward", "alg",
@@ -65,6 +68,9 @@ void apply_preset(GenerateOptions& options) {
     if (is_given(options, *option) || (rule_given && chooses_rule(option->name))) continue;
     option->store(*option, result, value.value);
   }
+  const bool own_block =
+      result.block_length && !is_given(options, *find_generate_option("block-length"));
+  if (own_block && result.gen_length % *result.block_length != 0) result.block_length.reset();
   options = std::move(result);
 }
 

@@ -67,6 +67,17 @@ TEST(Presets, AGivenRuleReplacesThePresets) {
   }
 }
 
+TEST(Presets, LeaveABlockLengthOutThatDoesNotDivideTheLength) {
+  EXPECT_EQ(options_of({{"preset", "fast"}, {"gen-length", "48"}}).block_length, 16);
+  for (const Sets& sets : {Sets{{"preset", "fast"}, {"gen-length", "24"}},
+                           Sets{{"gen-length", "24"}, {"preset", "fast"}}}) {
+    EXPECT_FALSE(options_of(sets).block_length.has_value());
+  }
+  EXPECT_EQ(
+      options_of({{"gen-length", "24"}, {"block-length", "10"}, {"preset", "fast"}}).block_length,
+      10);  // the request's own mistake, for the request's error
+}
+
 TEST(Presets, TheLastOneCountsAlone) {
   EXPECT_EQ(texts(options_of({{"preset", "exact"}, {"top-k", "5"}, {"preset", "paper"}})),
             texts(options_of({{"top-k", "5"}, {"preset", "paper"}})));
