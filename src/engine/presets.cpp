@@ -12,14 +12,14 @@ namespace {
 constexpr std::array kExact = {Preset::Value{"cache", "none"},
                                Preset::Value{"tokens-per-forward", "1"}};
 constexpr std::array kPaper = {Preset::Value{"cache", "dual"}, Preset::Value{"threshold", "0.9"}};
-constexpr std::array kFast = {Preset::Value{"cache", "dual"}, Preset::Value{"refresh", "never"},
-                              Preset::Value{"block-length", "16"},
-                              Preset::Value{"suffix-window", "32"},
-                              Preset::Value{"threshold", "0.9"}};
+constexpr std::array kFast = {
+    Preset::Value{"cache", "dual"},       Preset::Value{"refresh", "vicinity"},
+    Preset::Value{"block-length", "16"},  Preset::Value{"refresh-radius", "32"},
+    Preset::Value{"suffix-window", "32"}, Preset::Value{"threshold", "0.95"}};
 constexpr std::array kTurbo = {Preset::Value{"cache", "dual"}, Preset::Value{"refresh", "never"},
                                Preset::Value{"block-length", "16"},
                                Preset::Value{"suffix-window", "32"},
-                               Preset::Value{"threshold", "0.8"}};
+                               Preset::Value{"threshold", "0.9"}};
 
 constexpr std::array<std::string_view, 9> kRuleOptions = {
     "steps",   "threshold",     "factor", "tokens-per-forward", "alg",
@@ -35,6 +35,21 @@ std::uint64_t bit_of(const GenerateOption& option) {
 
 bool is_given(const GenerateOptions& options, const GenerateOption& option) {
   return (options.given & bit_of(option)) != 0;
+}
+
+/// Takes the preset's values out of `result` that what was given leaves no sense.
+void leave_out_misfits(const GenerateOptions& given, GenerateOptions& result) {
+  const GenerateOptions defaults;
+  const auto own = [&](std::string_view name) {
+    return !is_given(given, *find_generate_option(name));
+  };
+  if (own("refresh") && result.cache == CacheKind::kNone) result.refresh = defaults.refresh;
+  if (own("refresh-radius") && result.refresh != RefreshKind::kVicinity) {
+    result.refresh_radius.reset();
+  }
+  const bool in_blocks =
+      result.cache != CacheKind::kNone && result.gen_length % result.block_length.value_or(1) == 0;
+  if (own("block-length") && !in_blocks) result.block_length.reset();
 }
 
 }  // namespace
@@ -68,9 +83,7 @@ void apply_preset(GenerateOptions& options) {
     if (is_given(options, *option) || (rule_given && chooses_rule(option->name))) continue;
     option->store(*option, result, value.value);
   }
-  const bool own_block =
-      result.block_length && !is_given(options, *find_generate_option("block-length"));
-  if (own_block && result.gen_length % *result.block_length != 0) result.block_length.reset();
+  leave_out_misfits(options, result);
   options = std::move(result);
 }
 

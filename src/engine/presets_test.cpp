@@ -78,6 +78,18 @@ TEST(Presets, LeaveABlockLengthOutThatDoesNotDivideTheLength) {
       10);  // the request's own mistake, for the request's error
 }
 
+TEST(Presets, LeaveOutWhatContradictsTheGiven) {
+  const GenerateOptions never = options_of({{"preset", "fast"}, {"refresh", "never"}});
+  EXPECT_FALSE(never.refresh_radius.has_value());
+  EXPECT_EQ(never.suffix_window, 32);
+  const GenerateOptions uncached = options_of({{"cache", "none"}, {"preset", "fast"}});
+  EXPECT_EQ(uncached.refresh, RefreshKind::kBlock);
+  EXPECT_FALSE(uncached.refresh_radius.has_value());
+  EXPECT_FALSE(uncached.block_length.has_value());
+  EXPECT_EQ(options_of({{"refresh-radius", "8"}, {"preset", "turbo"}}).refresh_radius,
+            8);  // given, and refused with the reason
+}
+
 TEST(Presets, TheLastOneCountsAlone) {
   EXPECT_EQ(texts(options_of({{"preset", "exact"}, {"top-k", "5"}, {"preset", "paper"}})),
             texts(options_of({{"top-k", "5"}, {"preset", "paper"}})));
