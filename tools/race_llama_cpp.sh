@@ -28,8 +28,8 @@
 # spends choosing tokens: it is taken off. The canvas must fit one micro-batch (-ub).
 #
 # Autoregressive: tokens per second of llama-bench's tg128 (128 tokens, no prompt) with a Q4_0 file
-# of Llama 3 8B's shape, and of 128 tokens here without a prompt, preset fast, 5.6 tokens committed
-# per forward (as many as that preset commits before the end token on llada-mini).
+# of Llama 3 8B's shape, and of 128 tokens here without a prompt, with the presets fast and turbo and as
+# many tokens committed per forward as they commit before the end token on llada-mini.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 shape=llada-8b type=Q4_0 weights=int4 layers="" threads=2 rounds=5 steps=3 sample_steps=2 sample=1 autoregressive=0
@@ -122,6 +122,12 @@ our_sample() {  # milliseconds of the whole sample
     --json | json seconds | awk '{ print 1e3 * $1 }'
 }
 
+our_tokens_per_second() {  # PRESET TOKENS_PER_FORWARD
+  "$ours" bench generate --shape llada-8b ${layers:+--layers "$layers"} --weights "$weights" \
+    --threads "$threads" --preset "$1" --prompt-length 1 --gen-length 128 \
+    --tokens-per-forward "$2" --no-eos-stop --json | json tokens_per_second
+}
+
 median() { sort -g | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
 summary() { printf '%s (%s to %s)' "$(median <"$1")" "$(sort -g "$1" | head -1)" "$(sort -g "$1" | tail -1)"; }
 ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / b }'; }
@@ -134,15 +140,16 @@ if ((autoregressive)); then
   for ((round = 1; round <= rounds; ++round)); do
     "${LLAMA_BUILD}/bin/llama-bench" -m "$rival_model" -t "$threads" -p 0 -n 128 -r 1 -o json |
       json 0 avg_ts >>"$times/rival"
-    "$ours" bench generate --shape llada-8b ${layers:+--layers "$layers"} --weights "$weights" \
-      --threads "$threads" --preset fast --prompt-length 1 --gen-length 128 \
-      --tokens-per-forward 5.6 --json | json tokens_per_second >>"$times/ours"
-    paste -d' ' "$times/rival" "$times/ours" | tail -1 |
-      sed "s/^/round $round: tokens per second, rival and ours: /" >&2
+    our_tokens_per_second fast 4.6 >>"$times/fast"
+    our_tokens_per_second turbo 5.6 >>"$times/turbo"
+    paste -d' ' "$times/rival" "$times/fast" "$times/turbo" | tail -1 |
+      sed "s/^/round $round: tokens per second, rival, fast and turbo: /" >&2
   done
-  echo "8B shapes${layers:+, only $layers layers}, 128 tokens without a prompt, $threads threads, medians of $rounds rounds (ranges)"
-  echo "tokens per second: llama.cpp, Llama 3 $type, a token a forward: $(summary "$times/rival"); fast-dllm, LLaDA $weights, preset fast, 5.6 tokens a forward: $(summary "$times/ours")"
-  echo "  ratio: $(ratio "$(median <"$times/ours")" "$(median <"$times/rival")")"
+  echo "8B shapes${layers:+, only $layers layers}, 128 tokens without a prompt, $threads threads, tokens per second, medians of $rounds rounds (ranges)"
+  echo "llama.cpp, Llama 3 $type, a token a forward: $(summary "$times/rival")"
+  for preset in fast turbo; do
+    echo "fast-dllm, LLaDA $weights, preset $preset: $(summary "$times/$preset"), ratio $(ratio "$(median <"$times/$preset")" "$(median <"$times/rival")")"
+  done
   exit
 fi
 

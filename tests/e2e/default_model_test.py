@@ -22,7 +22,7 @@ class DefaultModel(TestCase):
             self.assertEqual(len(ids), 2 * len(numbers) - 1)
 
     def test_held_out_problems(self):
-        for task, at_least in (("gsm_symbolic", 0.45), ("chain_sum", 0.7), ("basic_arithmetic", 0.6)):
+        for task, at_least in (("gsm_symbolic", 0.45), ("chain_sum", 0.8), ("basic_arithmetic", 0.7)):
             with self.subTest(task=task):
                 (summary,) = self.json_lines(
                     "eval", "--task", "jsonl", "--model", MODEL, "--data", ROOT / "data" / f"{task}.jsonl",
