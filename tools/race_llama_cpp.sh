@@ -125,7 +125,7 @@ our_sample() {  # milliseconds of the whole sample
 our_tokens_per_second() {  # PRESET TOKENS_PER_FORWARD
   "$ours" bench generate --shape llada-8b ${layers:+--layers "$layers"} --weights "$weights" \
     --threads "$threads" --preset "$1" --prompt-length 1 --gen-length 128 \
-    --tokens-per-forward "$2" --no-eos-stop --json | json tokens_per_second
+    --tokens-per-forward "$2" --no-eos-stop --json | json tokens_per_second | xargs printf '%.2f\n'
 }
 
 median() { sort -g | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
@@ -139,7 +139,7 @@ if ((autoregressive)); then
   rival_model=$(model_file llama-8b)
   for ((round = 1; round <= rounds; ++round)); do
     "${LLAMA_BUILD}/bin/llama-bench" -m "$rival_model" -t "$threads" -p 0 -n 128 -r 1 -o json |
-      json 0 avg_ts >>"$times/rival"
+      json 0 avg_ts | xargs printf '%.2f\n' >>"$times/rival"
     our_tokens_per_second fast 4.6 >>"$times/fast"
     our_tokens_per_second turbo 5.6 >>"$times/turbo"
     paste -d' ' "$times/rival" "$times/fast" "$times/turbo" | tail -1 |
