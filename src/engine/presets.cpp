@@ -37,7 +37,7 @@ bool is_given(const GenerateOptions& options, const GenerateOption& option) {
   return (options.given & bit_of(option)) != 0;
 }
 
-/// Takes the preset's values out of `result` that what was given leaves no sense.
+/// Sets back those of the preset's values in `result` that make no sense beside what was given.
 void leave_out_misfits(const GenerateOptions& given, GenerateOptions& result) {
   const GenerateOptions defaults;
   const auto own = [&](std::string_view name) {
