@@ -1,13 +1,14 @@
-"""LLaDA's architecture (bidirectional Llama blocks, RoPE, no biases), small, in PyTorch."""
+"""The architectures of LLaDA and Dream, small, in PyTorch.
 
-import json
+Both are Llama's blocks with RoPE and attention in both directions. Dream's have biases on queries, keys and values, and
+what stands at position i is predicted by the hidden state of i - 1.
+"""
+
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
 from torch import nn
 
 
@@ -21,6 +22,7 @@ class Shape:
     max_length: int = 4096
     rope_theta: float = 10_000.0
     epsilon: float = 1e-5
+    family: str = "llada"  # or "dream"
 
 
 class RootMeanSquareNorm(nn.Module):
@@ -38,7 +40,8 @@ class Block(nn.Module):
         d = shape.hidden
         self.heads = shape.heads
         self.attention_norm, self.ffn_norm = RootMeanSquareNorm(d, shape.epsilon), RootMeanSquareNorm(d, shape.epsilon)
-        self.query, self.key, self.value, self.out = (nn.Linear(d, d, bias=False) for _ in range(4))
+        self.query, self.key, self.value = (nn.Linear(d, d, bias=shape.family == "dream") for _ in range(3))
+        self.out = nn.Linear(d, d, bias=False)
         self.gate, self.up = nn.Linear(d, shape.ffn, bias=False), nn.Linear(d, shape.ffn, bias=False)
         self.down = nn.Linear(shape.ffn, d, bias=False)
 
@@ -86,6 +89,9 @@ class MaskedDiffusionModel(nn.Module):
         for parameter in self.parameters():
             if parameter.dim() == 2:
                 nn.init.normal_(parameter, std=0.02)
+        for name, parameter in self.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(parameter)
         with torch.no_grad():
             self.head.weight.copy_(self.embedding.weight)
             for block in self.blocks:
@@ -142,7 +148,10 @@ class MaskedDiffusionModel(nn.Module):
             self.head.weight[ids] += shared
 
     def forward(self, tokens, rows=None):
-        """Logits [rows, vocabulary] of the flattened positions `rows` of tokens [batch, length], or of all."""
+        """Logits [rows, vocabulary] of the flattened positions `rows` of tokens [batch, length], or of all.
+
+        Dream's of the first position are those of its own hidden state, as in its reference, and mean nothing.
+        """
         x = self.embedding(tokens)
         if torch.is_autocast_enabled(x.device.type):
             x = x.bfloat16()
@@ -150,53 +159,8 @@ class MaskedDiffusionModel(nn.Module):
         for block in self.blocks:
             x = block(x, cosine, sine)
         x = x.reshape(-1, self.shape.hidden)
-        return self.head(self.norm(x if rows is None else x[rows]))
-
-
-def checkpoint_names(model: MaskedDiffusionModel) -> dict[str, nn.Parameter]:
-    """Parameters under the names of the Hugging Face checkpoint LLaDA-8B."""
-    root = "model.transformer"
-    named = {f"{root}.wte.weight": model.embedding.weight, f"{root}.ln_f.weight": model.norm.weight,
-             f"{root}.ff_out.weight": model.head.weight}
-    for i, block in enumerate(model.blocks):
-        parts = dict(attn_norm=block.attention_norm, ff_norm=block.ffn_norm, q_proj=block.query, k_proj=block.key,
-                     v_proj=block.value, attn_out=block.out, ff_proj=block.gate, up_proj=block.up, ff_out=block.down)
-        named |= {f"{root}.blocks.{i}.{name}.weight": module.weight for name, module in parts.items()}
-    return named
-
-
-def write_checkpoint(folder: Path, model: MaskedDiffusionModel, weights: dict[str, torch.Tensor], end: int, turn_end: int, mask: int) -> None:
-    """Hugging Face's layout of LLaDA: model.safetensors (bf16), config.json, generation_config.json. `weights`: by parameter name."""
-    s = model.shape
-    by_identity = {id(p): n for n, p in model.named_parameters()}
-    tensors = {n: weights[by_identity[id(p)]].detach().to("cpu", torch.bfloat16).contiguous() for n, p in checkpoint_names(model).items()}
-    save_file(tensors, str(folder / "model.safetensors"), metadata={"format": "pt"})
-    config = dict(
-        architectures=["LLaDAModelLM"], model_type="llada", d_model=s.hidden, n_heads=s.heads, n_kv_heads=s.heads,
-        n_layers=s.layers, mlp_hidden_size=s.ffn, mlp_ratio=4, activation_type="silu", block_type="llama", block_group_size=1,
-        alibi=False, rope=True, rope_full_precision=True, rope_theta=s.rope_theta, rms_norm_eps=s.epsilon, layer_norm_type="rms",
-        layer_norm_with_affine=True, attention_layer_norm=False, include_bias=False, include_qkv_bias=False,
-        bias_for_layer_norm=False, input_emb_norm=False, weight_tying=False, scale_logits=False, vocab_size=s.vocabulary,
-        embedding_size=s.vocabulary, max_sequence_length=s.max_length, eos_token_id=end, pad_token_id=end, mask_token_id=mask,
-        flash_attention=False, attention_dropout=0.0, residual_dropout=0.0, embedding_dropout=0.0, init_device="cpu",
-        use_cache=False, torch_dtype="bfloat16",
-    )
-    (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
-    (folder / "generation_config.json").write_text(json.dumps(dict(eos_token_id=[end, turn_end], pad_token_id=end, mask_token_id=mask), indent=1) + "\n")
-
-
-def read_shape(folder: Path) -> Shape:
-    """The shape of a checkpoint that write_checkpoint() made."""
-    c = json.loads((folder / "config.json").read_text())
-    return Shape(c["vocab_size"], c["d_model"], c["n_layers"], c["n_heads"], c["mlp_hidden_size"],
-                 c["max_sequence_length"], c["rope_theta"], c["rms_norm_eps"])
-
-
-def read_weights(folder: Path, model: MaskedDiffusionModel) -> None:
-    """Copies the weights of a checkpoint that write_checkpoint() made into `model`."""
-    tensors, named = load_file(str(folder / "model.safetensors")), checkpoint_names(model)
-    if tensors.keys() != named.keys():
-        raise ValueError(f"{folder}: the tensors are not those of this architecture")
-    with torch.no_grad():
-        for name, parameter in named.items():
-            parameter.copy_(tensors[name])
+        if rows is None:
+            rows = torch.arange(len(x), device=x.device)
+        if self.shape.family == "dream":
+            rows = torch.where(rows % tokens.shape[1] == 0, rows, rows - 1)
+        return self.head(self.norm(x[rows]))

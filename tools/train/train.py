@@ -1,9 +1,9 @@
-"""Trains the default model: a small masked diffusion language model of LLaDA's architecture (see README.md).
+"""Trains the project's models: small masked diffusion language models of LLaDA's or Dream's architecture (see README.md).
 
-usage: train.py FOLDER --minutes M [--decay-minutes D] [--from CHECKPOINT]
+usage: train.py FOLDER --minutes M [--decay-minutes D] [--family llada|dream] [--from CHECKPOINT]
 Starts a run, or continues the one in FOLDER/state.pt. With --from a new run starts with the weights, the tokenizer
 (unless FOLDER has one), the shape and the record of a checkpoint written by this program, past the exercises of the
-beginning. The learning rate is constant until the last D minutes and then falls to zero. FOLDER/checkpoint is written in
+beginning; a checkpoint of LLaDA's family is turned into one of Dream's if that is asked for. The learning rate is constant until the last D minutes and then falls to zero. FOLDER/checkpoint is written in
 the layout of the Hugging Face checkpoints at the end, also on SIGTERM, and every --save-minutes together with the state
 to continue from.
 """
@@ -11,17 +11,18 @@ to continue from.
 import argparse
 import json
 import random
-import shutil
 import signal
 import time
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from adapt import as_dream
+from checkpoint import read_shape, read_weights, write_checkpoint
 from equations import Equations
-from model import MaskedDiffusionModel, Shape, read_shape, read_weights, write_checkpoint
+from model import MaskedDiffusionModel, Shape
 from problems import Mixture
-from text import END, MASK, NUMBERS, SPECIAL, TURN_END, chat, train_tokenizer, write_text_files
+from text import CHAT_FORMATS, NUMBERS, ChatFormat, train_tokenizer, with_special_tokens, write_text_files
 from tokenizers import Tokenizer
 
 WORDED = {"gsm_symbolic": 0.85, "simple": 0.12, "recall": 0.03}
@@ -39,6 +40,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("--decay-minutes", type=float, default=0)
     parser.add_argument("--save-minutes", type=float, default=10)
+    parser.add_argument("--family", choices=CHAT_FORMATS, help="default: that of --from, or llada")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--tokens", type=int, default=4096, help="canvas positions in a step")
     parser.add_argument("--hidden", type=int, default=192)
@@ -61,15 +63,15 @@ def arguments() -> argparse.Namespace:
 class Examples:
     """Endless batches of (canvas, prompt length, answer length) of one length each, filled up with end tokens."""
 
-    def __init__(self, tokenizer: Tokenizer, seed: int, weights: dict[str, float], step_tokens: int, long_share: float):
-        self.mixture, self.random, self.tokenizer = Mixture(seed, weights), random.Random(seed), tokenizer
+    def __init__(self, tokenizer: Tokenizer, chat: ChatFormat, seed: int, weights: dict[str, float], step_tokens: int, long_share: float):
+        self.mixture, self.random, self.tokenizer, self.chat = Mixture(seed, weights), random.Random(seed), tokenizer, chat
         self.step_tokens, self.long_share, self.ready = step_tokens, long_share, []
-        self.end, self.turn_end = (tokenizer.token_to_id(t) for t in (END, TURN_END))
+        self.end, self.turn_end = (tokenizer.token_to_id(t) for t in (chat.end, chat.turn_end))
 
     def encode(self, shots: int) -> tuple[list[int], list[int]]:
         turns = [(p.question, p.solution) for p in (self.mixture.next() for _ in range(shots))]
         problem = self.mixture.next()
-        prompt = self.tokenizer.encode(chat(turns, problem.question)).ids
+        prompt = self.tokenizer.encode(self.chat.prompt(turns, problem.question)).ids
         return prompt, [*self.tokenizer.encode(problem.solution).ids, self.turn_end]
 
     def pool(self) -> list[tuple[torch.Tensor, list[int], list[int]]]:
@@ -168,13 +170,13 @@ def masks(canvas, prompts, answers, digits, r: random.Random, generator) -> tupl
 
 
 def copying(r: random.Random, generator, vocabulary: int, step_tokens: int):
-    """(canvas, masked, weight) of random tokens whose second half holds the pieces of the first in another order.
+    """(canvas, masked, weight) of random tokens below `vocabulary` whose second half holds the pieces of the first in another order.
 
     Nothing but attention to equal neighbours predicts them, so that this is learnt in its purest form first.
     """
     half = r.choice((24, 32, 48, 64))
     batch = step_tokens // (2 * half)
-    first = torch.randint(0, vocabulary - len(SPECIAL), (batch, half), generator=generator)
+    first = torch.randint(0, vocabulary, (batch, half), generator=generator)
     cuts = [0, *sorted(r.sample(range(1, half), r.randrange(1, half // 6))), half]
     pieces = list(zip(cuts, cuts[1:]))
     r.shuffle(pieces)
@@ -186,6 +188,31 @@ def copying(r: random.Random, generator, vocabulary: int, step_tokens: int):
     return canvas, masked, masked.float() / max(1, int(masked.sum()))
 
 
+def untrained(a: argparse.Namespace, tokenizer_file: Path) -> tuple[MaskedDiffusionModel, Tokenizer]:
+    family = a.family or "llada"
+    if tokenizer_file.exists():
+        tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    else:
+        sample = Mixture(99, {**WORDED, **{task: weight / 3 for task, weight in ARITHMETIC.items()}})
+        texts = (f"user\n\n{p.question}assistant\n\n{p.solution}" for p in (sample.next() for _ in range(30_000)))
+        tokenizer = train_tokenizer(texts, a.vocabulary, CHAT_FORMATS[family].special)
+    model = MaskedDiffusionModel(Shape(tokenizer.get_vocab_size(), a.hidden, a.layers, a.hidden // 32, a.ffn, family=family))
+    model.prepare_numbers([tokenizer.token_to_id(text) for text in NUMBERS], NUMBERS)
+    return model, tokenizer
+
+
+def started_from(origin: Path, family: str | None, tokenizer_file: Path) -> tuple[MaskedDiffusionModel, Tokenizer]:
+    model = MaskedDiffusionModel(read_shape(origin))
+    read_weights(origin, model)
+    own = Tokenizer.from_file(str(origin / "tokenizer.json"))
+    if family in (None, model.shape.family):
+        return model, Tokenizer.from_file(str(tokenizer_file)) if tokenizer_file.exists() else own
+    if family != "dream":
+        raise ValueError(f"{origin}: a checkpoint of Dream's family can't be turned into one of LLaDA's")
+    tokenizer = with_special_tokens(own, CHAT_FORMATS[family].special)
+    return as_dream(model, own, tokenizer), tokenizer
+
+
 def main() -> None:
     a = arguments()
     a.folder.mkdir(parents=True, exist_ok=True)
@@ -194,23 +221,16 @@ def main() -> None:
     state_file, tokenizer_file = a.folder / "state.pt", a.folder / "tokenizer.json"
     state = torch.load(state_file, weights_only=False, map_location=a.device) if state_file.exists() else None
     origin = a.origin if not state else None
-    if origin and not tokenizer_file.exists():
-        shutil.copy(origin / "tokenizer.json", tokenizer_file)
-    if tokenizer_file.exists():
-        tokenizer = Tokenizer.from_file(str(tokenizer_file))
-    else:
-        sample = Mixture(99, {**WORDED, **{task: weight / 3 for task, weight in ARITHMETIC.items()}})
-        tokenizer = train_tokenizer((f"user\n\n{p.question}assistant\n\n{p.solution}" for p in (sample.next() for _ in range(30_000))), a.vocabulary)
-        tokenizer.save(str(tokenizer_file))
     torch.manual_seed(a.seed)
-    shape = Shape(tokenizer.get_vocab_size(), a.hidden, a.layers, a.hidden // 32, a.ffn)
     if state:
-        shape = state["shape"]
-    elif origin:
-        shape = read_shape(origin)
-    model = MaskedDiffusionModel(shape)
-    model.prepare_numbers([tokenizer.token_to_id(text) for text in NUMBERS], NUMBERS)
+        tokenizer = Tokenizer.from_file(str(tokenizer_file))
+        model = MaskedDiffusionModel(state["shape"])
+    else:
+        model, tokenizer = started_from(origin, a.family, tokenizer_file) if origin else untrained(a, tokenizer_file)
+        tokenizer.save(str(tokenizer_file))
     model.to(a.device)
+    shape = model.shape
+    chat = CHAT_FORMATS[shape.family]
     inside = [p for n, p in model.named_parameters() if n.startswith("blocks.") and p.dim() == 2]
     rest = [p for p in model.parameters() if not any(p is q for q in inside)]
     optimizers = [
@@ -230,17 +250,16 @@ def main() -> None:
     if state:
         losses = json.loads((a.folder / "checkpoint" / "training.json").read_text())["loss"]
     elif origin:
-        read_weights(origin, model)
         record = json.loads((origin / "training.json").read_text())
         step, tokens, minutes_before, losses = (record[k] for k in ("steps", "canvas_positions", "minutes", "loss"))
-        copying_learnt, equation_steps = True, EQUATION_STEPS
+        copy_loss, copying_learnt, equation_steps = losses[-1][-1], True, EQUATION_STEPS
     average = average or {n: p.detach().clone() for n, p in model.named_parameters()}
-    mask_id, end, turn_end = (tokenizer.token_to_id(t) for t in (MASK, END, TURN_END))
+    mask_id, end, turn_end = (tokenizer.token_to_id(t) for t in (chat.mask, chat.end, chat.turn_end))
     digits = torch.tensor([tokenizer.token_to_id(text) for text in NUMBERS])
     # each continuation draws new problems
-    worded = Examples(tokenizer, a.seed + step, WORDED, a.tokens, a.long)
+    worded = Examples(tokenizer, chat, a.seed + step, WORDED, a.tokens, a.long)
     equations = Equations(tokenizer, a.seed + step, a.tokens)
-    arithmetic = Examples(tokenizer, a.seed + step, ARITHMETIC, a.tokens, a.long)
+    arithmetic = Examples(tokenizer, chat, a.seed + step, ARITHMETIC, a.tokens, a.long)
     r, generator = random.Random(a.seed + step), torch.Generator().manual_seed(a.seed + step)
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, vocabulary {shape.vocabulary}, from step {step}", flush=True)
 
@@ -253,7 +272,7 @@ def main() -> None:
         state_file.with_suffix(".new").replace(state_file)
         folder = a.folder / "checkpoint"
         folder.mkdir(exist_ok=True)
-        write_text_files(folder, tokenizer, shape.max_length)
+        write_text_files(folder, tokenizer, chat, shape.max_length)
         write_checkpoint(folder, model, average, end, turn_end, mask_id)
         record = dict(steps=step, canvas_positions=tokens, minutes=round(minutes), loss=losses, seed=a.seed)
         (folder / "training.json").write_text(json.dumps(record, indent=1) + "\n")
@@ -273,7 +292,7 @@ def main() -> None:
         copying_learnt = copying_learnt or copy_loss < COPYING_LEARNT
         copies = not copying_learnt or r.random() < a.copying
         if copies:
-            canvas, masked, weight = copying(r, generator, shape.vocabulary, a.tokens)
+            canvas, masked, weight = copying(r, generator, shape.vocabulary - len(chat.special), a.tokens)
         elif r.random() < (a.equations if equation_steps >= EQUATION_STEPS else EQUATIONS_BEFORE):
             examples = equations
             equation_steps += 1
@@ -283,6 +302,8 @@ def main() -> None:
             examples = arithmetic if r.random() < a.arithmetic else worded
             canvas, prompts, answers = examples.next()
             masked, weight = masks(canvas, prompts, answers, digits, r, generator)
+        if shape.family == "dream":
+            weight[:, 0] = 0  # nothing precedes it that could predict it
         shown = torch.where(masked, mask_id, canvas).to(a.device)
         rows = weight.flatten().nonzero().squeeze(1).to(a.device)
         with torch.autocast(a.device, dtype=torch.bfloat16):
