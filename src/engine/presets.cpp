@@ -16,10 +16,10 @@ constexpr std::array kFast = {
     Preset::Value{"cache", "dual"},       Preset::Value{"refresh", "vicinity"},
     Preset::Value{"block-length", "16"},  Preset::Value{"refresh-radius", "32"},
     Preset::Value{"suffix-window", "32"}, Preset::Value{"threshold", "0.95"}};
-constexpr std::array kTurbo = {Preset::Value{"cache", "dual"}, Preset::Value{"refresh", "never"},
-                               Preset::Value{"block-length", "16"},
-                               Preset::Value{"suffix-window", "32"},
-                               Preset::Value{"threshold", "0.9"}};
+constexpr std::array kTurbo = {
+    Preset::Value{"cache", "dual"},       Preset::Value{"refresh", "vicinity"},
+    Preset::Value{"block-length", "16"},  Preset::Value{"refresh-radius", "8"},
+    Preset::Value{"suffix-window", "32"}, Preset::Value{"threshold", "0.85"}};
 
 constexpr std::array<std::string_view, 9> kRuleOptions = {
     "steps",   "threshold",     "factor", "tokens-per-forward", "alg",

@@ -86,8 +86,8 @@ TEST(Presets, LeaveOutWhatContradictsTheGiven) {
   EXPECT_EQ(uncached.refresh, RefreshKind::kBlock);
   EXPECT_FALSE(uncached.refresh_radius.has_value());
   EXPECT_FALSE(uncached.block_length.has_value());
-  EXPECT_EQ(options_of({{"refresh-radius", "8"}, {"preset", "turbo"}}).refresh_radius,
-            8);  // given, and refused with the reason
+  const Sets contradictory = {{"refresh-radius", "8"}, {"refresh", "never"}, {"preset", "fast"}};
+  EXPECT_EQ(options_of(contradictory).refresh_radius, 8);  // given, and refused with the reason
 }
 
 TEST(Presets, TheLastOneCountsAlone) {
