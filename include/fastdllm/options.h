@@ -91,6 +91,8 @@ struct GenerateOptions {
 
   // Which rows are run and attended, beyond the paper; all but suffix_window need a cache.
   QueryRows query = QueryRows::kAll;
+  /// Rows before the live block that every step recomputes too; default 0.
+  std::optional<std::int32_t> query_before;
   RefreshKind refresh = RefreshKind::kBlock;
   /// The whole canvas at every so many-th block at the latest; default 1 with RefreshKind::kBlock,
   /// else never again.

@@ -68,7 +68,8 @@ class Generator {
         " cache " + std::to_string(static_cast<int>(options.cache)) + " alg " +
         options.alg.value_or("-") + " steps " + std::to_string(options.steps.value_or(0)) +
         " correct " + std::to_string(options.correct) + " query " +
-        std::to_string(static_cast<int>(options.query)) + " refresh " +
+        std::to_string(static_cast<int>(options.query)) + " before " +
+        std::to_string(options.query_before.value_or(0)) + " refresh " +
         std::to_string(static_cast<int>(options.refresh)) + " every " +
         std::to_string(options.refresh_interval.value_or(0)) + " suffix " +
         std::to_string(options.suffix_window.value_or(-1)) + " initial " +
@@ -105,6 +106,7 @@ class Generator {
     }
     if (options.cache == CacheKind::kNone) return;
     options.query = coin() ? QueryRows::kMasked : QueryRows::kAll;
+    if (coin()) options.query_before = integer(0, 20);
     options.refresh = refresh_policies()[integer(0, 3)].kind;
     if (coin()) options.refresh_interval = integer(1, 4);
     if (options.refresh == RefreshKind::kVicinity && coin()) {
@@ -293,6 +295,7 @@ TEST(DecodeProperties, MaskedQueriesAreMasksAndTheCommitsOfTheStepBefore) {
     if (c.options.cache == CacheKind::kNone) continue;
     c.options.cache = CacheKind::kDual;
     c.options.query = QueryRows::kMasked;
+    c.options.query_before.reset();
     c.options.initial_length.reset();  // a canvas that grows runs more than its block
     SCOPED_TRACE(c.text);
     Decoder decoder = make_decoder(c.options, c.traits, c.prompt_length);

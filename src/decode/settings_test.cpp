@@ -147,6 +147,7 @@ TEST(Settings, RefusesWhatTheRulesBeyondThePaperDoNotTake) {
 TEST(Settings, BeyondThePaperDreamsFirstTokenIsNotUnconditional) {
   EXPECT_TRUE(dream([](auto& o) { o.refresh_interval = 1; }).first_row);
   EXPECT_FALSE(dream([](auto& o) { o.query = QueryRows::kMasked; }).first_row);
+  EXPECT_FALSE(dream([](auto& o) { o.query_before = 1; }).first_row);
   EXPECT_FALSE(dream([](auto& o) { o.refresh = RefreshKind::kNever; }).first_row);
   EXPECT_FALSE(dream([](auto& o) { o.suffix_window = 8; }).first_row);
   EXPECT_FALSE(dream([](auto& o) { o.initial_length = 32; }).first_row);

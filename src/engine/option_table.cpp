@@ -138,6 +138,9 @@ const std::vector<GenerateOption> kOptions = {
         "query", Kind::kText, "all|masked",
         "rows of its window that a step recomputes; masked: those still masked and those just "
         "committed (default all)"),
+    entry<&Options::query_before>(
+        "query-before", Kind::kInteger, "N",
+        "recompute the N rows before the live block in every step too (default 0)"),
     entry<&Options::refresh>(
         "refresh", Kind::kText, "block|vicinity|drift|never",
         "what is recomputed when a block begins: the whole canvas, the rows around the block, the "

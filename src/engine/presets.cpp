@@ -14,12 +14,13 @@ constexpr std::array kExact = {Preset::Value{"cache", "none"},
 constexpr std::array kPaper = {Preset::Value{"cache", "dual"}, Preset::Value{"threshold", "0.9"}};
 constexpr std::array kFast = {
     Preset::Value{"cache", "dual"},       Preset::Value{"refresh", "vicinity"},
-    Preset::Value{"block-length", "16"},  Preset::Value{"refresh-radius", "32"},
+    Preset::Value{"block-length", "16"},  Preset::Value{"query-before", "8"},
     Preset::Value{"suffix-window", "32"}, Preset::Value{"threshold", "0.95"}};
 constexpr std::array kTurbo = {
-    Preset::Value{"cache", "dual"},       Preset::Value{"refresh", "vicinity"},
-    Preset::Value{"block-length", "16"},  Preset::Value{"refresh-radius", "8"},
-    Preset::Value{"suffix-window", "32"}, Preset::Value{"threshold", "0.85"}};
+    Preset::Value{"cache", "dual"},      Preset::Value{"refresh", "vicinity"},
+    Preset::Value{"block-length", "16"}, Preset::Value{"refresh-radius", "8"},
+    Preset::Value{"query-before", "4"},  Preset::Value{"suffix-window", "32"},
+    Preset::Value{"threshold", "0.85"}};
 
 constexpr std::array<std::string_view, 9> kRuleOptions = {
     "steps",   "threshold",     "factor", "tokens-per-forward", "alg",
@@ -43,7 +44,10 @@ void leave_out_misfits(const GenerateOptions& given, GenerateOptions& result) {
   const auto own = [&](std::string_view name) {
     return !is_given(given, *find_generate_option(name));
   };
-  if (own("refresh") && result.cache == CacheKind::kNone) result.refresh = defaults.refresh;
+  if (result.cache == CacheKind::kNone) {
+    if (own("refresh")) result.refresh = defaults.refresh;
+    if (own("query-before")) result.query_before.reset();
+  }
   if (own("refresh-radius") && result.refresh != RefreshKind::kVicinity) {
     result.refresh_radius.reset();
   }

@@ -79,12 +79,14 @@ TEST(Presets, LeaveABlockLengthOutThatDoesNotDivideTheLength) {
 }
 
 TEST(Presets, LeaveOutWhatContradictsTheGiven) {
-  const GenerateOptions never = options_of({{"preset", "fast"}, {"refresh", "never"}});
+  const GenerateOptions never = options_of({{"preset", "turbo"}, {"refresh", "never"}});
   EXPECT_FALSE(never.refresh_radius.has_value());
   EXPECT_EQ(never.suffix_window, 32);
-  const GenerateOptions uncached = options_of({{"cache", "none"}, {"preset", "fast"}});
+  EXPECT_EQ(never.query_before, 4);
+  const GenerateOptions uncached = options_of({{"cache", "none"}, {"preset", "turbo"}});
   EXPECT_EQ(uncached.refresh, RefreshKind::kBlock);
   EXPECT_FALSE(uncached.refresh_radius.has_value());
+  EXPECT_FALSE(uncached.query_before.has_value());
   EXPECT_FALSE(uncached.block_length.has_value());
   const Sets contradictory = {{"refresh-radius", "8"}, {"refresh", "never"}, {"preset", "fast"}};
   EXPECT_EQ(options_of(contradictory).refresh_radius, 8);  // given, and refused with the reason

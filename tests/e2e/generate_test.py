@@ -58,6 +58,11 @@ class Results(TestCase):
             (masked,) = self.json_lines(*base, "--model", model, "--correct", "--no-eos-stop",
                                         "--query", "masked", "--refresh", "never",
                                         "--suffix-window", 8)
+            (before,) = self.json_lines(*base, "--model", model, "--correct", "--no-eos-stop",
+                                        "--query-before", 8)
+            self.assertEqual(before["settings"]["query_before"], 8)
+            self.assertGreater(before["rows"]["query"] / before["forwards"]["window"],
+                               paper["rows"]["query"] / paper["forwards"]["window"])
             self.assertLess(masked["rows"]["query"], paper["rows"]["query"])
             self.assertLess(masked["rows"]["attention_pairs"], paper["rows"]["attention_pairs"])
             self.assertEqual(masked["settings"]["suffix_window"], 8)

@@ -14,6 +14,8 @@ class RowChoice {
     if (settings.suffix_window && *settings.suffix_window < length_ - state.block.end) {
       near_end_ = state.block.end + *settings.suffix_window;
     }
+    near_ = {state.block.begin - std::min(settings.query_before, state.block.begin),
+             state.block.begin};
     switch (state.kind) {
       case StepKind::kRefresh:
         recomputed_ = {0, length_};
@@ -24,7 +26,7 @@ class RowChoice {
         if (settings.refresh_radius < length_ - state.block.end) {
           recomputed_.end = state.block.end + settings.refresh_radius;
         }
-        also_ = state.before;
+        before_ = state.before;
         break;
       case StepKind::kWindow:
         recomputed_ = settings.cache->window(state.block, length_);
@@ -41,7 +43,10 @@ class RowChoice {
   }
   /// Of the attended rows.
   bool run(std::int32_t row) const {
-    if (state_.stale.contains(row) || also_.contains(row) || in_tail(row)) return true;
+    if (state_.stale.contains(row) || near_.contains(row) || before_.contains(row) ||
+        in_tail(row)) {
+      return true;
+    }
     return recomputed_.contains(row) && (!masked_only_ || state_.canvas.masked(row));
   }
 
@@ -49,7 +54,7 @@ class RowChoice {
   const PlanState& state_;
   std::int32_t length_;
   std::int32_t near_end_ = 0;  // masks from there on are far
-  Range recomputed_, also_;
+  Range recomputed_, near_, before_;
   bool masked_only_ = false;
 };
 

@@ -21,11 +21,12 @@ struct PlanSettings {
   double refresh_drift = 0;
   std::int32_t refresh_radius = 0;  ///< of StepKind::kVicinity
   QueryRows query = QueryRows::kAll;
+  std::int32_t query_before = 0;  ///< rows before the block
   std::optional<std::int32_t> suffix_window;
 
   /// These are the paper's plans.
   bool as_paper() const {
-    return query == QueryRows::kAll && refresh->kind == RefreshKind::kBlock &&
+    return query == QueryRows::kAll && query_before == 0 && refresh->kind == RefreshKind::kBlock &&
            refresh_interval == 1 && !suffix_window;
   }
 };
@@ -47,9 +48,9 @@ struct PlanState {
 
 /// The plan of the next forward. Attended is the whole canvas, except that with a suffix window
 /// masks further behind the block are not, but for the last position. Run are those of the attended
-/// rows that `kind` names (in a window step, with QueryRows::kMasked, only its masked ones) or that
-/// are stale. Scored are the masked positions of the block, then those
-/// of the tail that lie behind it.
+/// rows that `kind` names (in a window step, with QueryRows::kMasked, only its masked ones), the
+/// `query_before` rows before the block, and those that are stale. Scored are the masked positions
+/// of the block, then those of the tail that lie behind it.
 ForwardPlan make_plan(const PlanSettings& settings, const PlanState& state);
 
 /// Rows that every query of the plan attends.

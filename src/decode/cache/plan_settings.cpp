@@ -9,6 +9,7 @@ constexpr double kDefaultDrift = 0.1;
 
 void check_needs_cache(const GenerateOptions& options) {
   const char* option = options.query != QueryRows::kAll         ? "query"
+                       : options.query_before                   ? "query_before"
                        : options.refresh != RefreshKind::kBlock ? "refresh"
                        : options.refresh_interval               ? "refresh_interval"
                                                                 : nullptr;
@@ -45,6 +46,7 @@ PlanSettings resolve_plan(const GenerateOptions& options, std::int32_t block_len
   settings.cache = &cache_policy(options.cache);
   settings.refresh = &refresh_policy(options.refresh);
   settings.query = options.query;
+  settings.query_before = checked_count("query_before", options.query_before, 0, 0);
   if (!settings.cache->keeps_rows) check_needs_cache(options);
   check_belongs("refresh_radius", options.refresh_radius.has_value(), RefreshKind::kVicinity,
                 *settings.refresh);

@@ -80,6 +80,25 @@ TEST_F(Plan, AStaleRowIsRunWhereverItLies) {
   EXPECT_EQ(plan({}, StepKind::kWindow, {7, 11}).query, (Positions{5, 7, 8, 9, 10}));
 }
 
+TEST_F(Plan, RowsBeforeTheBlockAreRunInEveryStep) {
+  GenerateOptions options;
+  options.query_before = 2;
+  EXPECT_EQ(plan(options, StepKind::kWindow).query, (Positions{1, 2, 3, 4, 5, 6}));
+  options.query = QueryRows::kMasked;
+  EXPECT_EQ(plan(options, StepKind::kWindow).query, (Positions{1, 2, 3, 5, 6}));
+  options.query = QueryRows::kAll;
+  options.query_before = 1 << 30;
+  EXPECT_EQ(plan(options, StepKind::kWindow).query, positions_of({0, 7}));
+  options.cache = CacheKind::kPrefix;
+  EXPECT_EQ(plan(options, StepKind::kWindow).query, positions_of({0, 15}));
+  options.cache = CacheKind::kDual;
+  options.query_before = 3;
+  options.refresh = RefreshKind::kVicinity;
+  options.refresh_radius = 1;
+  EXPECT_EQ(plan(options, StepKind::kVicinity, {11, 15}).query, positions_of({8, 15}));
+  EXPECT_EQ(plan(options, StepKind::kRefresh).query, positions_of({0, 15}));
+}
+
 TEST_F(Plan, AVicinityIsTheRowsAroundTheBlockAndTheBlockBefore) {
   GenerateOptions options;
   options.refresh = RefreshKind::kVicinity;
@@ -159,6 +178,8 @@ TEST(ResolvePlan, RefusesWhatContradicts) {
   };
   const auto uncached = [](auto& o) { o.cache = CacheKind::kNone; };
   refused([&](auto& o) { uncached(o), o.query = QueryRows::kMasked; }, {"'query'", "'cache' none"});
+  refused([&](auto& o) { uncached(o), o.query_before = 8; }, {"'query_before'", "'cache' none"});
+  refused([](auto& o) { o.query_before = -1; }, {"'query_before'", "at least 0"});
   refused([&](auto& o) { uncached(o), o.refresh = RefreshKind::kNever; }, {"'refresh'", "none"});
   refused([&](auto& o) { uncached(o), o.refresh_interval = 2; }, {"'refresh_interval'", "none"});
   refused([](auto& o) { o.refresh_radius = 8; }, {"'refresh_radius'", "block", "vicinity"});

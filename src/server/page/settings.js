@@ -82,6 +82,8 @@ const FIELDS = [
   { name: "query", kind: "choice", label: "Rows of a step", more: true,
     choices: [["", "Default (all)"], ["all", "All of the window"], ["masked", "Masked ones"]],
     help: "Masked recomputes only the tokens still masked, and those just committed." },
+  { name: "query_before", kind: "integer", label: "Rows before", placeholder: "0", more: true,
+    help: "So many tokens before the block are recomputed in every step. More is more exact." },
   { name: "refresh", kind: "choice", label: "Refresh", more: true,
     choices: [["", "Default (each block)"], ["block", "Each block"], ["vicinity", "Around the block"],
       ["drift", "Where confidence falls"], ["never", "Never"]],
