@@ -95,7 +95,8 @@ TEST_F(Plan, RowsBeforeTheBlockAreRunInEveryStep) {
   options.query_before = 3;
   options.refresh = RefreshKind::kVicinity;
   options.refresh_radius = 1;
-  EXPECT_EQ(plan(options, StepKind::kVicinity, {11, 15}).query, positions_of({8, 15}));
+  EXPECT_EQ(plan(options, StepKind::kVicinity, {7, 11}).query,
+            (Positions{4, 5, 6, 7, 8, 9, 10, 11}));
   EXPECT_EQ(plan(options, StepKind::kRefresh).query, positions_of({0, 15}));
 }
 
