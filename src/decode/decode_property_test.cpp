@@ -224,6 +224,10 @@ void check_forward(const Case& c, const Canvas& before, const Forward& forward) 
   const Range block = settings.block_range(forward.step.block, c.prompt_length);
   const StepEvent& event = forward.event;
   check_plan(settings, before, forward.step);
+  for (std::int32_t row = std::max(0, block.begin - settings.plan.query_before); row < block.begin;
+       ++row) {
+    EXPECT_TRUE(std::ranges::binary_search(forward.step.plan.query, row)) << row;
+  }
   EXPECT_EQ(event.query_rows, static_cast<std::int32_t>(forward.step.plan.query.size()));
   EXPECT_EQ(event.attended_rows, attended_rows(forward.step.plan));
   EXPECT_EQ(event.scored_rows, static_cast<std::int32_t>(forward.step.plan.score.size()));
