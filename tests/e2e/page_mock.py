@@ -164,7 +164,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 if texts[sent] != END:
                     self.event({"choices": [{"index": 0, "delta": {"content": texts[sent]}}]})
                 sent += 1
-            time.sleep(0.15 if "[slow]" in prompt else self.server.delay)
+            time.sleep(0.3 if "[slow]" in prompt else self.server.delay)
         self.event({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
         self.end_stream(start, forwards, sum(token != END for token in tokens))
 
