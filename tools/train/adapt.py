@@ -14,8 +14,8 @@ COUNTERPARTS = {DREAM.end: LLADA.end, DREAM.turn_end: LLADA.turn_end, DREAM.mask
 def as_dream(llada: MaskedDiffusionModel, llada_tokenizer: Tokenizer, dream_tokenizer: Tokenizer) -> MaskedDiffusionModel:
     """A model that asks from position i what `llada` asks from i + 1: its queries are turned on by one position.
 
-    So a mask that follows a mask is predicted almost as before. Training must teach it the rest: to predict from a token
-    that is known, and to find what the other masks think one position further left.
+    So masks begin to attend as they did. Training must teach the rest: to predict from a token that is known, and to find
+    what the other masks think one position further left.
     """
     shape = replace(llada.shape, vocabulary=dream_tokenizer.get_vocab_size(), family="dream")
     dream = MaskedDiffusionModel(shape)

@@ -3,15 +3,16 @@
 usage: train.py FOLDER --minutes M [--decay-minutes D] [--family llada|dream] [--from CHECKPOINT]
 Starts a run, or continues the one in FOLDER/state.pt. With --from a new run starts with the weights, the tokenizer
 (unless FOLDER has one), the shape and the record of a checkpoint written by this program, past the exercises of the
-beginning; a checkpoint of LLaDA's family is turned into one of Dream's if that is asked for. The learning rate is constant until the last D minutes and then falls to zero. FOLDER/checkpoint is written in
-the layout of the Hugging Face checkpoints at the end, also on SIGTERM, and every --save-minutes together with the state
-to continue from.
+beginning; a checkpoint of LLaDA's family is turned into one of Dream's if that is asked for. The learning rate is
+constant until the last D minutes and then falls to zero. FOLDER/checkpoint is written in the layout of the Hugging Face
+checkpoints at the end, also on SIGTERM, and every --save-minutes together with the state to continue from.
 """
 
 import argparse
 import json
 import random
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -205,12 +206,10 @@ def started_from(origin: Path, family: str | None, tokenizer_file: Path) -> tupl
     model = MaskedDiffusionModel(read_shape(origin))
     read_weights(origin, model)
     own = Tokenizer.from_file(str(origin / "tokenizer.json"))
-    if family in (None, model.shape.family):
-        return model, Tokenizer.from_file(str(tokenizer_file)) if tokenizer_file.exists() else own
-    if family != "dream":
-        raise ValueError(f"{origin}: a checkpoint of Dream's family can't be turned into one of LLaDA's")
-    tokenizer = with_special_tokens(own, CHAT_FORMATS[family].special)
-    return as_dream(model, own, tokenizer), tokenizer
+    if (model.shape.family, family) == ("llada", "dream"):
+        tokenizer = with_special_tokens(own, CHAT_FORMATS[family].special)
+        return as_dream(model, own, tokenizer), tokenizer
+    return model, Tokenizer.from_file(str(tokenizer_file)) if tokenizer_file.exists() else own
 
 
 def main() -> None:
@@ -227,9 +226,11 @@ def main() -> None:
         model = MaskedDiffusionModel(state["shape"])
     else:
         model, tokenizer = started_from(origin, a.family, tokenizer_file) if origin else untrained(a, tokenizer_file)
-        tokenizer.save(str(tokenizer_file))
-    model.to(a.device)
     shape = model.shape
+    if a.family not in (None, shape.family):
+        sys.exit(f"{a.folder if state else origin}: holds a model of the family {shape.family}; --family {a.family} needs another")
+    tokenizer.save(str(tokenizer_file))
+    model.to(a.device)
     chat = CHAT_FORMATS[shape.family]
     inside = [p for n, p in model.named_parameters() if n.startswith("blocks.") and p.dim() == 2]
     rest = [p for p in model.parameters() if not any(p is q for q in inside)]

@@ -14,8 +14,8 @@ class RowChoice {
     if (settings.suffix_window && *settings.suffix_window < length_ - state.block.end) {
       near_end_ = state.block.end + *settings.suffix_window;
     }
-    near_ = {state.block.begin - std::min(settings.query_before, state.block.begin),
-             state.block.begin};
+    rows_before_ = {state.block.begin - std::min(settings.query_before, state.block.begin),
+                    state.block.begin};
     switch (state.kind) {
       case StepKind::kRefresh:
         recomputed_ = {0, length_};
@@ -26,7 +26,7 @@ class RowChoice {
         if (settings.refresh_radius < length_ - state.block.end) {
           recomputed_.end = state.block.end + settings.refresh_radius;
         }
-        before_ = state.before;
+        block_before_ = state.before;
         break;
       case StepKind::kWindow:
         recomputed_ = settings.cache->window(state.block, length_);
@@ -43,7 +43,7 @@ class RowChoice {
   }
   /// Of the attended rows.
   bool run(std::int32_t row) const {
-    if (state_.stale.contains(row) || near_.contains(row) || before_.contains(row) ||
+    if (state_.stale.contains(row) || rows_before_.contains(row) || block_before_.contains(row) ||
         in_tail(row)) {
       return true;
     }
@@ -54,7 +54,7 @@ class RowChoice {
   const PlanState& state_;
   std::int32_t length_;
   std::int32_t near_end_ = 0;  // masks from there on are far
-  Range recomputed_, near_, before_;
+  Range recomputed_, rows_before_, block_before_;
   bool masked_only_ = false;
 };
 
