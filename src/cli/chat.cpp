@@ -18,6 +18,7 @@
 #include "cli/interrupt.h"
 #include "cli/line_reader.h"
 #include "cli/results.h"
+#include "engine/answer_cut.h"
 #include "engine/answer_stream.h"
 
 namespace fdllm::cli {
@@ -142,10 +143,8 @@ class Chat {
           CanvasView::Options{STDOUT_FILENO, std::chrono::milliseconds(flags_.visual_delay),
                               terminal_colours()});
     }
-    AnswerStream stream(
-        {static_cast<std::int32_t>(request.prompt_ids.size()), resolved.gen_length,
-         engine_.info().end_tokens, resolved.stop,
-         [this](std::span<const std::int32_t> ids) { return engine_.detokenize(ids); }});
+    AnswerStream stream({static_cast<std::int32_t>(request.prompt_ids.size()), resolved.gen_length,
+                         engine_.info().end_tokens, resolved.stop, token_bytes_of(engine_)});
     clear_interrupt();
     const auto results = engine_.generate(std::span(&request, 1), [&](const StepEvent& event) {
       if (view) {

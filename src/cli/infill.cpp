@@ -24,19 +24,17 @@
 #include "cli/engine_flags.h"
 #include "cli/exit_code.h"
 #include "cli/generate_flags.h"
-#include "cli/hole_text.h"
 #include "cli/interrupt.h"
 #include "cli/prompts.h"
 #include "cli/results.h"
 #include "cli/terminal_region.h"
+#include "engine/hole_text.h"
+#include "engine/infill_text.h"
 
 namespace fdllm::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-/// Canvases that one text may stand for: the lengths of its bounded holes.
-constexpr std::size_t kMaxCanvases = 64;
 
 struct InfillFlags {
   EngineFlags engine;
@@ -141,67 +139,28 @@ std::vector<std::int32_t> prompt_ids(const InfillSpec& spec, const Engine& engin
   return engine.tokenize(engine.apply_chat_template(std::span(&message, 1)));
 }
 
-/// Lengths are of the parts that are holes.
-GenerateRequest make_canvas(const InfillSpec& spec, const std::vector<TextPart>& parts,
-                            const std::vector<std::int32_t>& lengths, const Engine& engine,
-                            const GenerateOptions& options) {
-  GenerateRequest request;
-  request.options = options;
-  request.prompt_ids = prompt_ids(spec, engine);
-  std::size_t hole = 0;
-  for (const TextPart& part : parts) {
-    if (!part.is_hole()) {
-      const std::vector<std::int32_t> ids = engine.tokenize(part.text);
-      request.prompt_ids.insert(request.prompt_ids.end(), ids.begin(), ids.end());
-      continue;
-    }
-    const std::int32_t length = lengths[hole++];
-    if (std::cmp_greater(request.prompt_ids.size() + static_cast<std::size_t>(length),
-                         engine.info().max_positions)) {
-      fail(ErrorCode::kInvalidArgument,
-           "{}: the text and its holes are longer than the {} positions of the model", spec.where,
-           engine.info().max_positions);
-    }
-    const auto begin = static_cast<std::int32_t>(request.prompt_ids.size());
-    for (std::int32_t i = 0; i < length; ++i) request.holes.push_back(begin + i);
-    request.prompt_ids.resize(request.prompt_ids.size() + static_cast<std::size_t>(length),
-                              engine.info().mask_token);
-  }
-  return request;
-}
-
 double mean_log_confidence(const Candidate& candidate) {
   return candidate.log_confidence / static_cast<double>(candidate.request.holes.size());
 }
 
-Json candidate_json(const InfillSpec& spec, const std::vector<TextPart>& parts,
-                    const Candidate& best, const GenerateResult& result, const Engine& engine,
-                    std::size_t canvases) {
+Json candidate_json(const InfillSpec& spec, const InfillText& infill, const Candidate& best,
+                    const GenerateResult& result, bool with_confidence) {
   Json json;
   if (!spec.id.is_null()) json["id"] = spec.id;
   json["text"] = "";
   json["holes"] = Json::array();
   std::string text;
-  std::size_t hole = 0;
-  auto next = best.request.holes.begin();
-  for (const TextPart& part : parts) {
-    if (!part.is_hole()) {
-      text += part.text;
-      continue;
-    }
-    const std::int32_t length = best.lengths[hole++];
-    const std::vector<std::int32_t> ids(result.output_ids.begin() + *next,
-                                        result.output_ids.begin() + *next + length);
-    const std::string filled = engine.detokenize(ids);
-    json["holes"].push_back({{"text", filled}, {"ids", ids}});
-    text += filled;
-    next += length;
+  const auto places = infill.places(best.lengths);
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const std::string part = infill.text_of(i, places[i], result.output_ids);
+    text += part;
+    if (!infill.parts()[i].is_hole()) continue;
+    const auto canvas = result.output_ids.begin();
+    const std::vector<std::int32_t> ids(canvas + places[i].begin, canvas + places[i].end);
+    json["holes"].push_back({{"text", part}, {"ids", ids}});
   }
   json["text"] = text;
-  json["canvases"] = canvases;
-  if (confidence_is_probability(engine.resolve(best.request))) {
-    json["mean_log_confidence"] = mean_log_confidence(best);
-  }
+  if (with_confidence) json["mean_log_confidence"] = mean_log_confidence(best);
   return json;
 }
 
@@ -236,10 +195,12 @@ class InfillRun {
  private:
   void add(std::size_t index) {
     const InfillSpec& spec = specs_[index];
-    parts_.push_back(parse_hole_text(spec.text, spec.where));
-    const auto lists = hole_lengths(parts_.back(), kMaxCanvases, spec.where);
+    texts_.emplace_back(engine_, parse_hole_text(spec.text, spec.where), prompt_ids(spec, engine_),
+                        spec.where);
+    const auto lists = hole_lengths(texts_.back().parts(), kMaxCanvases, spec.where);
     for (const auto& lengths : lists) {
-      GenerateRequest request = make_canvas(spec, parts_.back(), lengths, engine_, flags_.options);
+      GenerateRequest request = texts_.back().canvas(lengths);
+      request.options = flags_.options;
       const GenerateOptions resolved = engine_.resolve(request);
       if (lists.size() > 1 && !confidence_is_probability(resolved)) {
         fail(ErrorCode::kInvalidArgument,
@@ -282,12 +243,14 @@ class InfillRun {
     }
     tokens_ += static_cast<std::int64_t>(best->request.holes.size());
     const GenerateResult& result = results_[static_cast<std::size_t>(best - candidates_.data())];
-    Json json = candidate_json(spec, parts_[index], *best, result, engine_, canvases);
+    const bool with_confidence = confidence_is_probability(engine_.resolve(best->request));
+    Json json = candidate_json(spec, texts_[index], *best, result, with_confidence);
     if (!flags_.json) {
       const auto text = json["text"].get<std::string>();
       fmt::print("{}\n", is_terminal(STDOUT_FILENO) ? printable(text) : text);
       return;
     }
+    json["canvases"] = canvases;
     json["forwards"] = {{"refresh", refresh}, {"window", window}};
     json["seconds"] = seconds;
     json["settings"] = options_json(engine_.resolve(best->request));
@@ -314,7 +277,7 @@ class InfillRun {
   const InfillFlags& flags_;
   std::vector<InfillSpec> specs_;
   Engine engine_;
-  std::vector<std::vector<TextPart>> parts_;  // of each spec
+  std::vector<InfillText> texts_;  // of each spec
   std::vector<Candidate> candidates_;
   std::vector<GenerateResult> results_;  // of each candidate
   std::int64_t tokens_ = 0, refresh_ = 0, window_ = 0;

@@ -1,6 +1,6 @@
 #include "engine/answer.h"
 
-#include <algorithm>
+#include "engine/answer_cut.h"
 
 namespace fdllm {
 namespace {
@@ -10,13 +10,6 @@ std::span<const std::int32_t> contiguous_answer(const Canvas& canvas) {
   std::int32_t end = canvas.prompt_length();
   while (end < canvas.length() && !canvas.masked(end)) ++end;
   return canvas.tokens().subspan(canvas.prompt_length(), end - canvas.prompt_length());
-}
-
-/// Where the first stop string starts, or npos.
-std::size_t find_stop(const std::string& text, std::span<const std::string> stop) {
-  std::size_t first = std::string::npos;
-  for (const std::string& candidate : stop) first = std::min(first, text.find(candidate));
-  return first;
 }
 
 }  // namespace
@@ -43,24 +36,14 @@ void read_answer(const Canvas& canvas, std::span<const std::int32_t> end_tokens,
                  GenerateResult& result) {
   const auto output = canvas.tokens().subspan(canvas.prompt_length());
   result.output_ids.assign(output.begin(), output.end());
-  std::span<const std::int32_t> ids = contiguous_answer(canvas);
-  const auto end = std::find_first_of(ids.begin(), ids.end(), end_tokens.begin(), end_tokens.end());
-  result.finish_reason = end == ids.end() ? FinishReason::kLength : FinishReason::kStop;
-  ids = ids.first(end - ids.begin());
-
-  std::string text = answer_bytes(ids, tokenizer);
-  const std::size_t cut = find_stop(text, stop);
-  if (cut != std::string::npos) {
-    text.resize(cut);
-    result.finish_reason = FinishReason::kStop;
-    std::size_t count = 0;
-    while (count < ids.size() && answer_bytes(ids.first(count + 1), tokenizer).size() <= cut) {
-      ++count;
-    }
-    ids = ids.first(count);
-  }
-  result.ids.assign(ids.begin(), ids.end());
-  result.text = to_valid_utf8(text);
+  const std::span<const std::int32_t> ids = contiguous_answer(canvas);
+  const AnswerCut cut = cut_answer(ids, end_tokens, stop, [&](std::int32_t id) {
+    return answer_bytes(std::span(&id, 1), tokenizer);
+  });
+  const auto kept = ids.first(cut.tokens);
+  result.ids.assign(kept.begin(), kept.end());
+  result.text = to_valid_utf8(cut.bytes);
+  result.finish_reason = cut.stopped ? FinishReason::kStop : FinishReason::kLength;
 }
 
 void read_infilled(const Canvas& canvas, const Tokenizer& tokenizer, GenerateResult& result) {

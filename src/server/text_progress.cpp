@@ -2,6 +2,7 @@
 #include <cmath>
 #include <utility>
 
+#include "engine/answer_cut.h"
 #include "engine/answer_stream.h"
 #include "server/answer_progress.h"
 #include "server/engine_text.h"
@@ -14,10 +15,7 @@ constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 
 AnswerStream::Settings stream_settings(const Engine& engine, const PlannedAnswer& planned) {
   return {static_cast<std::int32_t>(planned.request.prompt_ids.size()), planned.max_tokens,
-          engine.info().end_tokens, planned.resolved.stop,
-          [&engine](std::span<const std::int32_t> ids) {
-            return text_of(engine, ids, SpecialTokens::kSkip);
-          }};
+          engine.info().end_tokens, planned.resolved.stop, token_bytes_of(engine)};
 }
 
 class TextProgress : public AnswerProgress {

@@ -1,18 +1,17 @@
-#include "cli/hole_text.h"
+#include "engine/hole_text.h"
 
 #include <algorithm>
 #include <charconv>
 #include <optional>
+#include <utility>
 
 #include "base/check.h"
 
-namespace fdllm::cli {
+namespace fdllm {
 namespace {
 
 constexpr std::string_view kBegin = "<|hole:";
 constexpr std::string_view kEnd = "|>";
-constexpr std::int32_t kMaxHole = 1 << 20;
-
 /// Takes a number from the front of `text`.
 std::optional<std::int32_t> take_length(std::string_view& text) {
   std::int32_t length = 0;
@@ -20,6 +19,18 @@ std::optional<std::int32_t> take_length(std::string_view& text) {
   if (error != std::errc{} || length < 1 || length > kMaxHole) return std::nullopt;
   text.remove_prefix(static_cast<std::size_t>(end - text.data()));
   return length;
+}
+
+/// Takes "8" or "2-6" from the front of `text`.
+std::optional<TextPart> take_hole(std::string_view& text) {
+  const auto least = take_length(text);
+  auto most = least;
+  if (least && text.starts_with('-')) {
+    text.remove_prefix(1);
+    most = take_length(text);
+  }
+  if (!least || !most || *most < *least) return std::nullopt;
+  return TextPart{"", *least, *most};
 }
 
 }  // namespace
@@ -33,19 +44,14 @@ std::vector<TextPart> parse_hole_text(std::string_view text, std::string_view wh
     text.remove_prefix(begin);
     if (text.empty()) break;
     text.remove_prefix(kBegin.size());
-    const auto least = take_length(text);
-    auto most = least;
-    if (least && text.starts_with('-')) {
-      text.remove_prefix(1);
-      most = take_length(text);
-    }
-    if (!least || !most || *most < *least || !text.starts_with(kEnd)) {
+    auto hole = take_hole(text);
+    if (!hole || !text.starts_with(kEnd)) {
       fail(ErrorCode::kInvalidArgument,
            "{}: expected a length from 1 to {}, or two as in 2-6, and '{}' after '{}'", where,
            kMaxHole, kEnd, kBegin);
     }
     text.remove_prefix(kEnd.size());
-    parts.push_back({"", *least, *most});
+    parts.push_back(std::move(*hole));
     has_hole = true;
   }
   if (!has_hole) {
@@ -53,6 +59,15 @@ std::vector<TextPart> parse_hole_text(std::string_view text, std::string_view wh
          "{}: expected at least one hole, as in 'a <|hole:4|> b' or 'a <|hole:2-6|> b'", where);
   }
   return parts;
+}
+
+TextPart parse_hole(std::string_view length, std::string_view where) {
+  auto hole = take_hole(length);
+  if (!hole || !length.empty()) {
+    fail(ErrorCode::kInvalidArgument, "{}: expected a length from 1 to {}, or two as in 2-6", where,
+         kMaxHole);
+  }
+  return std::move(*hole);
 }
 
 std::vector<std::vector<std::int32_t>> hole_lengths(const std::vector<TextPart>& parts,
@@ -79,4 +94,4 @@ std::vector<std::vector<std::int32_t>> hole_lengths(const std::vector<TextPart>&
   return lists;
 }
 
-}  // namespace fdllm::cli
+}  // namespace fdllm

@@ -1,10 +1,10 @@
-#include "cli/hole_text.h"
+#include "engine/hole_text.h"
 
 #include <gtest/gtest.h>
 
 #include "fastdllm/error.h"
 
-namespace fdllm::cli {
+namespace fdllm {
 namespace {
 
 using Lengths = std::vector<std::vector<std::int32_t>>;
@@ -39,6 +39,14 @@ TEST(HoleText, RefusesBadHolesAndNone) {
   expect_refused("no hole", "at least one hole");
 }
 
+TEST(Hole, IsALengthOrTwo) {
+  EXPECT_EQ(parse_hole("8", "t"), (TextPart{"", 8, 8}));
+  EXPECT_EQ(parse_hole("2-6", "t"), (TextPart{"", 2, 6}));
+  for (const char* bad : {"", "0", "-1", "6-2", "2-", "2-6 ", " 2", "2-6|>", "x", "1048577"}) {
+    EXPECT_THROW(parse_hole(bad, "t"), Error) << bad;
+  }
+}
+
 TEST(HoleLengths, AreAllTogether) {
   const auto parts = parse_hole_text("<|hole:1-2|>a<|hole:3|>b<|hole:4-5|>", "t");
   EXPECT_EQ(hole_lengths(parts, 4, "t"), (Lengths{{1, 3, 4}, {2, 3, 4}, {1, 3, 5}, {2, 3, 5}}));
@@ -48,4 +56,4 @@ TEST(HoleLengths, AreAllTogether) {
 }
 
 }  // namespace
-}  // namespace fdllm::cli
+}  // namespace fdllm

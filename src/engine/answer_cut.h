@@ -1,0 +1,40 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fastdllm/engine.h"
+
+namespace fdllm {
+
+/// The bytes that a token adds to a text: none for special tokens.
+using TokenBytes = std::function<std::string(std::int32_t)>;
+/// Those of an engine's tokenizer; the engine must outlive it.
+TokenBytes token_bytes_of(const Engine& engine);
+
+/// What of committed tokens is the answer.
+struct AnswerCut {
+  std::size_t tokens = 0;  ///< so many of them, those that lie wholly before the cut
+  std::string bytes;       ///< their text, up to the cut; may be invalid UTF-8
+  bool stopped = false;    ///< an end token or a stop string came
+};
+
+/// Cuts `ids` before the first end token or stop string. Linear in the text.
+AnswerCut cut_answer(std::span<const std::int32_t> ids, std::span<const std::int32_t> end_tokens,
+                     std::span<const std::string> stop, const TokenBytes& bytes_of);
+
+/// Where the first of the stop strings begins in `text` from `from` on, or npos.
+std::size_t find_stop(std::string_view text, std::span<const std::string> stop,
+                      std::size_t from = 0);
+
+/// For each token, how many characters of their common text come before the one that it is in or
+/// begins. Invalid bytes count as the U+FFFD that they are shown as.
+std::vector<std::size_t> character_offsets(std::span<const std::string> token_bytes);
+/// Characters (code points) of a text.
+std::size_t count_characters(std::string_view text);
+
+}  // namespace fdllm
