@@ -12,6 +12,7 @@
 #include "fastdllm/error.h"
 #include "fastdllm/events.h"
 #include "fastdllm/options.h"
+#include "fastdllm/progress.h"
 
 namespace fdllm {
 
@@ -69,8 +70,10 @@ struct MemoryEstimate {
 /// uses all of the engine's threads itself).
 class Engine {
  public:
-  /// Loads a checkpoint folder. Throws Error.
-  static Engine load(const std::filesystem::path& model, const EngineOptions& options = {});
+  /// Loads a checkpoint folder. `on_progress` is called at the beginning of each phase
+  /// and about every EngineOptions::progress_seconds. Throws Error.
+  static Engine load(const std::filesystem::path& model, const EngineOptions& options = {},
+                     const LoadListener& on_progress = {});
   /// What load() would load, without packing any weight.
   static ModelInfo inspect(const std::filesystem::path& model, const EngineOptions& options = {});
   static MemoryEstimate estimate(const std::filesystem::path& model, const EngineOptions& options,
@@ -95,10 +98,12 @@ class Engine {
 
   /// Generates all requests in one step loop, batching their forwards; results in the order of
   /// `requests`. A request's result never depends on the others. A request that fails ends only
-  /// itself (finish_reason kError); invalid ones are reported the same way.
+  /// itself (finish_reason kError); invalid ones are reported the same way. `on_progress` hears
+  /// of forwards that take longer than EngineOptions::progress_seconds; it changes no result.
   std::vector<GenerateResult> generate(std::span<const GenerateRequest> requests,
                                        const StepCallback& on_step = {},
-                                       const ResultCallback& on_result = {});
+                                       const ResultCallback& on_result = {},
+                                       const ForwardListener& on_progress = {});
 
   /// Token ids of a text; texts of special tokens become those tokens.
   std::vector<std::int32_t> tokenize(std::string_view text) const;

@@ -69,6 +69,9 @@ struct EngineOptions {
   /// A forward of many rows that takes longer than this pauses between layers, so that the steps of
   /// other requests need not wait for its end. Changes no result.
   double slice_seconds = 0.05;
+  /// Those who listen to a load or a forward are told about its progress so often; 0: after each
+  /// matrix and each layer. Changes no result.
+  double progress_seconds = 0.1;
   /// Requests that hold K/V at once; the others wait.
   std::int32_t max_live_requests = 64;
   /// Bytes that weights, K/V and buffers may take; 0: what the machine has available.

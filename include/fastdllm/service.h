@@ -44,6 +44,8 @@ class Service {
     std::function<void(const StepEvent&)> on_step;  ///< StepEvent::request is the ticket
     /// Exactly once for each ticket, whatever becomes of the request; nothing follows it.
     std::function<void(GenerateResult)> on_result;
+    /// As Engine::generate()'s on_progress; ForwardProgress::request is the ticket.
+    std::function<void(const ForwardProgress&)> on_progress = {};
   };
 
   struct Submission {

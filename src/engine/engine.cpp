@@ -12,6 +12,7 @@
 #include "decode/settings.h"
 #include "engine/answer.h"
 #include "engine/backend_options.h"
+#include "engine/load_watch.h"
 #include "engine/open_text.h"
 #include "engine/request_canvas.h"
 #include "engine/step_loop.h"
@@ -163,6 +164,10 @@ void validate_engine_options(const EngineOptions& options) {
     fail(ErrorCode::kInvalidArgument, "slice_seconds: expected 0 or more, found {}",
          options.slice_seconds);
   }
+  if (!(options.progress_seconds >= 0)) {
+    fail(ErrorCode::kInvalidArgument, "progress_seconds: expected 0 or more, found {}",
+         options.progress_seconds);
+  }
   if (options.threads < 0) {
     fail(ErrorCode::kInvalidArgument, "threads: expected 0 (automatic) or more, found {}",
          options.threads);
@@ -187,10 +192,10 @@ void require_memory(const OpenModel& model, const EngineOptions& options) {
 }  // namespace
 
 struct Engine::Impl {
-  Impl(OpenModel opened, const EngineOptions& engine_options)
+  Impl(OpenModel opened, const EngineOptions& engine_options, const PackCallback& on_packed)
       : model(std::move(opened)),
         options(engine_options),
-        transformer(*model.backend, model.config, model.tensors),
+        transformer(*model.backend, model.config, model.tensors, on_packed),
         traits{model.config.mask_token, model.config.end_tokens, model.config.rules} {
     model.info.kept_weights = kept_weights(transformer.conversions());
     for (const KeptWeights& kept : model.info.kept_weights) {
@@ -205,7 +210,8 @@ struct Engine::Impl {
       memory = options.memory_limit -
                std::min<std::uint64_t>(options.memory_limit, model.info.weight_bytes);
     }
-    return {options.row_budget, options.max_live_requests, memory, options.slice_seconds};
+    return {options.row_budget, options.max_live_requests, memory, options.slice_seconds,
+            options.progress_seconds};
   }
   std::vector<float> run_logits(KvSlab& kv, std::span<const std::int32_t> tokens, ForwardPlan plan);
 
@@ -220,11 +226,16 @@ Engine::Engine(Engine&&) noexcept = default;
 Engine& Engine::operator=(Engine&&) noexcept = default;
 Engine::~Engine() = default;
 
-Engine Engine::load(const std::filesystem::path& model, const EngineOptions& options) {
+Engine Engine::load(const std::filesystem::path& model, const EngineOptions& options,
+                    const LoadListener& on_progress) {
   validate_engine_options(options);
+  LoadWatch watch(on_progress, options.progress_seconds, model.string());
+  watch.opening();
   OpenModel opened = open_model(model, options);
   require_memory(opened, options);
-  return Engine(std::make_unique<Impl>(std::move(opened), options));
+  Engine engine(std::make_unique<Impl>(std::move(opened), options, watch.on_packed()));
+  watch.loaded();
+  return engine;
 }
 
 ModelInfo Engine::inspect(const std::filesystem::path& model, const EngineOptions& options) {
@@ -285,7 +296,8 @@ std::unique_ptr<StepLoop> Engine::make_loop() {
 
 std::vector<GenerateResult> Engine::generate(std::span<const GenerateRequest> requests,
                                              const StepCallback& on_step,
-                                             const ResultCallback& on_result) {
+                                             const ResultCallback& on_result,
+                                             const ForwardListener& on_progress) {
   std::vector<GenerateResult> results(requests.size());
   const auto keep = [&](std::size_t number, GenerateResult result) {
     results[number] = std::move(result);
@@ -295,7 +307,7 @@ std::vector<GenerateResult> Engine::generate(std::span<const GenerateRequest> re
   for (std::size_t i = 0; i < requests.size(); ++i) {
     try {
       validate(requests[i]);
-      loop->submit(i, requests[i]);
+      loop->submit(i, requests[i], on_progress);
     } catch (const Error& error) {
       GenerateResult result;
       result.prompt_ids = requests[i].prompt_ids;

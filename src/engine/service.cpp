@@ -55,6 +55,7 @@ struct Service::Impl {
   bool take_commands(std::vector<Ticket>& to_cancel, std::vector<Ticket>& expired);
   void fail_all(const std::string& message);
   void deliver(Ticket ticket, GenerateResult result);
+  ForwardListener listener_of(Ticket ticket) const;
 
   Engine& engine;
   std::size_t max_requests = 0;
@@ -103,7 +104,9 @@ bool Service::Impl::take_commands(std::vector<Ticket>& to_cancel, std::vector<Ti
     if (closing && entries.empty()) return false;
     changed.wait(lock);
   }
-  for (Arrival& arrival : arrivals) loop->submit(arrival.ticket, arrival.request);
+  for (Arrival& arrival : arrivals) {
+    loop->submit(arrival.ticket, arrival.request, listener_of(arrival.ticket));
+  }
   arrivals.clear();
   to_cancel = std::exchange(cancelled, {});
   const Clock::time_point now = Clock::now();
@@ -113,6 +116,17 @@ bool Service::Impl::take_commands(std::vector<Ticket>& to_cancel, std::vector<Ti
     expired.push_back(ticket);
   }
   return true;
+}
+
+/// To be called with the mutex held. Elements of the map stay where they are as long as their
+/// requests live.
+ForwardListener Service::Impl::listener_of(Ticket ticket) const {
+  const auto& handler = entries.at(ticket).handlers.on_progress;
+  if (!handler) return {};
+  return [&handler](const ForwardProgress& progress) {
+    handler(progress);
+    return true;
+  };
 }
 
 void Service::Impl::deliver(Ticket ticket, GenerateResult result) {

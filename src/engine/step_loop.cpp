@@ -35,6 +35,7 @@ struct StepLoop::Live {
   bool in_long_pass = false;           ///< its step is part of the long pass
   std::optional<FinishReason> ending;  ///< it ends before its next step, with this reason
   bool ended = false;
+  ForwardListener listener;
 
   std::int32_t canvas_length() const { return RequestCanvas(request).length; }
   std::int64_t canvases() const { return request.options.cfg_scale > 0 ? 2 : 1; }
@@ -57,14 +58,18 @@ StepLoop::StepLoop(Transformer& transformer, Backend& backend, const Tokenizer& 
       backend_(backend),
       tokenizer_(tokenizer),
       traits_(traits),
-      limits_(limits) {}
+      limits_(limits),
+      progress_(limits.progress_seconds),
+      long_progress_(limits.progress_seconds) {}
 
 StepLoop::~StepLoop() = default;
 
-void StepLoop::submit(std::size_t number, const GenerateRequest& request) {
+void StepLoop::submit(std::size_t number, const GenerateRequest& request,
+                      const ForwardListener& listener) {
   auto live = std::make_unique<Live>();
   live->number = number;
   live->request = request;
+  live->listener = listener;
   live->arrival = Clock::now();
   waiting_.push_back(std::move(live));
 }
@@ -270,7 +275,46 @@ void StepLoop::start(ForwardPass& pass, std::span<Live* const> batch) {
       inputs.push_back(input);
     }
   }
+  progress_of(pass).start(Clock::now());
   transformer_.start(pass, inputs);
+}
+
+bool StepLoop::run_layers(ForwardPass& pass, std::span<Live* const> batch, Range layers) {
+  const bool is_told =
+      std::any_of(batch.begin(), batch.end(), [](const Live* live) { return live->is_long(); }) &&
+      std::any_of(batch.begin(), batch.end(),
+                  [](const Live* live) { return live->listener != nullptr; });
+  if (!is_told) {
+    transformer_.run_layers(pass, layers);
+    return true;
+  }
+  const auto all = static_cast<std::int32_t>(transformer_.config().layers);
+  PassProgress& progress = progress_of(pass);
+  while (layers.begin < layers.end) {
+    const Clock::time_point begin = Clock::now();
+    const std::int32_t end =
+        std::min(layers.begin + progress.layers_at_once(all - layers.begin), layers.end);
+    transformer_.run_layers(pass, {layers.begin, end});
+    const Clock::time_point now = Clock::now();
+    progress.note(end - layers.begin, std::chrono::duration<double>(now - begin).count());
+    layers.begin = end;
+    if (!progress.is_due(now, all - end)) continue;
+    tell(batch, {.layers_done = end, .layers = all, .seconds = progress.seconds(now)});
+    const bool wanted =
+        std::any_of(batch.begin(), batch.end(), [](const Live* live) { return !live->ending; });
+    if (!wanted) return false;
+  }
+  return true;
+}
+
+void StepLoop::tell(std::span<Live* const> batch, ForwardProgress progress) {
+  for (Live* live : batch) {
+    if (!live->listener || live->ending) continue;
+    progress.request = live->number;
+    progress.step = live->steps_done;
+    progress.rows = static_cast<std::int32_t>(live->step->plan.query.size());
+    if (!live->listener(progress)) live->ending = FinishReason::kCancelled;
+  }
 }
 
 bool StepLoop::run(ForwardPass& pass, std::span<Live* const> batch, std::int32_t layers) {
@@ -278,13 +322,14 @@ bool StepLoop::run(ForwardPass& pass, std::span<Live* const> batch, std::int32_t
   const auto all = static_cast<std::int32_t>(transformer_.config().layers);
   const std::int32_t first = pass.next_layer();
   const std::int32_t last = std::min(first + layers, all);
-  transformer_.run_layers(pass, {first, last});
-  if (last == all) {
+  const bool wanted = run_layers(pass, batch, {first, last});
+  if (last == all || !wanted) {
     std::size_t count = 0;
     for (const Live* live : batch) count += live->step->scores.size();
     scores_.resize(count);
-    transformer_.score(pass, scores_);
+    if (wanted) transformer_.score(pass, scores_);
   }
+  if (!wanted) return true;  // and complete() ends all of them
   const std::int64_t rows = rows_of(batch);
   const double seconds = seconds_since(begin);
   if (rows > kShortRows) row_layer_seconds_ = seconds / (double(rows) * double(last - first));

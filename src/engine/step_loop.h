@@ -14,6 +14,7 @@
 
 #include "backend/backend.h"
 #include "decode/decoder.h"
+#include "engine/pass_progress.h"
 #include "model/transformer.h"
 #include "text/tokenizer.h"
 
@@ -23,8 +24,9 @@ namespace fdllm {
 struct LoopLimits {
   std::int64_t row_budget;
   std::int32_t max_live_requests;
-  std::uint64_t memory;  ///< bytes for K/V and buffers; 0: what the back end has available
-  double slice_seconds;  ///< EngineOptions::slice_seconds
+  std::uint64_t memory;           ///< bytes for K/V and buffers; 0: what the back end has available
+  double slice_seconds;           ///< EngineOptions::slice_seconds
+  double progress_seconds = 0.1;  ///< EngineOptions::progress_seconds
 };
 
 /// The one step loop. Requests join and leave between steps; a step gathers the plans of the live
@@ -43,8 +45,10 @@ class StepLoop {
            const DecodeTraits& traits, LoopLimits limits);
   ~StepLoop();
 
-  /// Queues a validated request under a number of the caller's. Its clock starts now.
-  void submit(std::size_t number, const GenerateRequest& request);
+  /// Queues a validated request under a number of the caller's. Its clock starts now. `listener`
+  /// hears of its forwards of many rows.
+  void submit(std::size_t number, const GenerateRequest& request,
+              const ForwardListener& listener = {});
   /// Admits what fits and runs one forward. Returns false when nothing is left to do.
   bool step(const Engine::StepCallback& on_step, const ResultCallback& on_result);
   /// Ends a request with `reason` and what it has so far: at once, or where it is part of a paused
@@ -72,6 +76,13 @@ class StepLoop {
   void start(ForwardPass& pass, std::span<Live* const> batch);
   /// Runs layers of a started pass, and the head after the last one; returns whether that was all.
   bool run(ForwardPass& pass, std::span<Live* const> batch, std::int32_t layers);
+  /// Those layers, a few at a time where somebody listens; false where all requests were cancelled
+  /// before the last.
+  bool run_layers(ForwardPass& pass, std::span<Live* const> batch, Range layers);
+  PassProgress& progress_of(const ForwardPass& pass) {
+    return &pass == &long_pass_ ? long_progress_ : progress_;
+  }
+  void tell(std::span<Live* const> batch, ForwardProgress progress);
   static std::int64_t rows_of(std::span<Live* const> batch);
   double expected_seconds(std::int64_t rows, std::int32_t layers) const;
   template <typename Run>
@@ -92,6 +103,7 @@ class StepLoop {
   std::uint64_t kv_bytes_ = 0;
   ForwardCallback on_forward_;
   ForwardPass pass_, long_pass_;
+  PassProgress progress_, long_progress_;
   Batch long_batch_;  ///< whose plans long_pass_ runs; empty: there is none
   std::vector<Score> scores_;
   /// Seconds that a row took in a layer of the last pass of many rows, its head included.

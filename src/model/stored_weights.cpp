@@ -53,6 +53,21 @@ StoredLayer stored_layer(const ModelConfig& config, const LayerTensors& tensors)
       .down = {stored_matrix(*tensors.down, config.hidden)}};
 }
 
+std::uint64_t stored_bytes(const ModelConfig& config, const ModelTensors& tensors) {
+  std::uint64_t bytes = stored_matrix(*tensors.head, config.vocab).data.size();
+  const auto add = [&](std::span<const StoredMatrix> parts) {
+    for (const StoredMatrix& part : parts) bytes += part.data.size();
+  };
+  for (const LayerTensors& layer : tensors.layers) {
+    const StoredLayer stored = stored_layer(config, layer);
+    add(stored.qkv);
+    add(stored.attention_out);
+    add(stored.gate_up);
+    add(stored.down);
+  }
+  return bytes;
+}
+
 std::vector<const TensorView*> matrices_of(const LayerTensors& tensors) {
   return {tensors.q,    tensors.k,  tensors.v,   tensors.attention_out,
           tensors.gate, tensors.up, tensors.down};

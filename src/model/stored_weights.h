@@ -1,5 +1,6 @@
 #pragma once
 #include <array>
+#include <cstdint>
 #include <vector>
 
 #include "backend/backend.h"
@@ -18,6 +19,9 @@ StoredLayer stored_layer(const ModelConfig& config, const LayerTensors& tensors)
 /// `rows` rows of a tensor [>= rows, columns].
 StoredMatrix stored_matrix(const TensorView& weight, std::int64_t rows,
                            const TensorView* bias = nullptr);
+
+/// Bytes of all matrices that are packed, the head included, as they are stored.
+std::uint64_t stored_bytes(const ModelConfig& config, const ModelTensors& tensors);
 
 /// The tensors that packing a layer reads.
 std::vector<const TensorView*> matrices_of(const LayerTensors& tensors);

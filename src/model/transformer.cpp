@@ -52,12 +52,18 @@ struct Transformer::Layer {
   std::unique_ptr<Matrix> qkv, attention_out, gate_up, down;
 };
 
-Transformer::Transformer(Backend& backend, ModelConfig config, const ModelTensors& tensors)
+Transformer::Transformer(Backend& backend, ModelConfig config, const ModelTensors& tensors,
+                         const PackCallback& on_packed)
     : backend_(backend),
       config_(std::move(config)),
       shape_{config_.heads, config_.kv_heads, config_.head_dim} {
+  const std::uint64_t all_bytes = stored_bytes(config_, tensors);
+  std::uint64_t packed_bytes = 0;
+  if (on_packed) on_packed(packed_bytes, all_bytes);
   const auto pack = [&](std::span<const StoredMatrix> parts, MatrixRole role) {
     auto matrix = backend_.pack(parts, role);
+    for (const StoredMatrix& part : parts) packed_bytes += part.data.size();
+    if (on_packed) on_packed(packed_bytes, all_bytes);
     weight_bytes_ += matrix->bytes();
     conversions_.add(backend_.weight_format(role), matrix->conversions());
     return matrix;

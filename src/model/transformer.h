@@ -1,6 +1,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -51,13 +52,18 @@ class ForwardPass {
   std::int64_t next_layer_ = 0;
 };
 
+/// Called before the first matrix is packed and after each, with bytes as the file stores them.
+/// What it throws ends the packing.
+using PackCallback = std::function<void(std::uint64_t bytes_done, std::uint64_t bytes_total)>;
+
 /// The one forward of all families, cache policies and back ends: a pre-norm transformer with
 /// bidirectional attention, RoPE, SwiGLU and grouped queries (reference.md 1.1, 1.2).
 class Transformer {
  public:
   /// Packs the weights into `backend`, which must outlive this. `tensors` may be released after,
   /// except that the embedding is read in place.
-  Transformer(Backend& backend, ModelConfig config, const ModelTensors& tensors);
+  Transformer(Backend& backend, ModelConfig config, const ModelTensors& tensors,
+              const PackCallback& on_packed = {});
   ~Transformer();
 
   const ModelConfig& config() const { return config_; }
