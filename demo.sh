@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From a fresh Debian 12 to an answer: installs what is missing, builds a release and lets the
+# From a fresh Debian 12 or 13 to an answer: installs what is missing, builds a release and lets the
 # shipped checkpoint solve a worded problem. Run it again at will: what is done stays done.
 set -euo pipefail
 cd "$(dirname "$0")"

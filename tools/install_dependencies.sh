@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs with apt what building fast-dllm needs, and with --tests also what its tests need.
-# Does nothing when everything is there. Packages come from wherever this machine's apt looks.
+# Installs with apt what building fast-dllm needs, and with --tests also what its tests need, on
+# Debian 12 or 13. Does nothing when everything is there. Packages come from wherever this
+# machine's apt looks. tools/fresh_machine.sh shows that nothing is missing here.
 set -euo pipefail
 
 packages=(g++ cmake ninja-build pkg-config
@@ -9,12 +10,10 @@ packages=(g++ cmake ninja-build pkg-config
 case "${1:-}" in
   "") ;;
   --tests)
-    packages+=(libgtest-dev libboost-context-dev
-               clang clang-tidy clang-format libclang-rt-14-dev ccache
-               python3 python3-venv chromium) ;;
+    packages+=(libgtest-dev libgmock-dev libboost-context-dev clang clang-tidy libclang-rt-dev ccache
+               python3 python3-venv curl chromium) ;;
   *) echo "usage: $0 [--tests]" >&2; exit 2 ;;
 esac
-
 command -v dpkg-query apt-get > /dev/null || {
   echo "$0: this is no Debian (no apt-get); install by hand: ${packages[*]}" >&2
   exit 1

@@ -4,6 +4,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# Versions differ in what they call right: the one of tools/requirements.txt decides where it is.
+PATH="$PWD/.venv/bin:$PATH"
+
 echo "== clang-format"
 find include src tests \( -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh' \) -print0 |
   xargs -0 clang-format --dry-run -Werror
