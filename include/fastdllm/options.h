@@ -78,6 +78,9 @@ struct EngineOptions {
   std::uint64_t memory_limit = 0;
 };
 
+/// Masked positions after a prompt where a request doesn't say how many it wants.
+inline constexpr std::int32_t kDefaultGenLength = 128;
+
 /// How one request is decoded. The defaults are the paper's (LLaDA: dual cache, threshold 0.9;
 /// Dream: dual cache, confidence_threshold 0.9).
 struct GenerateOptions {
@@ -88,8 +91,12 @@ struct GenerateOptions {
   /// generate_options(). A preset leaves them alone.
   std::uint64_t given = 0;
 
-  std::int32_t gen_length = 128;             ///< masked positions after the prompt
-  std::optional<std::int32_t> block_length;  ///< default 32 (uncached Dream: the whole canvas)
+  /// Masked positions after the prompt. Default: kDefaultGenLength, or what a longer prompt leaves
+  /// of the model's positions.
+  std::optional<std::int32_t> gen_length;
+  /// Default 32 (uncached Dream: the whole canvas). The last block is shorter where it doesn't
+  /// divide gen_length.
+  std::optional<std::int32_t> block_length;
   CacheKind cache = CacheKind::kDual;
 
   // Which rows are run and attended, beyond the paper; all but suffix_window need a cache.
@@ -107,14 +114,16 @@ struct GenerateOptions {
   /// Masks after the live block that are run and attended, besides the last position; default all.
   std::optional<std::int32_t> suffix_window;
 
-  /// The canvas begins with so many masks and grows while no end token is confident, up to
-  /// gen_length. A multiple of block_length; default: gen_length.
+  /// The canvas begins with so many masks and grows by blocks while no end token is confident, up
+  /// to gen_length. Default: gen_length.
   std::optional<std::int32_t> initial_length;
 
   // LLaDA: at most one of these; none given means threshold 0.9.
-  std::optional<std::int32_t> steps;  ///< fixed quota: steps in all, shared equally by the blocks
-  std::optional<double> threshold;    ///< commit every token whose confidence reaches it
-  std::optional<double> factor;       ///< commit by the paper's factor rule
+  /// Fixed quota: steps in all, of which each block has a share by its length; at least one a
+  /// block.
+  std::optional<std::int32_t> steps;
+  std::optional<double> threshold;  ///< commit every token whose confidence reaches it
+  std::optional<double> factor;     ///< commit by the paper's factor rule
   /// Dream too: commit the most confident tokens at this fixed rate, 1 or more. After n forwards of
   /// a block it is floor(n * rate) tokens in all.
   std::optional<double> tokens_per_forward;

@@ -88,7 +88,7 @@ std::vector<GenerateRequest> make_requests(const BenchModel& model,
 
 void check_length(const BenchModel& model, const GenerateRequest& request) {
   const auto prompt_length = static_cast<std::int64_t>(request.prompt_ids.size());
-  const std::int64_t gen_length = request.options.gen_length;
+  const std::int64_t gen_length = request.options.gen_length.value_or(kDefaultGenLength);
   if (prompt_length + gen_length > model.config().max_positions) {
     fail(ErrorCode::kInvalidArgument,
          "a prompt of {} tokens and --gen-length {} are more than the {} positions that the model "
@@ -107,7 +107,8 @@ std::uint64_t memory_left(BenchModel& model, const EngineOptions& engine) {
 /// Decodes all requests and adds what that took to the report.
 void run_requests(BenchModel& model, const std::vector<GenerateRequest>& requests,
                   const DecodeTraits& traits, const EngineOptions& engine, GenerateReport& report) {
-  const std::int64_t canvas = report.prompt_length + report.options.gen_length;
+  const std::int64_t canvas =
+      report.prompt_length + report.options.gen_length.value_or(kDefaultGenLength);
   const NoText no_text;
   const Tokenizer& tokenizer = model.has_random_weights() ? no_text : *model.tokenizer();
   // No forward pauses between layers, so that each has a time of its own.

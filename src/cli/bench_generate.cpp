@@ -74,7 +74,8 @@ void print_generate_text(const BenchGenerateFlags& flags, bench::BenchModel& mod
              bench::cpu_name());
   const GenerateOptions& options = report.options;
   fmt::print("{} request{}: prompt {}, generation {}, {}, cache {}\n", flags.settings.batch,
-             flags.settings.batch == 1 ? "" : "s of", report.prompt_length, options.gen_length,
+             flags.settings.batch == 1 ? "" : "s of", report.prompt_length,
+             options.gen_length.value_or(kDefaultGenLength),
              options.block_length ? fmt::format("block {}", *options.block_length)
                                   : std::string("the model's blocks"),
              name_of(options.cache));

@@ -17,6 +17,15 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+/// How many blocks a canvas with these resolved options is decoded in.
+std::int32_t blocks_of(const GenerateOptions& resolved) {
+  const std::int32_t length = resolved.gen_length.value_or(0);
+  const std::int32_t block = resolved.block_length.value_or(length);
+  const auto blocks_in = [block](std::int32_t part) { return (part + block - 1) / block; };
+  const std::int32_t first = resolved.initial_length.value_or(length);
+  return blocks_in(first) + blocks_in(length - first);
+}
+
 }  // namespace
 
 void CanvasState::apply(const StepEvent& event) {
@@ -58,8 +67,8 @@ CanvasView::CanvasView(const Engine& engine, std::span<const GenerateRequest> re
   for (std::size_t i = 0; i < requests.size(); ++i) {
     const GenerateOptions& settings = resolved[i];
     states_.emplace_back(engine, static_cast<std::int32_t>(requests[i].prompt_ids.size()),
-                         settings.gen_length);
-    blocks_.push_back(settings.gen_length / settings.block_length.value_or(settings.gen_length));
+                         settings.gen_length.value_or(0));
+    blocks_.push_back(blocks_of(settings));
   }
 }
 

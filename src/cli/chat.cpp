@@ -143,8 +143,9 @@ class Chat {
           CanvasView::Options{STDOUT_FILENO, std::chrono::milliseconds(flags_.visual_delay),
                               terminal_colours()});
     }
-    AnswerStream stream({static_cast<std::int32_t>(request.prompt_ids.size()), resolved.gen_length,
-                         engine_.info().end_tokens, resolved.stop, token_bytes_of(engine_)});
+    AnswerStream stream({static_cast<std::int32_t>(request.prompt_ids.size()),
+                         resolved.gen_length.value_or(0), engine_.info().end_tokens, resolved.stop,
+                         token_bytes_of(engine_)});
     clear_interrupt();
     const auto results = engine_.generate(std::span(&request, 1), [&](const StepEvent& event) {
       if (view) {

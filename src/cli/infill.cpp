@@ -286,7 +286,7 @@ class InfillRun {
 };
 
 int run_infill(const InfillFlags& flags) {
-  if (flags.options.gen_length != GenerateOptions().gen_length) {
+  if (flags.options.gen_length) {
     fail(ErrorCode::kInvalidArgument,
          "--gen-length: the holes have their own lengths; leave it out");
   }

@@ -148,8 +148,8 @@ Trace trace_settings(const GenerateOptions& resolved, const ModelInfo& info) {
   // "models/llada-nano/" names llada-nano as much as "models/llada-nano" does, and so does ".".
   const auto path = std::filesystem::weakly_canonical(info.path);
   trace.model = path.has_filename() ? path.filename().string() : "model";
-  trace.gen_length = resolved.gen_length;
-  trace.block_length = resolved.block_length.value_or(resolved.gen_length);
+  trace.gen_length = resolved.gen_length.value_or(0);
+  trace.block_length = resolved.block_length.value_or(trace.gen_length);
   trace.cache = resolved.cache;
   trace.steps = resolved.steps;
   trace.threshold = resolved.threshold;

@@ -47,7 +47,9 @@ class Generator {
     GenerateOptions& options = result.options;
     const std::int32_t block_length = integer(1, 12);
     const std::int32_t blocks = integer(1, 4);
-    options.gen_length = block_length * blocks;
+    // The last block may be short.
+    const std::int32_t missing = coin() ? 0 : integer(0, block_length - 1);
+    options.gen_length = block_length * blocks - missing;
     options.block_length = block_length;
     options.cache = kCaches[integer(0, 2)];
     options.seed = random_();
@@ -58,13 +60,13 @@ class Generator {
     result.prompt_length = integer(0, 9);
     if (coin()) {
       result.traits = llada_traits();
-      llada(options, blocks);
+      llada(options);
     } else {
       result.traits = dream_traits();
-      dream(options, block_length, blocks);
+      dream(options, block_length);
     }
     result.text =
-        "gen " + std::to_string(options.gen_length) + " block " + std::to_string(block_length) +
+        "gen " + std::to_string(*options.gen_length) + " block " + std::to_string(block_length) +
         " cache " + std::to_string(static_cast<int>(options.cache)) + " alg " +
         options.alg.value_or("-") + " steps " + std::to_string(options.steps.value_or(0)) +
         " correct " + std::to_string(options.correct) + " query " +
@@ -78,6 +80,12 @@ class Generator {
   }
 
  private:
+  /// At most one more than the canvas has, where it grows.
+  static std::int32_t blocks_with(const GenerateOptions& options) {
+    const std::int32_t blocks = (*options.gen_length - 1) / *options.block_length + 1;
+    return blocks + (options.initial_length ? 1 : 0);
+  }
+
   void beyond_the_papers_rules(GenerateOptions& options) {
     switch (integer(0, 4)) {
       case 0:
@@ -102,7 +110,9 @@ class Generator {
     if (coin()) options.suffix_window = integer(0, 20);
     if (integer(0, 3) == 0) options.early_commit = unit();
     if (options.cache != CacheKind::kNone && coin()) {
-      options.initial_length = *options.block_length * integer(1, blocks);
+      options.initial_length =
+          coin() ? std::min(*options.block_length * integer(1, blocks), *options.gen_length)
+                 : integer(1, *options.gen_length);
     }
     if (options.cache == CacheKind::kNone) return;
     options.query = coin() ? QueryRows::kMasked : QueryRows::kAll;
@@ -115,10 +125,10 @@ class Generator {
     if (options.refresh == RefreshKind::kDrift && coin()) options.refresh_drift = unit();
   }
 
-  void llada(GenerateOptions& options, std::int32_t blocks) {
+  void llada(GenerateOptions& options) {
     switch (integer(0, 9)) {
       case 0:
-        options.steps = blocks * integer(1, 20);
+        options.steps = blocks_with(options) * integer(1, 20) + integer(0, 2);
         break;
       case 1:
         options.threshold = unit();
@@ -138,7 +148,7 @@ class Generator {
     if (options.cache == CacheKind::kNone && coin()) options.cfg_scale = unit();
   }
 
-  void dream(GenerateOptions& options, std::int32_t block_length, std::int32_t blocks) {
+  void dream(GenerateOptions& options, std::int32_t block_length) {
     const std::vector<std::string> algs = dream_traits().rules;
     options.alg = algs[integer(0, static_cast<std::int32_t>(algs.size()) - 1)];
     const bool uncached = options.cache == CacheKind::kNone;
@@ -151,14 +161,14 @@ class Generator {
       options.tokens_per_forward = 1 + 6 * unit();
     } else if (options.alg == "confidence_threshold") {
       if (coin()) options.threshold = unit();
-      if (uncached && coin()) options.steps = coin() ? blocks : block_length;
+      if (uncached && coin()) options.steps = integer(1, 2 * *options.gen_length);
     } else if (uncached) {
       if (coin()) options.steps = integer(1, 60);
     } else if (block_length == 1 || options.correct) {
-      options.steps = blocks * integer(1, 20);
+      options.steps = blocks_with(options) * integer(1, 20);
     } else {
       // One step a block is refused, also as the default that gen_length is.
-      options.steps = blocks * integer(2, 20);
+      options.steps = blocks_with(options) * integer(2, 20);
     }
     if (options.alg && options.alg != "origin" && options.alg != "confidence_threshold" && coin()) {
       options.alg_temp = 0.05 + unit();
@@ -277,7 +287,7 @@ TEST(DecodeProperties, EveryRequestEndsAndEveryForwardCommitsInTheLiveBlock) {
       const Forward forward = {*step, decoder.advance(scores)};
       check_forward(c, before, forward);
       EXPECT_EQ(forward.event.step, forwards);
-      ASSERT_LE(++forwards, c.options.gen_length);
+      ASSERT_LE(++forwards, *c.options.gen_length);
     }
     EXPECT_TRUE(decoder.finished());
     if (decoder.finish_reason() == FinishReason::kLength ||
@@ -330,22 +340,12 @@ TEST(DecodeProperties, InfillingFillsTheHolesAndNothingElse) {
   for (int i = 0; i < 4000; ++i) {
     Case c = generator.valid_case();
     c.options.initial_length.reset();
-    if (c.options.block_length && generator.coin()) {
-      // The last block may be short.
-      c.options.gen_length += generator.integer(0, *c.options.block_length - 1);
-      if (c.options.steps) c.options.steps = *c.options.steps * 2;
-    }
-    const std::int32_t length = c.prompt_length + c.options.gen_length;
+    const std::int32_t length = c.prompt_length + *c.options.gen_length;
     std::vector<std::int32_t> holes = {c.prompt_length};
     for (std::int32_t p = c.prompt_length + 1; p < length; ++p) {
       if (generator.integer(0, 2) == 0) holes.push_back(p);
     }
     const std::vector<std::int32_t> text(static_cast<std::size_t>(length), 1);
-    try {
-      validate_options(c.options, c.traits, c.prompt_length, CanvasKind::kInfilled);
-    } catch (const Error&) {
-      continue;  // the longer canvas has blocks that the steps are not a multiple of
-    }
     SCOPED_TRACE(c.text);
     const DecodeSettings settings =
         resolve_settings(c.options, c.traits, c.prompt_length, CanvasKind::kInfilled);
@@ -408,6 +408,24 @@ TEST(DecodeProperties, QuotaRunsMinOfStepsAndMaskedForwardsABlock) {
   }
 }
 
+TEST(DecodeProperties, TheQuotaOfAShortLastBlockIsSpreadOverItsShareOfTheSteps) {
+  for (const CacheKind cache : kCaches) {
+    GenerateOptions options;
+    options.gen_length = 100;
+    options.steps = 25;
+    options.cache = cache;
+    options.eos_stop = false;
+    Decoder decoder = make_decoder(options, llada_traits(), 4);
+    std::vector<std::size_t> commits;
+    for (const Forward& forward : testing::run(decoder, testing::random_scorer(9))) {
+      commits.push_back(forward.event.committed.size());
+    }
+    // 32, 32, 32 and 4 positions have 8, 8, 8 and 1 steps.
+    EXPECT_EQ(commits, (std::vector<std::size_t>(25, 4)));
+    EXPECT_EQ(decoder.canvas().masked_count(), 0);
+  }
+}
+
 TEST(DecodeProperties, AThresholdThatNothingReachesCommitsOneAForward) {
   for (const CacheKind cache : kCaches) {
     for (const DecodeTraits& traits : {llada_traits(), dream_traits()}) {
@@ -429,7 +447,7 @@ TEST(DecodeProperties, AThresholdThatNothingReachesCommitsOneAForward) {
 }
 
 TEST(DecodeProperties, UncachedDreamsThresholdNeedsAtLeastItsSteps) {
-  for (const std::int32_t steps : {1, 2, 4, 8, 16}) {
+  for (const std::int32_t steps : {1, 2, 3, 4, 5, 7, 8, 11, 16}) {
     for (const double confidence : {0.0, 0.5, 0.95}) {
       GenerateOptions options;
       options.gen_length = 16;

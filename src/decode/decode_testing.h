@@ -71,7 +71,8 @@ using Scorer = std::function<Score(const ScoreRequest&)>;
 inline Decoder make_decoder(const GenerateOptions& options, const DecodeTraits& traits,
                             std::int32_t prompt_length) {
   const std::vector<std::int32_t> prompt(static_cast<std::size_t>(prompt_length), 1);
-  return Decoder(Canvas(prompt, options.gen_length, traits.mask_token), options, traits);
+  return Decoder(Canvas(prompt, options.gen_length.value_or(kDefaultGenLength), traits.mask_token),
+                 options, traits);
 }
 
 /// Runs a request to its end; fails the test after more forwards than the canvas has positions.

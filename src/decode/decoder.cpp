@@ -42,7 +42,7 @@ struct Decoder::State {
     return {.masked = masked,
             .initial_masked = initial_masked,
             .index = index,
-            .steps = settings.steps_per_block,
+            .steps = settings.steps_of(block),
             .threshold = settings.threshold,
             .factor = settings.factor,
             .tokens_per_forward = settings.tokens_per_forward,
@@ -180,7 +180,7 @@ struct Decoder::State {
 Decoder::Decoder(Canvas canvas, const GenerateOptions& options, const DecodeTraits& traits,
                  CanvasKind kind) {
   DecodeSettings settings = resolve_settings(options, traits, canvas.prompt_length(), kind);
-  check(canvas.gen_length() == options.gen_length, "a canvas of another gen_length");
+  check(canvas.gen_length() == settings.gen_length, "a canvas of another gen_length");
   check(canvas.mask_token() == traits.mask_token, "a canvas of another mask token");
   StaleRows stale(canvas.length());
   const RefreshSchedule refreshes(*settings.plan.refresh, settings.plan.refresh_interval,
@@ -212,7 +212,7 @@ std::optional<DecodeStep> Decoder::next() {
   if (!state.commits_first_row()) {
     const std::vector<std::int32_t> masked = state.canvas.masked_positions(state.range());
     while (state.settings.rule->quota(state.context(masked)) == 0) {
-      check(state.index < state.settings.steps_per_block, "a schedule that leaves masks");
+      check(state.index < state.settings.steps_of(state.block), "a schedule that leaves masks");
       state.pass_step();
     }
   }

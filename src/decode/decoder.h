@@ -37,9 +37,9 @@ struct DecodeStep {
 enum class CanvasKind : std::uint8_t {
   kContinued,  ///< gen_length masks after a prompt
   /// Holes in a text, of which gen_length counts the positions from the first hole to the end of
-  /// the canvas. Blocks without holes cost nothing, block_length need not divide gen_length, and no
-  /// end token ends the request, since text follows. Dream's unconditional first token of a block
-  /// (GenerateOptions::correct) is for continued texts only.
+  /// the canvas. Blocks without holes cost nothing, and no end token ends the request, since text
+  /// follows. Dream's unconditional first token of a block (GenerateOptions::correct) is for
+  /// continued texts only.
   kInfilled,
 };
 

@@ -272,7 +272,7 @@ TEST(Decoder, RefusesCallsOutOfOrder) {
   EXPECT_THROW(decoder.advance(std::vector<Score>(4, score_of(kMask, 0.5))), Error);
   GenerateOptions options = small(CacheKind::kDual);
   EXPECT_THROW(Decoder(Canvas({}, 4, kMask), options, llada_traits()), Error);
-  options.steps = 3;
+  options.steps = 1;  // fewer than blocks
   EXPECT_THROW(Decoder(Canvas({}, 8, kMask), options, llada_traits()), Error);
 }
 

@@ -40,7 +40,8 @@ void replay(const json& trace, const DecodeTraits& traits) {
   const GenerateOptions options = options_of(trace);
   const std::vector<std::int32_t> prompt = trace.at("prompt_ids");
   // The mask token is out of the way of the traces' vocabulary.
-  Decoder decoder(Canvas(prompt, options.gen_length, traits.mask_token), options, traits);
+  Decoder decoder(Canvas(prompt, options.gen_length.value_or(0), traits.mask_token), options,
+                  traits);
   for (const json& forward : trace.at("forwards")) {
     const auto step = decoder.next();
     ASSERT_TRUE(step.has_value()) << "ends too early";

@@ -31,9 +31,9 @@ std::int32_t dream_quota(std::int32_t masked, std::int32_t index, std::int32_t s
 std::int32_t carried_budget(std::int32_t initial, std::int32_t masked, std::int32_t index,
                             std::int32_t steps) {
   if (index >= steps - 1) return masked;
-  const std::int32_t granted = initial / steps * (index + 1);
-  const std::int32_t committed = initial - masked;
-  return std::min(masked, granted - committed);
+  const std::int64_t granted = std::int64_t{initial} * (index + 1) / steps;
+  const std::int64_t committed = initial - masked;
+  return static_cast<std::int32_t>(std::min<std::int64_t>(masked, granted - committed));
 }
 
 }  // namespace fdllm

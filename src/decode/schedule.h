@@ -22,8 +22,9 @@ float dream_share(std::int32_t index, std::int32_t steps);
 std::int32_t dream_quota(std::int32_t masked, std::int32_t index, std::int32_t steps);
 
 /// What uncached Dream's confidence_threshold may commit in step `index` of `steps`: an equal share
-/// a step, plus what earlier steps left unused; after the last step all that is left. `initial` is
-/// the number of masked positions before step 0 (a multiple of `steps`), `masked` that of now.
+/// a step (rounded down over all steps so far, so it may be 0), plus what earlier steps left
+/// unused; after the last step all that is left. `initial` is the number of masked positions before
+/// step 0, `masked` that of now.
 std::int32_t carried_budget(std::int32_t initial, std::int32_t masked, std::int32_t index,
                             std::int32_t steps);
 

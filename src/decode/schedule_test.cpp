@@ -85,6 +85,14 @@ TEST(CarriedBudget, GrowsByAnEqualShareAStep) {
   EXPECT_EQ(carried_budget(16, 14, 2, 4), 10);  // six carried over
 }
 
+TEST(CarriedBudget, IsSpreadEvenlyWhereTheStepsDoNotDivide) {
+  EXPECT_EQ(carried_budget(10, 10, 0, 4), 2);  // 10 / 4 = 2.5 a step
+  EXPECT_EQ(carried_budget(10, 8, 1, 4), 3);
+  EXPECT_EQ(carried_budget(10, 5, 2, 4), 2);
+  EXPECT_EQ(carried_budget(3, 3, 0, 8), 0);  // more steps than positions: some commit none
+  EXPECT_EQ(carried_budget(3, 3, 2, 8), 1);
+}
+
 TEST(CarriedBudget, IsAllThatIsLeftFromTheLastStepOn) {
   EXPECT_EQ(carried_budget(16, 13, 3, 4), 13);
   EXPECT_EQ(carried_budget(16, 5, 9, 4), 5);

@@ -167,20 +167,21 @@ void check_temperature(std::string_view name, double value) {
 void check_ranges(const GenerateOptions& options, std::int32_t prompt_length) {
   constexpr double kLargest = std::numeric_limits<float>::max();
   check(prompt_length >= 0, "a prompt of negative length");
-  if (options.gen_length <= 0) {
+  const std::int32_t gen_length = options.gen_length.value_or(kDefaultGenLength);
+  if (gen_length <= 0) {
     fail(ErrorCode::kInvalidArgument, "'gen_length': expected a positive number, found {}",
-         options.gen_length);
+         gen_length);
   }
-  if (options.gen_length > std::numeric_limits<std::int32_t>::max() - prompt_length) {
+  if (gen_length > std::numeric_limits<std::int32_t>::max() - prompt_length) {
     fail(ErrorCode::kInvalidArgument,
-         "'gen_length': {} tokens after a prompt of {} are more than a canvas can hold",
-         options.gen_length, prompt_length);
+         "'gen_length': {} tokens after a prompt of {} are more than a canvas can hold", gen_length,
+         prompt_length);
   }
   if (options.block_length && *options.block_length <= 0) {
     fail(ErrorCode::kInvalidArgument, "'block_length': expected a positive number, found {}",
          *options.block_length);
   }
-  const std::int32_t most_steps = std::max(options.gen_length, kMaxIdleSteps);
+  const std::int32_t most_steps = std::max(gen_length, kMaxIdleSteps);
   if (options.steps && (*options.steps <= 0 || *options.steps > most_steps)) {
     fail(ErrorCode::kInvalidArgument, "'steps': expected a number from 1 to {}, found {}",
          most_steps, *options.steps);
@@ -220,33 +221,29 @@ void check_ranges(const GenerateOptions& options, std::int32_t prompt_length) {
   }
 }
 
-std::int32_t block_length_of(const GenerateOptions& options, const DecodeSettings& settings,
-                             CanvasKind kind) {
-  if (settings.rule->whole_canvas && !settings.plan.cache->keeps_rows) {
-    if (options.block_length.value_or(options.gen_length) != options.gen_length) {
-      fail(ErrorCode::kInvalidArgument,
-           "'block_length' contradicts 'cache' {}: the rule {} then chooses from the whole canvas; "
-           "leave block_length out (or equal to gen_length, {}), found {}; for blocks use cache "
-           "prefix or dual",
-           settings.plan.cache->name, settings.rule->name, options.gen_length,
-           *options.block_length);
-    }
-    return options.gen_length;
+std::int32_t block_length_of(const GenerateOptions& options, const DecodeSettings& settings) {
+  const std::int32_t given =
+      options.block_length.value_or(std::min(kDefaultBlockLength, settings.gen_length));
+  if (!settings.rule->whole_canvas || settings.plan.cache->keeps_rows) {
+    return std::min(given, settings.gen_length);
   }
-  const std::int32_t block_length =
-      options.block_length.value_or(std::min(kDefaultBlockLength, options.gen_length));
-  if (kind == CanvasKind::kInfilled) return std::min(block_length, options.gen_length);
-  if (options.gen_length % block_length != 0) {
+  if (options.block_length && given < settings.gen_length) {
     fail(ErrorCode::kInvalidArgument,
-         "'gen_length': expected a multiple of block_length ({}{}), found {}", block_length,
-         options.block_length ? "" : ", its default", options.gen_length);
+         "'block_length' contradicts 'cache' {}: the rule {} then chooses from the whole canvas; "
+         "leave block_length out (or equal to gen_length, {}), found {}; for blocks use cache "
+         "prefix or dual",
+         settings.plan.cache->name, settings.rule->name, settings.gen_length, given);
   }
-  return block_length;
+  return settings.gen_length;
+}
+
+std::int32_t blocks_in(std::int32_t length, std::int32_t block_length) {
+  return length / block_length + (length % block_length == 0 ? 0 : 1);
 }
 
 std::int32_t initial_length_of(const GenerateOptions& options, const DecodeSettings& settings,
                                CanvasKind kind) {
-  if (!options.initial_length) return options.gen_length;
+  if (!options.initial_length) return settings.gen_length;
   if (kind == CanvasKind::kInfilled) {
     fail(ErrorCode::kInvalidArgument,
          "'initial_length': an infilled canvas has its length; leave initial_length out");
@@ -258,43 +255,56 @@ std::int32_t initial_length_of(const GenerateOptions& options, const DecodeSetti
          settings.plan.cache->name, settings.rule->name);
   }
   const std::int32_t length = *options.initial_length;
-  if (length < settings.block_length || length > options.gen_length ||
-      length % settings.block_length != 0) {
+  if (length < 1 || length > settings.gen_length) {
     fail(ErrorCode::kInvalidArgument,
-         "'initial_length': expected a multiple of block_length ({}) up to gen_length ({}), found "
-         "{}",
-         settings.block_length, options.gen_length, length);
+         "'initial_length': expected a number from 1 to gen_length ({}), found {}",
+         settings.gen_length, length);
   }
   return length;
 }
 
-std::int32_t steps_per_block_of(const GenerateOptions& options, const DecodeSettings& settings,
-                                CanvasKind kind) {
+std::int32_t steps_of(const GenerateOptions& options, const DecodeSettings& settings) {
   const UnmaskRule& rule = *settings.rule;
   if (!(settings.plan.cache->keeps_rows ? rule.cached : rule.uncached).has(RuleOption::kSteps))
     return 0;
-  const std::int32_t steps = options.steps.value_or(settings.blocks * settings.block_length);
-  if (steps % settings.blocks != 0) {
+  const std::int32_t steps = options.steps.value_or(settings.gen_length);
+  if (steps < settings.blocks) {
     fail(ErrorCode::kInvalidArgument,
-         "'steps': expected a multiple of the number of blocks ({} = gen_length {} / block_length "
+         "'steps': expected at least one for each of the {} blocks (gen_length {} / block_length "
          "{}), found {}",
-         settings.blocks, options.gen_length, settings.block_length, steps);
+         settings.blocks, settings.gen_length, settings.block_length, steps);
   }
-  if (rule.equal_steps && kind == CanvasKind::kContinued && options.gen_length % steps != 0) {
-    fail(ErrorCode::kInvalidArgument,
-         "'steps': the rule {} expects a divisor of gen_length ({}), found {}", rule.name,
-         options.gen_length, steps);
-  }
-  if (settings.first_row && steps == settings.blocks && settings.block_length > 1) {
+  const std::int64_t of_a_block = std::int64_t{steps} * settings.block_length / settings.gen_length;
+  if (settings.first_row && of_a_block < 2 && settings.block_length > 1) {
     fail(ErrorCode::kInvalidArgument,
          "'steps': {} is one step a block, of which the rule {} with cache {} would commit only "
          "the first position and leave the others masked; give at least {} steps, or 'correct'",
-         steps, rule.name, settings.plan.cache->name, 2 * std::int64_t{settings.blocks});
+         steps, rule.name, settings.plan.cache->name,
+         (2 * std::int64_t{settings.gen_length} - 1) / settings.block_length + 1);
   }
-  return steps / settings.blocks;
+  return steps;
 }
 
 }  // namespace
+
+Range DecodeSettings::block_range(std::int32_t block, std::int32_t prompt_length) const {
+  const std::int32_t first_blocks = blocks_in(initial_length, block_length);
+  const bool is_first = block < first_blocks;
+  const std::int32_t begin =
+      is_first ? block * block_length : initial_length + (block - first_blocks) * block_length;
+  const std::int32_t limit = is_first ? initial_length : gen_length;
+  return {prompt_length + begin, prompt_length + begin + std::min(block_length, limit - begin)};
+}
+
+std::int32_t DecodeSettings::steps_of(std::int32_t block) const {
+  if (steps == 0) return 0;
+  const Range positions = block_range(block, 0);
+  const auto until = [this](std::int32_t position) {
+    return std::int64_t{steps} * position / gen_length;
+  };
+  return static_cast<std::int32_t>(
+      std::max<std::int64_t>(1, until(positions.end) - until(positions.begin)));
+}
 
 DecodeSettings resolve_settings(const GenerateOptions& options, const DecodeTraits& traits,
                                 std::int32_t prompt_length, CanvasKind kind) {
@@ -303,7 +313,7 @@ DecodeSettings resolve_settings(const GenerateOptions& options, const DecodeTrai
     fail(ErrorCode::kInvalidArgument, "'stop': infilling takes none, since text follows the holes");
   }
   DecodeSettings settings;
-  settings.gen_length = options.gen_length;
+  settings.gen_length = options.gen_length.value_or(kDefaultGenLength);
   settings.plan.cache = &cache_policy(options.cache);
   if (options.cfg_scale > 0 && settings.plan.cache->keeps_rows) {
     fail(ErrorCode::kInvalidArgument,
@@ -314,15 +324,16 @@ DecodeSettings resolve_settings(const GenerateOptions& options, const DecodeTrai
   settings.rule = &choose_rule(options, family);
   check_taken(options, *settings.rule, *settings.plan.cache, family);
 
-  settings.block_length = block_length_of(options, settings, kind);
-  settings.blocks = (options.gen_length - 1) / settings.block_length + 1;
+  settings.block_length = block_length_of(options, settings);
   settings.plan = resolve_plan(options, settings.block_length);
   settings.initial_length = initial_length_of(options, settings, kind);
+  settings.blocks = blocks_in(settings.initial_length, settings.block_length) +
+                    blocks_in(settings.gen_length - settings.initial_length, settings.block_length);
   // Beyond the paper there is no reference whose quirks could be kept.
   settings.first_row = settings.plan.as_paper() && !options.initial_length &&
                        settings.rule->first_row && settings.plan.cache->keeps_rows &&
                        !options.correct && kind == CanvasKind::kContinued;
-  settings.steps_per_block = steps_per_block_of(options, settings, kind);
+  settings.steps = steps_of(options, settings);
   const OptionSet& takes =
       settings.plan.cache->keeps_rows ? settings.rule->cached : settings.rule->uncached;
   if (takes.has(RuleOption::kThreshold)) {
@@ -340,9 +351,10 @@ DecodeSettings resolve_settings(const GenerateOptions& options, const DecodeTrai
 GenerateOptions resolved_options(GenerateOptions options, const DecodeSettings& settings) {
   const UnmaskRule& rule = *settings.rule;
   const OptionSet& takes = settings.plan.cache->keeps_rows ? rule.cached : rule.uncached;
+  options.gen_length = settings.gen_length;
   options.block_length = settings.block_length;
   if (rule.chosen_by == RuleOption::kAlg) options.alg = std::string(rule.name);
-  if (takes.has(RuleOption::kSteps)) options.steps = settings.steps_per_block * settings.blocks;
+  if (takes.has(RuleOption::kSteps)) options.steps = settings.steps;
   if (takes.has(RuleOption::kThreshold)) options.threshold = settings.threshold;
   if (takes.has(RuleOption::kFactor)) options.factor = settings.factor;
   if (options.refresh == RefreshKind::kVicinity) {

@@ -1,5 +1,4 @@
 #pragma once
-#include <algorithm>
 #include <cstdint>
 
 #include "decode/cache/plan.h"
@@ -15,8 +14,8 @@ struct DecodeSettings {
   std::int32_t gen_length = 0;
   std::int32_t block_length = 0;
   std::int32_t blocks = 0;
-  std::int32_t steps_per_block = 0;  ///< 0: the rule has no schedule
-  double threshold = 0;              ///< 0 unless the rule takes it; so factor
+  std::int32_t steps = 0;  ///< of all blocks; 0: the rule has no schedule
+  double threshold = 0;    ///< 0 unless the rule takes it; so factor
   double factor = 0;
   double tokens_per_forward = 0;
   double frechet = 0;
@@ -27,12 +26,13 @@ struct DecodeSettings {
   /// The first forward of a block commits its first position only (UnmaskRule::first_row).
   bool first_row = false;
 
-  /// Positions of a block of a canvas whose prompt has `prompt_length` tokens. Only the last block
-  /// of an infilled canvas may be shorter than block_length.
-  Range block_range(std::int32_t block, std::int32_t prompt_length) const {
-    const std::int32_t begin = prompt_length + block * block_length;
-    return {begin, std::min(begin + block_length, prompt_length + gen_length)};
-  }
+  /// Positions of a block of a canvas whose prompt has `prompt_length` tokens. The last block may
+  /// be shorter than block_length, and so may the last before a canvas grows: those behind it are
+  /// counted from there on, as the canvas grows by whole blocks.
+  Range block_range(std::int32_t block, std::int32_t prompt_length) const;
+  /// A block's share of `steps`: what falls on its positions when all steps are spread over the
+  /// answer. At least 1; equal shares for equal blocks where the steps divide so.
+  std::int32_t steps_of(std::int32_t block) const;
 };
 
 /// Throws as validate_options does.
@@ -40,8 +40,9 @@ DecodeSettings resolve_settings(const GenerateOptions& options, const DecodeTrai
                                 std::int32_t prompt_length,
                                 CanvasKind kind = CanvasKind::kContinued);
 
-/// `options` with their defaults filled in: block_length, and of alg, steps, threshold and factor
-/// those that the rule takes, of refresh_radius and refresh_drift the one that the refresh takes.
+/// `options` with their defaults filled in: gen_length, block_length, and of alg, steps, threshold
+/// and factor those that the rule takes, of refresh_radius and refresh_drift the one that the
+/// refresh takes.
 GenerateOptions resolved_options(GenerateOptions options, const DecodeSettings& settings);
 
 }  // namespace fdllm

@@ -1,5 +1,6 @@
 #include "decode/settings.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -47,7 +48,7 @@ TEST(Settings, DefaultsOfLlada) {
   EXPECT_EQ(settings.threshold, 0.9);
   EXPECT_EQ(settings.block_length, 32);
   EXPECT_EQ(settings.blocks, 4);
-  EXPECT_EQ(settings.steps_per_block, 0);
+  EXPECT_EQ(settings.steps, 0);
   EXPECT_FALSE(settings.first_row);
   EXPECT_EQ(settings.block_range(1, 10), (Range{42, 74}));
 }
@@ -57,16 +58,17 @@ TEST(Settings, DefaultsOfDream) {
   EXPECT_EQ(settings.rule->name, "confidence_threshold");
   EXPECT_EQ(settings.threshold, 0.9);
   EXPECT_EQ(settings.block_length, 32);
-  EXPECT_EQ(settings.steps_per_block, 0);
+  EXPECT_EQ(settings.steps, 0);
   EXPECT_TRUE(settings.first_row);
   EXPECT_FALSE(dream([](auto& o) { o.correct = true; }).first_row);
   settings = dream([](auto& o) { o.cache = CacheKind::kNone; });
   EXPECT_EQ(settings.block_length, 128);
   EXPECT_EQ(settings.blocks, 1);
-  EXPECT_EQ(settings.steps_per_block, 128);
+  EXPECT_EQ(settings.steps, 128);
   EXPECT_FALSE(settings.first_row);
   settings = dream([](auto& o) { o.alg = "entropy"; });
-  EXPECT_EQ(settings.steps_per_block, 32);
+  EXPECT_EQ(settings.steps, 128);
+  EXPECT_EQ(settings.steps_of(3), 32);
   EXPECT_EQ(settings.threshold, 0);
 }
 
@@ -76,7 +78,7 @@ TEST(Settings, AShortAnswerIsOneBlockByDefault) {
 
 TEST(Settings, TheGivenOptionChoosesLladasRule) {
   EXPECT_EQ(llada([](auto& o) { o.steps = 64; }).rule->name, "quota");
-  EXPECT_EQ(llada([](auto& o) { o.steps = 64; }).steps_per_block, 16);
+  EXPECT_EQ(llada([](auto& o) { o.steps = 64; }).steps_of(2), 16);
   EXPECT_EQ(llada([](auto& o) { o.threshold = 0.5; }).threshold, 0.5);
   EXPECT_EQ(llada([](auto& o) { o.factor = 1.5; }).rule->name, "factor");
   EXPECT_EQ(llada([](auto& o) { o.factor = 1.5; }).factor, 1.5);
@@ -153,13 +155,19 @@ TEST(Settings, BeyondThePaperDreamsFirstTokenIsNotUnconditional) {
   EXPECT_FALSE(dream([](auto& o) { o.initial_length = 32; }).first_row);
 }
 
-TEST(Settings, ACanvasGrowsByWholeBlocksOfAContinuedText) {
+TEST(Settings, ACanvasOfAContinuedTextGrowsByBlocks) {
   EXPECT_EQ(llada([](auto&) {}).initial_length, 128);
   EXPECT_EQ(llada([](auto& o) { o.initial_length = 64; }).initial_length, 64);
-  for (const std::int32_t bad : {0, -32, 16, 48, 160}) {
+  for (const std::int32_t bad : {0, -32, 129, 160}) {
     expect_llada_refuses([&](auto& o) { o.initial_length = bad; },
-                         {"'initial_length'", "block_length (32)"});
+                         {"'initial_length'", "from 1 to gen_length (128)"});
   }
+  // Blocks begin anew where the first canvas ends, so that each growth is a block.
+  const DecodeSettings settings = llada([](auto& o) { o.initial_length = 50, o.gen_length = 100; });
+  EXPECT_EQ(settings.blocks, 4);
+  EXPECT_EQ(settings.block_range(1, 0), (Range{32, 50}));
+  EXPECT_EQ(settings.block_range(2, 0), (Range{50, 82}));
+  EXPECT_EQ(settings.block_range(3, 0), (Range{82, 100}));
   expect_dream_refuses([](auto& o) { o.initial_length = 32, o.cache = CacheKind::kNone; },
                        {"'initial_length'", "'cache' none"});
   GenerateOptions options;
@@ -205,9 +213,49 @@ TEST(Settings, AlgTempIsForScheduledRankings) {
   }
 }
 
-TEST(Settings, RefusesBlocksThatDoNotFit) {
-  expect_llada_refuses([](auto& o) { o.gen_length = 100; }, {"'gen_length'", "32", "100"});
-  expect_llada_refuses([](auto& o) { o.block_length = 256; }, {"'gen_length'", "256"});
+TEST(Settings, TheLastBlockMayBeShort) {
+  for (const CacheKind cache : {CacheKind::kNone, CacheKind::kPrefix, CacheKind::kDual}) {
+    const DecodeSettings settings =
+        llada([&](auto& o) { o.gen_length = 100, o.steps = 50, o.cache = cache; });
+    EXPECT_EQ(settings.gen_length, 100);
+    EXPECT_EQ(settings.block_length, 32);
+    EXPECT_EQ(settings.blocks, 4);
+    EXPECT_EQ(settings.block_range(2, 10), (Range{74, 106}));
+    EXPECT_EQ(settings.block_range(3, 10), (Range{106, 110}));
+    EXPECT_EQ(settings.steps_of(0), 16);
+    EXPECT_EQ(settings.steps_of(3), 2);
+  }
+  EXPECT_EQ(dream([](auto& o) { o.gen_length = 33; }).block_range(1, 0), (Range{32, 33}));
+  EXPECT_EQ(llada([](auto& o) { o.gen_length = 1; }).block_length, 1);
+  // A longer block is the canvas.
+  EXPECT_EQ(llada([](auto& o) { o.block_length = 256; }).block_length, 128);
+  EXPECT_EQ(llada([](auto& o) { o.block_length = 256; }).blocks, 1);
+}
+
+TEST(Settings, EveryBlockHasAShareOfTheStepsByItsLength) {
+  for (std::int32_t gen_length = 1; gen_length <= 70; ++gen_length) {
+    for (const std::int32_t block_length : {1, 7, 16, 32}) {
+      for (const std::int32_t factor : {1, 2, 5}) {
+        const std::int32_t blocks = (gen_length - 1) / block_length + 1;
+        const std::int32_t steps = std::max(blocks, gen_length * factor / 3);
+        const DecodeSettings settings = llada([&](auto& o) {
+          o.gen_length = gen_length, o.block_length = block_length, o.steps = steps;
+        });
+        EXPECT_EQ(settings.blocks, blocks);
+        std::int32_t sum = 0;
+        for (std::int32_t block = 0; block < blocks; ++block) {
+          const double length = settings.block_range(block, 0).size();
+          EXPECT_GE(settings.steps_of(block), 1);
+          EXPECT_LE(std::abs(settings.steps_of(block) - length * steps / gen_length), 1.0);
+          sum += settings.steps_of(block);
+        }
+        EXPECT_EQ(sum, steps);
+      }
+    }
+  }
+}
+
+TEST(Settings, RefusesLengthsThatAreNone) {
   expect_llada_refuses([](auto& o) { o.block_length = 0; }, {"'block_length'"});
   expect_llada_refuses([](auto& o) { o.block_length = -32; }, {"'block_length'"});
   expect_llada_refuses([](auto& o) { o.gen_length = 0; }, {"'gen_length'"});
@@ -216,15 +264,16 @@ TEST(Settings, RefusesBlocksThatDoNotFit) {
                        {"'gen_length'", "canvas"});
 }
 
-TEST(Settings, RefusesStepsThatDoNotDivide) {
-  expect_llada_refuses([](auto& o) { o.steps = 30; }, {"'steps'", "blocks", "30"});
+TEST(Settings, RefusesFewerStepsThanBlocks) {
+  expect_llada_refuses([](auto& o) { o.steps = 3; }, {"'steps'", "4 blocks", "3"});
+  expect_llada_refuses([](auto& o) { o.steps = 4, o.gen_length = 129; }, {"'steps'", "5 blocks"});
   expect_llada_refuses([](auto& o) { o.steps = 0; }, {"'steps'", "0"});
   expect_llada_refuses([](auto& o) { o.steps = -4; }, {"'steps'"});
   expect_llada_refuses([](auto& o) { o.steps = std::numeric_limits<std::int32_t>::max(); },
                        {"'steps'", "65536"});
-  EXPECT_EQ(llada([](auto& o) { o.steps = 256; }).steps_per_block, 64);
-  const auto budget = [](auto& o) { o.cache = CacheKind::kNone, o.steps = 48; };
-  expect_dream_refuses(budget, {"'steps'", "divisor", "128", "48"});
+  EXPECT_EQ(llada([](auto& o) { o.steps = 256; }).steps_of(0), 64);
+  EXPECT_EQ(llada([](auto& o) { o.steps = 30; }).steps, 30);
+  EXPECT_EQ(dream([](auto& o) { o.cache = CacheKind::kNone, o.steps = 48; }).steps_of(0), 48);
 }
 
 TEST(Settings, UncachedDreamHasNoBlocks) {
@@ -236,7 +285,7 @@ TEST(Settings, UncachedDreamHasNoBlocks) {
 
 TEST(Settings, StepsAreCachedConfidenceThresholdsNoMatter) {
   expect_dream_refuses([](auto& o) { o.steps = 64; }, {"'steps'", "'cache'", "dual"});
-  EXPECT_EQ(dream([](auto& o) { o.steps = 64, o.cache = CacheKind::kNone; }).steps_per_block, 64);
+  EXPECT_EQ(dream([](auto& o) { o.steps = 64, o.cache = CacheKind::kNone; }).steps_of(0), 64);
 }
 
 TEST(Settings, RefusesOneStepABlockWhereItWouldLeaveMasks) {
@@ -246,6 +295,9 @@ TEST(Settings, RefusesOneStepABlockWhereItWouldLeaveMasks) {
     EXPECT_NO_THROW(dream([&](auto& o) { one(o), o.correct = true; }));
     EXPECT_NO_THROW(dream([&](auto& o) { one(o), o.steps = 8; }));
     EXPECT_NO_THROW(dream([&](auto& o) { one(o), o.gen_length = 4, o.block_length = 1; }));
+    const auto short_last = [&](auto& o) { one(o), o.gen_length = 100; };
+    expect_dream_refuses(short_last, {"'steps'", "masked", "at least 7 steps"});
+    EXPECT_NO_THROW(dream([&](auto& o) { short_last(o), o.steps = 7; }));
   }
   const auto uncached = [](auto& o) { o.alg = "entropy", o.steps = 1, o.cache = CacheKind::kNone; };
   EXPECT_NO_THROW(dream(uncached));
@@ -281,7 +333,7 @@ TEST(Settings, RefusesNumbersOutOfRange) {
   expect_llada_refuses([](auto& o) { o.stop = {"a", ""}; }, {"'stop'"});
 }
 
-TEST(Settings, InfillingTakesBlocksThatDoNotDivideAndNoStopStrings) {
+TEST(Settings, InfillingTakesNoStopStrings) {
   GenerateOptions options;
   options.gen_length = 70;
   options.block_length = 32;

@@ -174,6 +174,24 @@ void validate_engine_options(const EngineOptions& options) {
   }
 }
 
+/// Throws unless the prompt and what is to follow it fit into the model's positions.
+void check_length(const GenerateRequest& request, std::int64_t max_positions) {
+  const auto prompt_length = static_cast<std::int64_t>(request.prompt_ids.size());
+  const bool continues = request.holes.empty();
+  const std::int64_t least = continues ? request.options.gen_length.value_or(1) : 0;
+  if (prompt_length + least <= max_positions) return;
+  if (continues && request.options.gen_length) {
+    fail(ErrorCode::kInvalidArgument,
+         "'gen_length': the prompt has {} tokens; with a gen_length of {} that is more than the {} "
+         "positions that the model allows",
+         prompt_length, least, max_positions);
+  }
+  fail(ErrorCode::kInvalidArgument,
+       "the {} has {} tokens, {} the {} positions that the model allows; shorten it",
+       continues ? "prompt" : "text with its holes", prompt_length,
+       continues ? "which leaves no room for an answer in" : "more than", max_positions);
+}
+
 void require_memory(const OpenModel& model, const EngineOptions& options) {
   const std::uint64_t available =
       options.memory_limit != 0 ? options.memory_limit : model.backend->available_memory();
@@ -269,21 +287,14 @@ void Engine::validate(const GenerateRequest& request) const {
            config.vocab - 1, request.prompt_ids[i]);
     }
   }
-  const auto prompt_length = static_cast<std::int64_t>(request.prompt_ids.size());
-  const std::int64_t gen_length = request.holes.empty() ? request.options.gen_length : 0;
-  if (prompt_length + gen_length > config.max_positions) {
-    fail(ErrorCode::kInvalidArgument,
-         "'gen_length': the prompt has {} tokens; with a gen_length of {} that is more than the {} "
-         "positions that the model allows",
-         prompt_length, gen_length, config.max_positions);
-  }
-  const RequestCanvas canvas(request);
+  check_length(request, config.max_positions);
+  const RequestCanvas canvas(request, config.max_positions);
   validate_options(canvas.options, impl_->traits, canvas.prompt_length, canvas.kind);
 }
 
 GenerateOptions Engine::resolve(const GenerateRequest& request) const {
   validate(request);
-  const RequestCanvas canvas(request);
+  const RequestCanvas canvas(request, info().max_positions);
   const DecodeSettings settings =
       resolve_settings(canvas.options, impl_->traits, canvas.prompt_length, canvas.kind);
   return resolved_options(canvas.options, settings);

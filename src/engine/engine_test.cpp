@@ -90,13 +90,13 @@ std::vector<GenerateRequest> mixed_requests(const Engine& engine) {
     if (dream) {
       if (i % 4 == 2) {
         options.alg = i % 8 == 2 ? "entropy" : "topk_margin";
-        options.steps = options.gen_length;
+        options.steps = options.gen_length.value_or(kDefaultGenLength);
       }
       if (i % 5 == 4) options.top_p = 0.9;
       if (i % 6 == 5) options.top_k = 20;
     } else {
       if (i % 4 == 2) options.factor = 1.0;
-      if (i % 4 == 3) options.steps = options.gen_length / 2;
+      if (i % 4 == 3) options.steps = options.gen_length.value_or(kDefaultGenLength) / 2;
       if (i == 9) options.cfg_scale = 0.5;
     }
     requests.push_back(std::move(request));

@@ -128,10 +128,12 @@ const std::vector<GenerateOption> kOptions = {
         "preset", Kind::kText, "exact|paper|fast|turbo",
         "sets several of the options below at once; those given beside it count more"),
     entry<&Options::gen_length>("gen-length", Kind::kInteger, "N",
-                                "masked tokens after the prompt (default 128)"),
+                                "masked tokens after the prompt (default 128, or what a longer "
+                                "prompt leaves of the model's positions)"),
     entry<&Options::block_length>(
         "block-length", Kind::kInteger, "N",
-        "tokens of a block; divides gen-length (default 32; uncached Dream has no blocks)"),
+        "tokens of a block; the last one is shorter where N doesn't divide gen-length (default 32; "
+        "uncached Dream has no blocks)"),
     entry<&Options::cache>("cache", Kind::kText, "none|prefix|dual",
                            "K/V kept between the steps of a block (default dual)"),
     entry<&Options::query>(
@@ -164,7 +166,7 @@ const std::vector<GenerateOption> kOptions = {
         "(default: gen-length)"),
     entry<&Options::steps>(
         "steps", Kind::kInteger, "N",
-        "fixed number of steps in all, shared equally by the blocks; uncached Dream's "
+        "fixed number of steps in all, shared by the blocks by their lengths; uncached Dream's "
         "confidence_threshold: the budget"),
     entry<&Options::threshold>("threshold", Kind::kNumber, "P",
                                "commit every token whose confidence reaches P (default 0.9)"),

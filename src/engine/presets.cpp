@@ -47,13 +47,11 @@ void leave_out_misfits(const GenerateOptions& given, GenerateOptions& result) {
   if (result.cache == CacheKind::kNone) {
     if (own("refresh")) result.refresh = defaults.refresh;
     if (own("query-before")) result.query_before.reset();
+    if (own("block-length")) result.block_length.reset();
   }
   if (own("refresh-radius") && result.refresh != RefreshKind::kVicinity) {
     result.refresh_radius.reset();
   }
-  const bool in_blocks =
-      result.cache != CacheKind::kNone && result.gen_length % result.block_length.value_or(1) == 0;
-  if (own("block-length") && !in_blocks) result.block_length.reset();
 }
 
 }  // namespace

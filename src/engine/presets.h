@@ -19,10 +19,9 @@ struct Preset {
 std::span<const Preset> presets();
 
 /// Puts the values of options.preset into `options`, except those of options that were given, and
-/// those that make no sense beside them: of an unmasking rule where another was chosen, a
-/// block_length that does not divide gen_length, refreshes, rows before the block and blocks
-/// without a cache. What an earlier preset put there goes back to the defaults. Throws
-/// kInvalidArgument for an unknown name.
+/// those that make no sense beside them: of an unmasking rule where another was chosen, refreshes,
+/// rows before the block and blocks without a cache. What an earlier preset put there goes back to
+/// the defaults. Throws kInvalidArgument for an unknown name.
 void apply_preset(GenerateOptions& options);
 
 /// Records that set() was called for the option.

@@ -1,12 +1,13 @@
 #include "engine/request_canvas.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "base/check.h"
 
 namespace fdllm {
 
-RequestCanvas::RequestCanvas(const GenerateRequest& request)
+RequestCanvas::RequestCanvas(const GenerateRequest& request, std::int64_t max_positions)
     : kind(request.holes.empty() ? CanvasKind::kContinued : CanvasKind::kInfilled),
       options(request.options) {
   const auto prompt = static_cast<std::int64_t>(request.prompt_ids.size());
@@ -16,9 +17,13 @@ RequestCanvas::RequestCanvas(const GenerateRequest& request)
   }
   prompt_length = length = static_cast<std::int32_t>(prompt);
   if (kind == CanvasKind::kContinued) {
-    if (options.gen_length > 0 &&
-        options.gen_length <= std::numeric_limits<std::int32_t>::max() - length) {
-      length += options.gen_length;
+    if (!options.gen_length) {
+      options.gen_length = static_cast<std::int32_t>(
+          std::clamp<std::int64_t>(max_positions - prompt, 0, kDefaultGenLength));
+    }
+    const std::int32_t gen_length = *options.gen_length;
+    if (gen_length > 0 && gen_length <= std::numeric_limits<std::int32_t>::max() - length) {
+      length += gen_length;
     }
     return;  // any other gen_length is refused with the options
   }
@@ -35,9 +40,9 @@ RequestCanvas::RequestCanvas(const GenerateRequest& request)
   options.gen_length = length - prompt_length;
 }
 
-Canvas RequestCanvas::make(const GenerateRequest& request, std::int32_t mask_token) {
+Canvas RequestCanvas::make(const GenerateRequest& request, std::int32_t mask_token) const {
   if (request.holes.empty()) {
-    return {request.prompt_ids, request.options.gen_length, mask_token};
+    return {request.prompt_ids, options.gen_length.value_or(0), mask_token};
   }
   return Canvas::with_holes(request.prompt_ids, request.holes, mask_token);
 }

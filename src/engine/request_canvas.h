@@ -14,9 +14,11 @@ struct RequestCanvas {
   std::int32_t length;         ///< of the whole canvas
   GenerateOptions options;     ///< the request's, with the gen_length that the canvas has
 
+  /// Where the request gives no gen_length, it is the default, or what is left of `max_positions`.
   /// Throws kInvalidArgument where holes are not ascending positions of the canvas.
-  explicit RequestCanvas(const GenerateRequest& request);
-  static Canvas make(const GenerateRequest& request, std::int32_t mask_token);
+  RequestCanvas(const GenerateRequest& request, std::int64_t max_positions);
+  /// `request` is the same.
+  Canvas make(const GenerateRequest& request, std::int32_t mask_token) const;
 };
 
 }  // namespace fdllm

@@ -27,6 +27,7 @@ struct StepLoop::Live {
   std::size_t number;
   GenerateRequest request;
   Clock::time_point arrival;
+  std::int64_t max_positions = 0;  ///< of the model
   std::optional<Decoder> decoder;
   std::unique_ptr<KvSlab> kv, unconditional_kv;
   std::optional<DecodeStep> step;  ///< wanted, not yet run
@@ -37,7 +38,7 @@ struct StepLoop::Live {
   bool ended = false;
   ForwardListener listener;
 
-  std::int32_t canvas_length() const { return RequestCanvas(request).length; }
+  std::int32_t canvas_length() const { return RequestCanvas(request, max_positions).length; }
   std::int64_t canvases() const { return request.options.cfg_scale > 0 ? 2 : 1; }
   std::int64_t canvas_rows() const { return canvases() * canvas_length(); }
   std::int64_t rows() const {
@@ -69,7 +70,11 @@ void StepLoop::submit(std::size_t number, const GenerateRequest& request,
   auto live = std::make_unique<Live>();
   live->number = number;
   live->request = request;
+<<<<<<< HEAD
   live->listener = listener;
+=======
+  live->max_positions = transformer_.config().max_positions;
+>>>>>>> 6b55c59 (Make canvases as long as asked, with a short last block)
   live->arrival = Clock::now();
   waiting_.push_back(std::move(live));
 }
@@ -219,9 +224,9 @@ void StepLoop::admit(const ResultCallback& on_result) {
 void StepLoop::begin(Live& live) {
   try {
     const KvShape shape = transformer_.kv_shape(live.canvas_length());
-    const RequestCanvas canvas(live.request);
-    live.decoder.emplace(RequestCanvas::make(live.request, traits_.mask_token), canvas.options,
-                         traits_, canvas.kind);
+    const RequestCanvas canvas(live.request, live.max_positions);
+    live.decoder.emplace(canvas.make(live.request, traits_.mask_token), canvas.options, traits_,
+                         canvas.kind);
     live.kv = backend_.allocate_kv(shape);
     kv_bytes_ += live.kv->bytes();
     if (live.canvases() == 2) {

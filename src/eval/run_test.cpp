@@ -152,7 +152,7 @@ TEST(Run, RefusesWhatTheModelRefuses) {
   const Task task = sums(folder, 2);
   Engine engine = nano();
   RunOptions options = short_run();
-  options.generate.gen_length = 33;
+  options.generate.gen_length = -33;
   expect_error(ErrorCode::kInvalidArgument, "gen_length", [&] { run(engine, task, options); });
   options = short_run();
   options.concurrency = 0;

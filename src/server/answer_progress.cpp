@@ -35,7 +35,7 @@ CanvasStart AnswerProgress::canvas() const {
   CanvasStart canvas;
   canvas.choice = index_;
   canvas.prompt_tokens = answer_begin();
-  canvas.gen_length = planned_.resolved.gen_length;
+  canvas.gen_length = planned_.resolved.gen_length.value_or(0);
   canvas.block_length = planned_.resolved.block_length.value_or(canvas.gen_length);
   return canvas;
 }

@@ -130,7 +130,7 @@ constexpr std::string_view kNoListSchema =
     R"({"type": ["array", "null"], "maxItems": 0, "description": "not supported"})";
 constexpr std::string_view kLimitSchema =
     R"({"type": ["integer", "null"], "minimum": 1, "maximum": 16777216, "description":
-        "the answer is cut after that many tokens; gen_length, where it isn't given, becomes the smallest multiple of block_length that holds them"})";
+        "the answer is cut after that many tokens, which are gen_length too where that isn't given"})";
 
 constexpr Field kFields[] = {
     {"model", kAnyEndpoint,

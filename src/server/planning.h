@@ -27,11 +27,6 @@ PlannedAnswer plan_answer(const Context& context, const GenerationFields& fields
 PlannedAnswer plan_infill(const Context& context, const InfillRequest& fields,
                           const GenerateRequest& canvas, std::int32_t i);
 
-/// The smallest multiple of the block length that holds `max_tokens`, with the block length that
-/// these options come to.
-std::int32_t gen_length_for(const Engine& engine, const GenerateOptions& options,
-                            std::int32_t max_tokens);
-
 /// Throws ApiError unless the model that is asked for is the one that is served.
 void check_model(const Context& context, const GenerationFields& fields);
 

@@ -149,13 +149,28 @@ TEST_F(RouterTest, MaxTokensIsALimit) {
   EXPECT_EQ(text, json["choices"][0]["message"]["content"]);
 }
 
-TEST_F(RouterTest, GenLengthForALimitIsAMultipleOfTheBlock) {
-  GenerateOptions options;
-  EXPECT_EQ(gen_length_for(engine(), options, 1), 32);
-  EXPECT_EQ(gen_length_for(engine(), options, 64), 64);
-  EXPECT_EQ(gen_length_for(engine(), options, 65), 96);
-  options.block_length = 7;
-  EXPECT_EQ(gen_length_for(engine(), options, 20), 21);
+TEST_F(RouterTest, TheCanvasIsAsLongAsTheLimit) {
+  const auto answer = [&](const char* field, int value) {
+    const Json body = {
+        {"prompt", "Sam has"}, {field, value}, {"eos_stop", false}, {"threshold", 0.5}};
+    return post("/v1/completions", body.dump());
+  };
+  for (const int limit : {1, 20, 33, 65}) {
+    const Json json = answer("max_tokens", limit);
+    EXPECT_LE(json["usage"]["completion_tokens"], limit);
+    EXPECT_EQ(json["choices"][0]["text"], answer("gen_length", limit)["choices"][0]["text"]);
+  }
+}
+
+TEST_F(RouterTest, WithoutALimitThePromptMayLeaveLessThanTheDefault) {
+  const std::int64_t positions = engine().info().max_positions;
+  const auto body = [](std::int64_t length) {
+    return Json{{"prompt", std::vector<int>(static_cast<std::size_t>(length), 40)}, {"echo", false}}
+        .dump();
+  };
+  const Json json = post("/v1/completions", body(positions - 10));
+  EXPECT_LE(json["usage"]["completion_tokens"], 10);
+  EXPECT_EQ(post("/v1/completions", body(positions), 400)["error"]["param"], "prompt");
 }
 
 TEST_F(RouterTest, CompletionsTakeSeveralPromptsAndAnswers) {
@@ -210,7 +225,7 @@ TEST_F(RouterTest, RefusesWithTheFieldsName) {
     return post("/v1/chat/completions", std::string(kChat) + ", " + fields + "}",
                 400)["error"]["param"];
   };
-  EXPECT_EQ(param(R"("gen_length": 33)"), "gen_length");
+  EXPECT_EQ(param(R"("gen_length": -33)"), "gen_length");
   EXPECT_EQ(param(R"("threshold": 2)"), "threshold");
   EXPECT_EQ(param(R"("threshold": 0.5, "factor": 1)"), "threshold");
   EXPECT_EQ(param(R"("gen_length": 2147483647)"), "max_tokens");

@@ -117,7 +117,7 @@ class OpenAi(ClientCase):
     def test_errors(self):
         create = self.client.chat.completions.create
         with self.assertRaises(openai.BadRequestError) as caught:
-            create(model="nano", messages=MESSAGES, extra_body={"gen_length": 33})
+            create(model="nano", messages=MESSAGES, extra_body={"gen_length": -33})
         self.assertEqual(caught.exception.param, "gen_length")
         with self.assertRaises(openai.BadRequestError) as caught:
             create(model="nano", messages=MESSAGES, tools=[{"type": "function", "function": {

@@ -40,6 +40,50 @@ class Results(TestCase):
         self.assertIs(settings["eos_stop"], True)
         self.assertIs(settings["correct"], False)
 
+    def test_the_last_block_may_be_short(self):
+        """The canvas has as many tokens as asked, for every cache and rule."""
+        base = ("generate", "--prompt", QUESTION, "--json", "--no-eos-stop")
+        for model, rules in ((LLADA, ((), ("--steps", 50), ("--factor", 1), ("--frechet", 0.3),
+                                      ("--tokens-per-forward", 3), ("--initial-length", 40))),
+                             (DREAM, ((), ("--alg", "entropy"), ("--alg", "origin", "--steps", 20),
+                                      ("--margin", 0.5), ("--initial-length", 33)))):
+            for rule in rules:
+                for cache in ("none", "prefix", "dual"):
+                    if model == DREAM and cache == "none" and "--initial-length" in rule:
+                        continue
+                    with self.subTest(model=model.name, rule=rule, cache=cache):
+                        (result,) = self.json_lines(*base, "--model", model, "--cache", cache,
+                                                    "--gen-length", 100, *rule)
+                        self.assertEqual(result["settings"]["gen_length"], 100)
+                        self.assertEqual(result["tokens"] if result["finish_reason"] == "length"
+                                         else 100, 100)
+                        if rule[:1] == ("--steps",):
+                            self.assertEqual(result["settings"]["steps"], 50)
+        for preset in ("exact", "paper", "fast", "turbo"):
+            (result,) = self.json_lines(*base, "--model", LLADA, "--preset", preset,
+                                        "--gen-length", 37)
+            self.assertEqual(result["settings"]["gen_length"], 37)
+        trace = self.folder / "short.jsonl"
+        self.succeed(*base[:-2], "--no-eos-stop", "--model", LLADA, "--gen-length", 100,
+                     "--weights", "f32", "--trace", trace)
+        self.assertIn("0 failed", self.succeed("verify", trace, "--models", LLADA.parent,
+                                               "--weights", "f32").stdout)
+
+    def test_a_long_prompt_leaves_what_is_left(self):
+        ids = ",".join(["40"] * 500)
+        for extra, length in (((), 12), (("--gen-length", 12), 12), (("--preset", "fast"), 12)):
+            (result,) = self.json_lines("generate", "--model", LLADA, "--prompt-ids", ids, "--json",
+                                        "--no-eos-stop", *extra)
+            self.assertEqual(result["settings"]["gen_length"], length)
+        message = self.fail_with(2, "generate", "--model", LLADA, "--prompt-ids", ids,
+                                 "--gen-length", 13)
+        self.assertIn("gen_length", message)
+        self.assertIn("512", message)
+        message = self.fail_with(2, "generate", "--model", LLADA, "--prompt-ids",
+                                 ",".join(["40"] * 512))
+        self.assertIn("no room", message)
+        self.assertNotIn("gen_length", message)
+
     def test_presets_give_way_in_any_order(self):
         base = ("generate", "--model", LLADA, "--prompt", QUESTION, "--json", "--gen-length", 64)
         (before,) = self.json_lines(*base, "--cache", "dual", "--preset", "exact")
@@ -173,7 +217,7 @@ class Batches(TestCase):
         for line, part in (('{"prompt": 1}', "'prompt'"), ("{", ""), ("[]", "expected an object"),
                            ('{"prompt": "x", "lenght": 1}', "'lenght'"),
                            ('{"prompt": "x", "threshold": 0.9, "factor": 1}', "factor"),
-                           ('{"prompt": "x", "gen_length": 33}', "gen_length"),
+                           ('{"prompt": "x", "gen_length": -33}', "gen_length"),
                            ('{"prompt": "x", "alg": "entropy"}', "alg"),
                            ('{"prompt_ids": [544]}', "token")):
             file = self.write("bad.jsonl", good + "\n" + line + "\n")
@@ -188,8 +232,8 @@ class Errors(TestCase):
         self.assertIn(part, message)
 
     def test_usage(self):
-        self.check(2, "--gen-length", 100, part="gen_length")
-        self.check(2, "--steps", 33, part="steps")
+        self.check(2, "--gen-length", -100, part="gen_length")
+        self.check(2, "--steps", 3, part="steps")
         self.check(2, "--threshold", 0.9, "--steps", 128, part="steps")
         self.check(2, "--threshold", 0.9, "--factor", 1, part="factor")
         self.check(2, "--alg", "entropy", part="alg")

@@ -152,7 +152,7 @@ class ErrorTest(MockPage):
         expect(field).to_have_attribute("aria-invalid", "true")
         expect(field).to_be_focused()
         expect(field).to_have_accessible_description("gen_length 33 is no multiple of block_length "
-            "32 Masked tokens after the prompt: the canvas. A multiple of the block length.")
+            "32 Masked tokens after the prompt: the canvas.")
         sent = len(self.server.bodies)
         for entered, message in (("many", "expected a number, found “many”"),
                                  ("3.5", "expected a whole number, found “3.5”")):

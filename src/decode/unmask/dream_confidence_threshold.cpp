@@ -33,7 +33,6 @@ const UnmaskRule kConfidenceThresholdRule = {
     .noise = Sampling::kCategorical,
     .whole_canvas = true,
     .first_row = true,
-    .equal_steps = true,
     .confidence = [](const Score& score) { return score.filtered_confidence; },
     .quota = quota,
     .select = select,

@@ -91,8 +91,6 @@ struct UnmaskRule {
   /// With a cache and the reference's quirks, the first forward of a block commits just the
   /// block's first position, whatever its score.
   bool first_row = false;
-  /// `steps` must divide the masked positions equally.
-  bool equal_steps = false;
 
   double (*confidence)(const Score& score);
   /// How many positions this step may commit; 0: the step needs no forward. It doesn't depend on

@@ -33,7 +33,7 @@ const FIELDS = [
       ["turbo", "Turbo"]],
     help: "Sets several of the options below at once. What is entered below counts more." },
   { name: "gen_length", kind: "integer", label: "Answer length", placeholder: "128",
-    help: "Masked tokens after the prompt: the canvas. A multiple of the block length." },
+    help: "Masked tokens after the prompt: the canvas." },
   { name: "block_length", kind: "integer", label: "Block length", placeholder: "32",
     help: "The canvas is decoded in blocks of so many tokens, from left to right." },
   { name: "cache", kind: "choice", label: "Cache",
