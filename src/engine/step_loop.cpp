@@ -70,11 +70,8 @@ void StepLoop::submit(std::size_t number, const GenerateRequest& request,
   auto live = std::make_unique<Live>();
   live->number = number;
   live->request = request;
-<<<<<<< HEAD
   live->listener = listener;
-=======
   live->max_positions = transformer_.config().max_positions;
->>>>>>> 6b55c59 (Make canvases as long as asked, with a short last block)
   live->arrival = Clock::now();
   waiting_.push_back(std::move(live));
 }
