@@ -2,9 +2,10 @@
 """Compares the text library with the PyPI packages `tokenizers` and `jinja2`.
 
     text_oracle.py tokenizers --driver build/.../text_oracle [--seed N] [--count N]
+    text_oracle.py folders    --driver build/.../text_oracle [--seed N] [--count N]
     text_oracle.py templates  --driver build/.../text_oracle [--seed N] [--count N]
 
-Exit status 1 where anything differs, 77 (skipped) where a package is missing. The real vocabulary
+`folders` compares folders without tokenizer.json, and what is asked for around a text, with `transformers`. Exit status 1 where anything differs, 77 (skipped) where a package is missing. The real vocabulary
 of Qwen2 is read from the package `dashscope`; its merges follow from its ranks.
 """
 
@@ -19,7 +20,8 @@ import tempfile
 import unicodedata
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-NEEDED = {"tokenizers": ("tokenizers", "dashscope"), "templates": ("jinja2",)}
+NEEDED = {"tokenizers": ("tokenizers", "dashscope"), "folders": ("transformers", "dashscope"),
+          "templates": ("jinja2",)}
 
 
 class Failures:
@@ -146,6 +148,52 @@ def run_tokenizers(driver, seed, count, failures):
             compare(name, content, max(50, count // 25))
 
 
+def compare_folder(driver, name, folder, tokenizer_class, strings, failures):
+    import transformers
+    oracle = getattr(transformers, tokenizer_class).from_pretrained(folder)
+    special = {id for id, token in oracle.added_tokens_decoder.items() if token.special}
+    backend = getattr(oracle, "backend_tokenizer", None)
+    nfc = backend.normalizer if backend else None
+    texts = [data.decode("utf-8", "replace") for data in strings]
+    requests = [{"op": "load_tokenizer", "path": str(folder)}]
+    requests += [{"op": "encode", "bytes": data.hex()} for data in strings]
+    loaded, *answers = ask(driver, requests)
+    if "error" in loaded:
+        failures.add(f"{name}: {loaded['error']}")
+        return
+    if loaded["vocab_size"] != max(oracle.get_vocab().values()) + 1:
+        failures.add(f"{name}: vocabulary size {loaded['vocab_size']}")
+    for text, answer in zip(texts, answers):
+        if nfc and nfc.normalize_str(text) != unicodedata.normalize("NFC", text):
+            failures.explained += 1
+            continue
+        for around in (False, True):
+            expected = oracle.encode(text, add_special_tokens=around)
+            found = answer.get("ids")
+            if around and found is not None:
+                found = answer["before"] + found + answer["after"]
+            if found != expected:
+                failures.add(f"{name}: encode {text[:200]!r}\n  expected {expected[:50]}\n  found    "
+                             f"{str(answer)[:300]}")
+    is_special = ask(driver, [requests[0], {"op": "special"}])[1]["ids"]
+    if set(is_special) != special:
+        failures.add(f"{name}: special tokens {is_special}, expected {sorted(special)}")
+    print(f"{name}: {len(texts)} strings compared, loaded in {loaded['seconds']:.2f} s")
+
+
+def run_folders(driver, seed, count, failures):
+    from text_oracle_cases import byte_strings
+    from text_oracle_folders import folders
+    nano = json.loads((ROOT / "models" / "dream-nano" / "tokenizer.json").read_text())
+    for model, tokenizer, number in (("dream-nano", nano, count // 10), ("qwen2", qwen2_tokenizer(), count // 25)):
+        with tempfile.TemporaryDirectory() as parent:
+            for name, folder, tokenizer_class in folders(pathlib.Path(parent), tokenizer):
+                special = [token["content"] for token in tokenizer["added_tokens"]]
+                special += ["<left>", "<right>", "<word>", "<none\u0301>", "<sep>", "[PAD]", "<more>"]
+                compare_folder(driver, f"{model}, {name}", folder, tokenizer_class,
+                               list(byte_strings(seed, number, special)), failures)
+
+
 def run_templates(driver, seed, count, failures):
     from text_oracle_templates import compare_templates
     compare_templates(lambda requests: ask(driver, requests), seed, count, failures)
@@ -163,7 +211,7 @@ def main():
         print("skipped, since these Python packages are missing:", ", ".join(missing))
         return 77
     failures = Failures()
-    run = run_tokenizers if options.part == "tokenizers" else run_templates
+    run = {"tokenizers": run_tokenizers, "folders": run_folders, "templates": run_templates}[options.part]
     run(options.driver, options.seed, options.count, failures)
     if failures.explained:
         print(f"{failures.explained} comparisons left out, for the two reasons that stand in compare_tokenizer")

@@ -19,7 +19,7 @@ constexpr std::int32_t kMaxWarmup = 1000;
 /// Stands for the tokenizer of random weights, whose tokens are no text.
 class NoText final : public Tokenizer {
  public:
-  std::vector<std::int32_t> encode(std::string_view /*text*/) const override {
+  std::vector<std::int32_t> encode(std::string_view /*text*/, std::size_t /*most*/) const override {
     fail(ErrorCode::kUnsupported, "random weights have no tokenizer");
   }
   std::string decode_bytes(std::span<const std::int32_t> /*ids*/,
@@ -27,6 +27,7 @@ class NoText final : public Tokenizer {
     return {};
   }
   bool is_special(std::int32_t /*id*/) const override { return false; }
+  bool has(std::int32_t /*id*/) const override { return false; }
   std::int32_t vocab_size() const override { return 0; }
   std::optional<std::int32_t> find(std::string_view /*token*/) const override {
     return std::nullopt;

@@ -36,7 +36,7 @@ std::string size_text(std::uint64_t bytes) {
 }
 
 std::string token_text(const Tokenizer& tokenizer, std::int32_t id) {
-  if (id < 0 || id >= tokenizer.vocab_size()) return fmt::format("{}", id);
+  if (!tokenizer.has(id)) return fmt::format("{}", id);
   const std::string text = to_valid_utf8(tokenizer.decode_bytes(std::span(&id, 1), false));
   return fmt::format("{} {}", id, printable(text));
 }

@@ -19,7 +19,7 @@ std::string answer_bytes(std::span<const std::int32_t> ids, const Tokenizer& tok
   std::vector<std::int32_t> known;
   known.reserve(ids.size());
   for (const std::int32_t id : ids) {
-    if (id >= 0 && id < tokenizer.vocab_size()) known.push_back(id);
+    if (tokenizer.has(id)) known.push_back(id);
   }
   return tokenizer.decode_bytes(known, skip_special);
 }

@@ -16,6 +16,7 @@
 #include "formats/gguf_writer.h"
 #include "formats/hf_config.h"
 #include "model/config.h"
+#include "text/tokenizer_folder.h"
 
 namespace fdllm {
 namespace {
@@ -171,8 +172,7 @@ class Converter {
       if (!options_.pre_tokenizer.empty()) vocabulary.pre_tokenizer = options_.pre_tokenizer;
       return vocabulary;
     }
-    const std::filesystem::path file = checkpoint_->path() / "tokenizer.json";
-    return read_gguf_vocabulary(MappedFile::open(file).text(), "tokenizer.json", config_.vocab,
+    return read_gguf_vocabulary(read_folder_document(checkpoint_->path()), config_.vocab,
                                 options_.pre_tokenizer);
   }
 

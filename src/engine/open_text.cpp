@@ -59,8 +59,8 @@ GgufVocabulary read_gguf_vocabulary(const Metadata& metadata) {
 
 ModelText open_text(const Checkpoint& checkpoint) {
   if (checkpoint.format() == "gguf") return open_gguf_text(checkpoint);
-  const std::filesystem::path file = checkpoint.path() / "tokenizer.json";
-  return {file.string(), read_tokenizer_json(file), read_chat_template(checkpoint.path())};
+  const std::filesystem::path& folder = checkpoint.path();
+  return {folder.string(), read_folder_tokenizer(folder), read_chat_template(folder)};
 }
 
 void add_end_tokens(const Family& family, const Tokenizer& tokenizer, ModelConfig& config) {
@@ -73,7 +73,7 @@ void add_end_tokens(const Family& family, const Tokenizer& tokenizer, ModelConfi
 }
 
 std::unique_ptr<Tokenizer> open_tokenizer(const std::filesystem::path& model) {
-  if (std::filesystem::is_directory(model)) return read_tokenizer_json(model / "tokenizer.json");
+  if (std::filesystem::is_directory(model)) return read_folder_tokenizer(model);
   return open_text(*open_checkpoint(model)).tokenizer;
 }
 

@@ -19,7 +19,7 @@ struct ModelText {
   std::optional<ChatTemplate> chat_template;
 };
 
-/// From tokenizer.json and tokenizer_config.json of a folder, or from a GGUF file's metadata.
+/// From the tokenizer's files and tokenizer_config.json of a folder, or from a GGUF file's metadata.
 ModelText open_text(const Checkpoint& checkpoint);
 
 /// Adds the tokens that end an answer by the family's texts, where the tokenizer has them.

@@ -96,8 +96,9 @@ std::optional<AddedTokenMatcher::Match> AddedTokenMatcher::longest_at(std::strin
   return longest;
 }
 
-std::vector<TextPart> AddedTokenMatcher::split(std::string_view text) const {
+std::vector<TextPart> AddedTokenMatcher::split(std::string_view text, std::size_t most) const {
   std::vector<TextPart> parts;
+  std::size_t found = 0;
   std::size_t done = 0;
   std::size_t offset = 0;
   // Ends of the white space that the last rstrip token took. Tokens inside that space are found
@@ -126,7 +127,10 @@ std::vector<TextPart> AddedTokenMatcher::split(std::string_view text) const {
       end = space_end;
     }
     if (begin > done) parts.push_back({text.substr(done, begin - done), std::nullopt});
-    if (begin < end) parts.push_back({text.substr(begin, end - begin), match->flags.id});
+    if (begin < end) {
+      parts.push_back({text.substr(begin, end - begin), match->flags.id});
+      if (++found > most) return parts;
+    }
     done = end;
   }
   if (done < text.size()) parts.push_back({text.substr(done), std::nullopt});

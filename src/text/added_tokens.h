@@ -1,4 +1,5 @@
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -33,8 +34,9 @@ class AddedTokenMatcher {
 
   /// `content` as it is to be found (that is, normalized where the token is).
   void add(std::string_view content, const AddedToken& token);
-  /// `text` is valid UTF-8; the parts are in order and none is empty.
-  std::vector<TextPart> split(std::string_view text) const;
+  /// `text` is valid UTF-8; the parts are in order and none is empty. Stops with the rest of the
+  /// text unread after more than `most` tokens.
+  std::vector<TextPart> split(std::string_view text, std::size_t most = SIZE_MAX) const;
 
  private:
   struct Flags {

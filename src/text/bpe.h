@@ -1,5 +1,6 @@
 #pragma once
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -15,6 +16,8 @@ class Bpe {
  public:
   /// Ids at or above this are taken for damage; the largest vocabularies have about 300,000.
   static constexpr std::int32_t kMaxIds = 1 << 22;
+  /// So are more merges; the largest tokenizers have about 450,000.
+  static constexpr std::size_t kMaxMerges = std::size_t{1} << 23;
 
   /// Adds a token; false where its spelling or its id is taken or the id is out of range.
   bool add_token(std::string spelling, std::int64_t id);
@@ -25,8 +28,13 @@ class Bpe {
   void set_ignore_merges(bool ignore) { ignore_merges_ = ignore; }
 
   /// Appends the tokens of one pre-tokenized piece. Bytes that the vocabulary lacks are left out,
-  /// as `tokenizers` does where there is no unknown token. O(n log n) in the piece's bytes.
+  /// as `tokenizers` does where there is no unknown token. O(n log n) in the piece's bytes; takes
+  /// about 24 bytes of memory for each. Throws kInvalidArgument for 2^31 bytes and more.
   void encode(std::string_view piece, std::vector<std::int32_t>& ids) const;
+  /// A number of tokens that `text` has at least, however it is cut into pieces: a token that holds
+  /// a pair of neighbouring bytes is at most as long as the longest one of the vocabulary that
+  /// does. O(n), without memory.
+  std::size_t fewest_tokens(std::string_view text) const;
 
   std::optional<std::int32_t> find(std::string_view spelling) const;
   /// The exact bytes of a token (its spelling's own where that has a character that spells no
@@ -51,6 +59,7 @@ class Bpe {
     }
   };
   const Merge* find_merge(std::int32_t left, std::int32_t right) const;
+  void note_pairs(std::string_view bytes);
 
   std::unordered_map<std::string, std::int32_t, TextHash, std::equal_to<>> ids_;
   std::vector<std::string> bytes_;
@@ -62,6 +71,8 @@ class Bpe {
     ids.fill(-1);
     return ids;
   }();
+  /// By a pair of bytes: those of the longest token that holds it; empty before the first token.
+  std::vector<std::uint16_t> longest_with_pair_;
   bool ignore_merges_ = false;
 };
 

@@ -100,6 +100,13 @@ std::vector<TextSpan> find_digits(std::string_view text) {
 PreTokenizer::PreTokenizer(std::vector<PreTokenizerStep> steps, std::string where)
     : steps_(std::move(steps)), gpt2_(kGpt2Pattern, std::move(where)) {}
 
+bool PreTokenizer::keeps_all() const {
+  return std::none_of(steps_.begin(), steps_.end(), [](const PreTokenizerStep& step) {
+    const auto* split_step = std::get_if<SplitStep>(&step);
+    return split_step != nullptr && split_step->behavior == SplitBehavior::kRemoved;
+  });
+}
+
 Pieces PreTokenizer::split(std::string_view text) const {
   Pieces pieces;
   if (!text.empty()) pieces.views.push_back(text);

@@ -44,6 +44,8 @@ class PreTokenizer {
   explicit PreTokenizer(std::vector<PreTokenizerStep> steps, std::string where);
   /// `text` is valid UTF-8 and outlives the result.
   Pieces split(std::string_view text) const;
+  /// Whether every byte of a text is in one of its pieces.
+  bool keeps_all() const;
 
  private:
   std::vector<PreTokenizerStep> steps_;

@@ -2,6 +2,7 @@
 // implementations. Reads a JSON request a line on stdin, writes a JSON answer a line on stdout.
 // Bytes travel as hexadecimal digits, since they need not be valid UTF-8.
 #include <chrono>
+#include <filesystem>
 #include <iostream>
 #include <string>
 
@@ -42,14 +43,27 @@ class Driver {
     const std::string op = request.at("op");
     if (op == "load_tokenizer") {
       const auto start = std::chrono::steady_clock::now();
-      tokenizer_ = fdllm::read_tokenizer_json(request.at("path").get<std::string>());
+      const std::filesystem::path path = request.at("path").get<std::string>();
+      tokenizer_ = std::filesystem::is_directory(path) ? fdllm::read_folder_tokenizer(path)
+                                                       : fdllm::read_tokenizer_json(path);
       const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
       return {{"vocab_size", tokenizer_->vocab_size()}, {"seconds", seconds.count()}};
     }
-    if ((op == "encode" || op == "decode") && tokenizer_ == nullptr) {
+    if ((op == "encode" || op == "decode" || op == "special") && tokenizer_ == nullptr) {
       throw std::runtime_error("no tokenizer is loaded");
     }
-    if (op == "encode") return {{"ids", tokenizer_->encode(from_hex(request.at("bytes")))}};
+    if (op == "encode") {
+      return {{"ids", tokenizer_->encode(from_hex(request.at("bytes")))},
+              {"before", tokenizer_->surrounding().before},
+              {"after", tokenizer_->surrounding().after}};
+    }
+    if (op == "special") {
+      std::vector<std::int32_t> ids;
+      for (std::int32_t id = 0; id < tokenizer_->vocab_size(); ++id) {
+        if (tokenizer_->is_special(id)) ids.push_back(id);
+      }
+      return {{"ids", ids}};
+    }
     if (op == "decode") {
       const auto ids = request.at("ids").get<std::vector<std::int32_t>>();
       const bool skip = request.at("skip_special");

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/quote.h"
 #include "text/bpe.h"
+#include "text/split_patterns.h"
 #include "text/tokenizer_json.h"
 
 namespace fdllm {
@@ -19,8 +20,6 @@ namespace {
 using Json = nlohmann::json;
 
 // Patterns as the tokenizer.json files have them that llama.cpp's names stand for.
-constexpr std::string_view kQwen2 =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 constexpr std::string_view kQwen35 =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 constexpr std::string_view kLlama3 =
@@ -48,7 +47,7 @@ constexpr std::array<std::string_view, 4> kStarcoderNames = {"starcoder", "refac
                                                              "smollm"};
 constexpr std::array<std::string_view, 1> kDefaultNames = {"default"};
 
-constexpr std::array kQwen2Steps = {kQwen2};
+constexpr std::array kQwen2Steps = {split_patterns::kQwen2};
 constexpr std::array kQwen35Steps = {kQwen35};
 constexpr std::array kLlama3Steps = {kLlama3};
 constexpr std::array kBailingSteps = {kBailing};
@@ -268,7 +267,10 @@ std::unique_ptr<Tokenizer> make_gguf_tokenizer(const GgufVocabulary& vocabulary,
   const NamedPreTokenizer& known = find_pre_tokenizer(vocabulary.pre_tokenizer, source);
   TokenSorter tokens(vocabulary, source);
   tokens.sort();
-  Json root = {
+  TokenizerDocument document;
+  document.source = source;
+  Json& root = document.root;
+  root = {
       {"model",
        {{"type", "BPE"}, {"ignore_merges", known.ignore_merges}, {"merges", vocabulary.merges}}},
       {"pre_tokenizer", pre_tokenizer_json(known.patterns)},
@@ -277,13 +279,14 @@ std::unique_ptr<Tokenizer> make_gguf_tokenizer(const GgufVocabulary& vocabulary,
   root["model"]["vocab"] = tokens.take_vocab();
   root["added_tokens"] = tokens.take_added();
   if (vocabulary.nfc) root["normalizer"] = {{"type", "NFC"}};
-  return make_json_tokenizer(root, source);
+  return make_tokenizer(document);
 }
 
-GgufVocabulary read_gguf_vocabulary(std::string_view tokenizer_json, std::string_view source,
-                                    std::int64_t size, std::string_view pre_tokenizer) {
-  const Json root = parse_json(tokenizer_json, source);
-  const auto tokenizer = make_json_tokenizer(root, source);
+GgufVocabulary read_gguf_vocabulary(const TokenizerDocument& document, std::int64_t size,
+                                    std::string_view pre_tokenizer) {
+  const Json& root = document.root;
+  const std::string& source = document.source;
+  const auto tokenizer = make_tokenizer(document);
   if (size < tokenizer->vocab_size() || size > Bpe::kMaxIds) {
     fail(ErrorCode::kCorruptFile,
          "{}: its largest token id is {}, but the model's vocabulary has {} tokens; does this "
@@ -298,7 +301,7 @@ GgufVocabulary read_gguf_vocabulary(std::string_view tokenizer_json, std::string
   vocabulary.tokens.resize(static_cast<std::size_t>(size));
   vocabulary.types.resize(static_cast<std::size_t>(size));
   fill_tokens(root, vocabulary.tokens, vocabulary.types);
-  for (const Json& merge : root["model"]["merges"]) {
+  for (const Json& merge : root.at("model").at("merges")) {
     std::string line = merge.is_string()
                            ? merge.get<std::string>()
                            : merge[0].get<std::string>() + ' ' + merge[1].get<std::string>();

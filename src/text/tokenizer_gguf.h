@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "text/tokenizer.h"
+#include "text/tokenizer_json.h"
 
 namespace fdllm {
 
@@ -36,10 +37,10 @@ std::unique_ptr<Tokenizer> make_gguf_tokenizer(const GgufVocabulary& vocabulary,
 /// The names of pre-tokenizers that are known.
 std::vector<std::string_view> pre_tokenizer_names();
 
-/// The vocabulary of a tokenizer.json (its text), filled up with unused tokens to `size` ids; also
+/// The vocabulary of a Hugging Face tokenizer, filled up with unused tokens to `size` ids; also
 /// checks that make_gguf_tokenizer() understands the result. `pre_tokenizer` empty: the name of the
 /// one that the file describes; kUnsupported where llama.cpp has none.
-GgufVocabulary read_gguf_vocabulary(std::string_view tokenizer_json, std::string_view source,
-                                    std::int64_t size, std::string_view pre_tokenizer = {});
+GgufVocabulary read_gguf_vocabulary(const TokenizerDocument& document, std::int64_t size,
+                                    std::string_view pre_tokenizer = {});
 
 }  // namespace fdllm

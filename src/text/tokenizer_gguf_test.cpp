@@ -52,7 +52,8 @@ TEST(GgufTokenizer, AsTheTokenizerJsonThatItCameFrom) {
   for (const std::string model : {"llada-nano", "dream-nano"}) {
     const std::string json = read_model_file(model + "/tokenizer.json");
     const auto expected = parse_tokenizer_json(json, "tokenizer.json");
-    const GgufVocabulary vocabulary = read_gguf_vocabulary(json, "tokenizer.json", 600);
+    const GgufVocabulary vocabulary =
+        read_gguf_vocabulary(parse_tokenizer_document(json, "tokenizer.json"), 600);
     EXPECT_EQ(vocabulary.model, "gpt2");
     EXPECT_EQ(vocabulary.pre_tokenizer, "qwen2");
     EXPECT_FALSE(vocabulary.nfc);
@@ -90,7 +91,8 @@ TEST(GgufTokenizer, KindsOfTokens) {
 TEST(GgufTokenizer, EveryNamedPreTokenizerIsMade) {
   for (const std::string_view name : pre_tokenizer_names()) {
     const std::string json = read_model_file("llada-nano/tokenizer.json");
-    const GgufVocabulary vocabulary = read_gguf_vocabulary(json, "tokenizer.json", 544, name);
+    const GgufVocabulary vocabulary =
+        read_gguf_vocabulary(parse_tokenizer_document(json, "tokenizer.json"), 544, name);
     EXPECT_EQ(vocabulary.pre_tokenizer, name);
     const auto tokenizer = make_gguf_tokenizer(vocabulary, "model.gguf");
     for (const char* text : kTexts) {
@@ -155,22 +157,27 @@ TEST(GgufTokenizer, DamagedVocabularies) {
 
 TEST(GgufVocabularyOfJson, PreTokenizersWithoutANameAreRefused) {
   Json root = Json::parse(read_model_file("llada-nano/tokenizer.json"));
-  const auto read = [&] { read_gguf_vocabulary(root.dump(), "tokenizer.json", 544); };
+  const auto read = [&] {
+    read_gguf_vocabulary(parse_tokenizer_document(root.dump(), "tokenizer.json"), 544);
+  };
   root["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = "\\p{L}+|.";
   expect_error(read, ErrorCode::kUnsupported, "expected one for which GGUF has a name (qwen2");
   root["pre_tokenizer"] = {
       {"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", nullptr}};
-  EXPECT_EQ(read_gguf_vocabulary(root.dump(), "t", 544).pre_tokenizer, "gpt-2");
+  EXPECT_EQ(read_gguf_vocabulary(parse_tokenizer_document(root.dump(), "t"), 544).pre_tokenizer,
+            "gpt-2");
   root["pre_tokenizer"]["add_prefix_space"] = true;
   expect_error(read, ErrorCode::kUnsupported, "expected one for which GGUF has a name");
 }
 
 TEST(GgufVocabularyOfJson, SizeAndNormalizer) {
   Json root = Json::parse(read_model_file("llada-nano/tokenizer.json"));
-  expect_error([&] { read_gguf_vocabulary(root.dump(), "tokenizer.json", 543); },
-               ErrorCode::kCorruptFile, "its largest token id is 543");
+  expect_error(
+      [&] { read_gguf_vocabulary(parse_tokenizer_document(root.dump(), "tokenizer.json"), 543); },
+      ErrorCode::kCorruptFile, "its largest token id is 543");
   root["normalizer"] = {{"type", "NFC"}};
-  EXPECT_TRUE(read_gguf_vocabulary(root.dump(), "tokenizer.json", 544).nfc);
+  EXPECT_TRUE(
+      read_gguf_vocabulary(parse_tokenizer_document(root.dump(), "tokenizer.json"), 544).nfc);
 }
 
 }  // namespace

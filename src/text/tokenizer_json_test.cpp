@@ -97,15 +97,18 @@ TEST(TokenizerJson, KnowsIdsAndTexts) {
   EXPECT_EQ(tokenizer->find("<s>"), 300);
   EXPECT_EQ(tokenizer->find("Ġt"), 261);
   EXPECT_EQ(tokenizer->find("nothing"), std::nullopt);
-  EXPECT_EQ(tokenizer->decode_bytes(Ids{299}, false), "") << "a hole in the ids";
-  for (const std::int32_t id : {-1, 301}) {
+  for (const std::int32_t id : {-1, 299, 301}) {
+    EXPECT_FALSE(tokenizer->has(id)) << id;
     try {
       tokenizer->decode_bytes(Ids{id}, false);
       ADD_FAILURE() << id;
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+      EXPECT_NE(std::string(error.what()).find(std::to_string(id)), std::string::npos);
     }
   }
+  EXPECT_TRUE(tokenizer->has(300));
+  EXPECT_TRUE(tokenizer->has(0));
 }
 
 TEST(TokenizerJson, AddedTokensMatchLeftmostLongest) {
@@ -147,10 +150,95 @@ TEST(TokenizerJson, AddsAPrefixSpace) {
   EXPECT_EQ(encode(json, "t<s>t"), (Ids{261, 262, 261}));
 }
 
-TEST(TokenizerJson, EncodeAddsNothingOfThePostProcessor) {
+Json special_piece(const char* name) {
+  return {{"SpecialToken", {{"id", name}, {"type_id", 0}}}};
+}
+
+/// A TemplateProcessing with the text between two tokens.
+Json around_text(const Json& before, const Json& after) {
+  return {{"type", "TemplateProcessing"},
+          {"single", {before, {{"Sequence", {{"id", "A"}, {"type_id", 0}}}}, after}},
+          {"special_tokens",
+           {{"<s>", {{"id", "<s>"}, {"ids", {262}}, {"tokens", {"<s>"}}}},
+            {"two", {{"id", "two"}, {"ids", {1, 2}}, {"tokens", {"a", "b"}}}}}}};
+}
+
+TEST(TokenizerJson, PostProcessorsTellWhatSurroundsAText) {
   Json json = small_tokenizer();
-  json["post_processor"] = {{"type", "TemplateProcessing"}, {"single", Json::array()}};
-  EXPECT_EQ(encode(json, "x"), (Ids{'x'}));
+  const auto surrounding = [&] { return make(json)->surrounding(); };
+  EXPECT_TRUE(surrounding().before.empty());
+  json["post_processor"] = around_text(special_piece("<s>"), special_piece("two"));
+  EXPECT_EQ(surrounding().before, (Ids{262}));
+  EXPECT_EQ(surrounding().after, (Ids{1, 2}));
+  EXPECT_EQ(encode(json, "x"), (Ids{'x'})) << "encode() itself adds nothing";
+  // As `tokenizers` does: a later processor's tokens lie outside.
+  json["post_processor"] = {
+      {"type", "Sequence"},
+      {"processors",
+       {{{"type", "ByteLevel"}},
+        around_text(special_piece("two"), special_piece("<s>")),
+        {{"type", "RobertaProcessing"}, {"cls", {"<s>", 262}}, {"sep", {"th", 256}}}}}};
+  EXPECT_EQ(surrounding().before, (Ids{262, 1, 2}));
+  EXPECT_EQ(surrounding().after, (Ids{262, 256}));
+  json["post_processor"] = {{"type", "BertProcessing"}, {"cls", {"a", 97}}, {"sep", {"b", 98}}};
+  EXPECT_EQ(surrounding().before, (Ids{97}));
+  EXPECT_EQ(surrounding().after, (Ids{98}));
+}
+
+TEST(TokenizerJson, DamagedPostProcessorsAreNamed) {
+  using enum ErrorCode;
+  Json json = small_tokenizer();
+  const auto expect = [&](Json processor, std::string_view part, ErrorCode code = kCorruptFile) {
+    json["post_processor"] = std::move(processor);
+    expect_error(json, code, part);
+  };
+  expect({{"type", "TemplateProcessing"}, {"single", Json::array()}}, "post_processor.single");
+  expect({{"type", "TemplateProcessing"}}, "post_processor.single");
+  expect(around_text(special_piece("none"), special_piece("<s>")), "'none' has no ids");
+  expect(around_text({{"Sequence", {{"id", "A"}}}}, special_piece("<s>")), "post_processor.single");
+  expect(around_text({{"Sequence", {{"id", "B"}}}}, special_piece("<s>")), "post_processor.single");
+  expect(around_text(3, special_piece("<s>")), "post_processor.single[0]");
+  Json outside = around_text(special_piece("<s>"), special_piece("<s>"));
+  outside["special_tokens"]["<s>"]["ids"] = {263};
+  expect(outside, "an id in [0, 263)");
+  outside["special_tokens"]["<s>"]["ids"] = {-1};
+  expect(outside, "found -1");
+  expect({{"type", "BertProcessing"}, {"cls", {"a", 97}}}, "post_processor.sep");
+  expect({{"type", "BertProcessing"}, {"cls", {"a"}}, {"sep", {"b", 98}}}, "post_processor.cls");
+  expect({{"type", "Metaspace"}}, "post_processor.type", kUnsupported);
+  Json deep = {{"type", "ByteLevel"}};
+  for (int i = 0; i < 20; ++i) deep = {{"type", "Sequence"}, {"processors", Json::array({deep})}};
+  expect(deep, "post_processor.processors[0]", kUnsupported);
+  // What doubles at each step is stopped.
+  Json many = {{"type", "Sequence"}, {"processors", Json::array()}};
+  for (int i = 0; i < 200; ++i) {
+    many["processors"].push_back(around_text(special_piece("two"), special_piece("two")));
+  }
+  expect(many, "at most 256 tokens");
+}
+
+TEST(TokenizerJson, AnswersALimitBeforeTheWork) {
+  const auto tokenizer = make(small_tokenizer());
+  const auto expect_refused = [&](const std::string& text, std::size_t most, const char* part) {
+    try {
+      tokenizer->encode(text, most);
+      ADD_FAILURE() << "no error for " << text.substr(0, 20);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+      EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
+    }
+  };
+  // The longest token with "aa" has four bytes, so 800,000 make at least 200,000 tokens.
+  expect_refused(std::string(800'000, 'a'), 100, "at least 200000 tokens; at most 100 fit");
+  expect_refused(std::string(4000, 'x'), 3999, "at least 4000 tokens");
+  expect_refused("<s><s><s>", 2, "at least 3 tokens");
+  expect_refused("the<s>x", 2, "at least 3 tokens");
+  // What fits is never refused.
+  for (const char* text : {"", "x", "the the aaaa aaaaa <s> \xc3\xa9", "aaaaaaaa", "thethe"}) {
+    const Ids ids = tokenizer->encode(text);
+    EXPECT_EQ(tokenizer->encode(text, ids.size()), ids);
+    if (!ids.empty()) expect_refused(text, ids.size() - 1, "at most");
+  }
 }
 
 TEST(TokenizerJson, NamesWhatItDoesNotSupport) {
@@ -181,7 +269,7 @@ TEST(TokenizerJson, NamesWhatItDoesNotSupport) {
                "'pre_tokenizer.pretokenizers[0].type'");
   expect_error(changed("/pre_tokenizer", pre_tokenizers(byte_level)), kUnsupported,
                "no step after ByteLevel");
-  expect_error(changed("/post_processor", {{"type", "BertProcessing"}}), kUnsupported,
+  expect_error(changed("/post_processor", {{"type", "Metaspace"}}), kUnsupported,
                "'post_processor.type'");
   for (const char* pattern : {"[a&&b]", "[a[b]]", "a(?i)b", "\\h", "(*UTF)a", "(?m:.)", "x{1,2}+",
                               "(?R)", "(", "\\K", "\\C"}) {
