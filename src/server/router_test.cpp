@@ -146,7 +146,7 @@ TEST_F(RouterTest, MaxTokensIsALimit) {
     const Json delta = Json::parse(event)["choices"][0]["delta"];
     if (delta.contains("content")) text += delta["content"];
   }
-  EXPECT_EQ(text, json["choices"][0]["message"]["content"]);
+  EXPECT_EQ(json["choices"][0]["message"]["content"], Json(text));
 }
 
 TEST_F(RouterTest, TheCanvasIsAsLongAsTheLimit) {
