@@ -137,6 +137,9 @@ struct DenoisingStep {
   std::vector<DenoisedToken> committed, provisional;
   std::int32_t masked = 0;
 };
+/// How far a long forward of a choice is.
+std::string forward_chunk(ChunkShape shape, const AnswerHead& head, std::int32_t choice,
+                          const ForwardProgress& progress);
 std::string denoising_chunk(ChunkShape shape, const AnswerHead& head, const DenoisingStep& step);
 
 std::string models_json(const std::string& model, std::int64_t created, const ModelInfo& info);

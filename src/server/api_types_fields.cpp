@@ -154,7 +154,7 @@ constexpr Field kFields[] = {
      R"({"type": ["object", "null"], "additionalProperties": false, "properties": {
          "include_usage": {"type": ["boolean", "null"]},
          "include_obfuscation": {"type": ["boolean", "null"], "description": "only false"},
-         "denoising": {"type": ["boolean", "null"], "description": "a chunk for each step, with what it committed and what stays provisional"}}})",
+         "denoising": {"type": ["boolean", "null"], "description": "a chunk for each step, with what it committed and what stays provisional; while a long forward runs, chunks with how many layers of it are done"}}})",
      read_stream_options},
     {"logprobs", kChat,
      R"({"type": ["boolean", "null"], "description": "the logarithm of each token's confidence when it was committed"})",

@@ -222,6 +222,15 @@ std::string canvas_chunk(ChunkShape shape, const AnswerHead& head, const CanvasS
   return dump(json);
 }
 
+std::string forward_chunk(ChunkShape shape, const AnswerHead& head, std::int32_t choice,
+                          const ForwardProgress& progress) {
+  Json json = envelope(chunk_object(shape), head);
+  json["forward"] = {
+      {"choice", choice},          {"step", progress.step}, {"layers_done", progress.layers_done},
+      {"layers", progress.layers}, {"rows", progress.rows}, {"seconds", progress.seconds}};
+  return dump(json);
+}
+
 std::string denoising_chunk(ChunkShape shape, const AnswerHead& head, const DenoisingStep& step) {
   Json json = envelope(chunk_object(shape), head);
   json["denoising"] = {{"choice", step.choice},

@@ -1,5 +1,6 @@
 #include "server/generation.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -47,6 +48,22 @@ struct Generation::Mailbox {
     }
     changed.notify_one();
   }
+
+  /// In place of progress that its reader has not fetched yet.
+  void put_progress(std::size_t choice, const ForwardProgress& progress) {
+    {
+      const std::lock_guard lock(mutex);
+      const auto same = [&](const GenerationUpdate& update) {
+        return update.forward && update.choice == choice;
+      };
+      const auto old = std::find_if(updates.rbegin(), updates.rend(), same);
+      if (old != updates.rend() && old->forward->step == progress.step) {
+        old->forward = progress;
+        return;
+      }
+    }
+    put({choice, std::nullopt, std::nullopt, progress});
+  }
 };
 
 Generation::Generation(Service& service, Metrics& metrics, Events events)
@@ -74,6 +91,11 @@ void Generation::submit(std::vector<GenerateRequest> requests,
           if (events == Events::kSteps) copy.provisional.clear();
           mailbox->put({choice, std::move(copy), std::nullopt});
         };
+    if (events_ == Events::kDenoising) {
+      handlers.on_progress = [mailbox = mailbox_, choice](const ForwardProgress& progress) {
+        mailbox->put_progress(choice, progress);
+      };
+    }
     handlers.on_result = [mailbox = mailbox_, choice, &metrics = metrics_](GenerateResult result) {
       metrics.result(result);
       mailbox->put({choice, std::nullopt, std::move(result)});

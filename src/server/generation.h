@@ -11,18 +11,21 @@
 
 namespace fdllm::server {
 
-/// What has happened to one of the requests of a Generation: a step, or its end.
+/// What has happened to one of the requests of a Generation: layers of a long forward, a step, or
+/// its end.
 struct GenerationUpdate {
   std::size_t choice = 0;
   std::optional<StepEvent> step;
   std::optional<GenerateResult> result;
+  std::optional<ForwardProgress> forward = {};
 };
 
 /// The engine's requests of one HTTP request. Those that have not ended when it goes out of scope
 /// are cancelled. Owned by one thread; `service` and `metrics` outlive it.
 class Generation {
  public:
-  enum class Events : std::uint8_t { kResults, kSteps, kStepsWithProvisional };
+  /// kDenoising: steps with the tokens that stay masked, and the progress of long forwards.
+  enum class Events : std::uint8_t { kResults, kSteps, kDenoising };
 
   /// `metrics` must live until the service has ended.
   Generation(Service& service, Metrics& metrics, Events events);

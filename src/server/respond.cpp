@@ -40,7 +40,7 @@ std::optional<std::chrono::milliseconds> deadline_of(const ServerOptions& option
 }
 
 Generation::Events events_of(const GenerationFields& fields) {
-  if (fields.denoising) return Generation::Events::kStepsWithProvisional;
+  if (fields.denoising) return Generation::Events::kDenoising;
   return fields.stream || fields.logprobs ? Generation::Events::kSteps
                                           : Generation::Events::kResults;
 }
@@ -146,6 +146,10 @@ class Responder {
   std::string events_for(const GenerationUpdate& update) {
     AnswerProgress& progress = *progress_[update.choice];
     std::string events;
+    if (update.forward) {
+      events += sse_event(forward_chunk(job_.shape, head_, static_cast<std::int32_t>(update.choice),
+                                        *update.forward));
+    }
     if (update.step) {
       if (job_.fields.denoising) {
         events += sse_event(denoising_chunk(job_.shape, head_, progress.denoising(*update.step)));

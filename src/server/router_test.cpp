@@ -1,6 +1,7 @@
 #include "server/router.h"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <future>
 #include <string>
@@ -21,8 +22,12 @@ using Json = nlohmann::json;
 class RouterTest : public ::testing::Test {
  protected:
   static Engine& engine() {
-    static Engine loaded =
-        Engine::load(std::filesystem::path(FASTDLLM_SOURCE_DIR) / "models" / "llada-nano");
+    static Engine loaded = [] {
+      EngineOptions options;
+      options.progress_seconds = 0;  // fast forwards are told about, too
+      return Engine::load(std::filesystem::path(FASTDLLM_SOURCE_DIR) / "models" / "llada-nano",
+                          options);
+    }();
     return loaded;
   }
 
@@ -196,6 +201,41 @@ TEST_F(RouterTest, LogprobsAreLogarithmsOfConfidences) {
     EXPECT_GT(value, -50);
   }
   post("/v1/completions", R"({"prompt": "a", "logprobs": 0, "remasking": "random"})", 400);
+}
+
+TEST_F(RouterTest, TellsOfLongForwardsWhereDenoisingIsAskedFor) {
+  const std::string chat = std::string(kChat) + R"(, "n": 2, "temperature": 0.5, "stream": true)";
+  const auto layers = engine().info().layers;
+  std::array<int, 2> told{}, steps{}, last_layers{};
+  for (const std::string& data :
+       events("/v1/chat/completions", chat + R"(, "stream_options": {"denoising": true}})")) {
+    if (data == "[DONE]") continue;
+    const Json chunk = Json::parse(data);
+    if (chunk.contains("denoising") && chunk["denoising"].contains("step")) {
+      const auto choice = chunk["denoising"]["choice"].get<std::size_t>();
+      EXPECT_EQ(chunk["denoising"]["step"], steps.at(choice)++);
+      last_layers.at(choice) = 0;
+    }
+    if (!chunk.contains("forward")) continue;
+    EXPECT_TRUE(chunk["choices"].empty());
+    EXPECT_FALSE(chunk.contains("denoising"));
+    const Json& forward = chunk["forward"];
+    const auto choice = forward["choice"].get<std::size_t>();
+    ++told.at(choice);
+    EXPECT_EQ(forward["step"], steps.at(choice));
+    EXPECT_EQ(forward["layers"], layers);
+    EXPECT_GT(forward["layers_done"], last_layers.at(choice));
+    EXPECT_LE(forward["layers_done"], layers);
+    last_layers.at(choice) = forward["layers_done"];
+    EXPECT_GT(forward["rows"], 64);
+    EXPECT_GE(forward["seconds"], 0);
+  }
+  EXPECT_GT(told[0], 0);
+  EXPECT_GT(told[1], 0);
+  for (const std::string& data : events("/v1/chat/completions", chat + "}")) {
+    EXPECT_EQ(data.find("\"forward\""), std::string::npos);
+    EXPECT_EQ(data.find("denoising"), std::string::npos);
+  }
 }
 
 TEST_F(RouterTest, InfillKeepsTheTextAroundItsHoles) {
