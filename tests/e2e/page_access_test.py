@@ -96,8 +96,10 @@ class AccessTest(PageCase):
                 break
             order.append(name)
             self.assertEqual(outline, "solid 2px", name)
-        self.assertEqual(order[:9], ["Chat", "Race", "Infill", "API key", "Theme", "New chat",
-                                     "Conversation", "Message", "Send"])
+        self.assertEqual(order[:7], ["Chat", "Race", "Infill", "API key", "Theme", "New chat",
+                                     "Conversation"])
+        self.assertEqual(order[7:10], page.locator("#examples-list button").all_inner_texts())
+        self.assertEqual(order[10:12], ["Message", "Send"])
         self.assertEqual(order[-1], "Reset to the defaults")
         page.get_by_role("link", name="Infill").focus()
         page.keyboard.press("Enter")

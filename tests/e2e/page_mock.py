@@ -2,8 +2,9 @@
 
 It serves the page's own files and answers /v1/models, /v1/chat/completions and /v1/infill with made
 up denoising, in the shapes of the real server. A prompt may contain, in brackets, what is to happen:
-[slow] a pause at each step, [break] the connection ends half-way, [fail] an error event half-way,
-[busy] status 429, [html] an answer full of markup.
+[prefill] a first forward that takes a while and a later one too, [slow] a pause at each step,
+[break] the connection ends half-way, [fail] an error event half-way, [busy] status 429, [html] an
+answer full of markup.
 
 usage: page_mock.py [PORT]
 """
@@ -82,7 +83,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.server.seen.append(("GET", self.path))
         if self.path == "/v1/models":
             return self.checked(lambda: self.reply({"object": "list", "data": [
-                {"id": "mock-nano", "object": "model", "family": "llada", "backend": "mock"}]}))
+                {"id": "mock-nano", "object": "model", "family": "llada", "backend": "mock",
+                 **self.server.model}]}))
         path = PAGE / ("index.html" if self.path == "/" else self.path.removeprefix("/page/"))
         if path.parent != PAGE or path.suffix not in TYPES or not path.is_file():
             return self.refuse(Refusal(404, "no such page"))
@@ -154,6 +156,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         texts, sent, start, forwards = {}, 0, time.monotonic(), 0
         for event in denoise(body, tokens, range(length), 0, block_length):
             forwards = event["forwards"]
+            if forwards in (1, 4) and "[prefill]" in prompt:
+                self.long_forward(forwards - 1)
             if forwards == 4 and "[break]" in prompt:
                 return
             if forwards == 4 and "[fail]" in prompt:
@@ -167,6 +171,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(0.3 if "[slow]" in prompt else self.server.delay)
         self.event({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
         self.end_stream(start, forwards, sum(token != END for token in tokens))
+
+    def long_forward(self, step):
+        for done in range(1, 9):
+            self.event({"choices": [], "forward": {
+                "choice": 0, "step": step, "layers_done": done, "layers": 8, "rows": 1152,
+                "seconds": done * 0.4}})
+            time.sleep(0.2)
 
     def infill(self, body):
         parts = body["parts"]
@@ -211,6 +222,7 @@ class MockServer(http.server.ThreadingHTTPServer):
     def __init__(self, port=0, delay=0.002, key=""):
         super().__init__(("127.0.0.1", port), Handler)
         self.delay, self.key = delay, key
+        self.model = {}  # more fields of the model's entry
         self.seen, self.bodies, self.disconnects = [], [], 0
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         threading.Thread(target=self.serve_forever, daemon=True).start()

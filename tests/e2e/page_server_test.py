@@ -1,4 +1,5 @@
 """The page that `fast-dllm serve` shows, on the shipped models."""
+import re
 import unittest
 import urllib.error
 import urllib.request
@@ -6,7 +7,9 @@ import urllib.request
 from page_mock import security_policy
 from page_support import PageCase, expect
 from serve_support import Server
-from support import DREAM, LLADA, QUESTION
+from support import DREAM, LLADA, QUESTION, ROOT
+
+MINI, DREAM_MINI = ROOT / "models" / "llada-mini", ROOT / "models" / "dream-mini"
 
 
 def start(test, model, *arguments):
@@ -57,6 +60,21 @@ class ServedPage(PageCase):
         page.locator("#new-chat").click()
         again = self.send(page, Unmasking_rule="Factor", Factor="1", Cache="Prefix")
         expect(again.locator(".text")).not_to_be_empty()
+
+    def test_the_examples_are_answered_right(self):
+        mini = ("16", "25", "902", "560")
+        for model, answers in ((MINI, mini), (DREAM_MINI, mini), (LLADA, ("23", "15")), (DREAM, ())):
+            page = self.open(start(self, model))
+            expect(page.locator("#model")).to_have_text(model.name)
+            examples = page.locator("#examples-list button")
+            expect(examples).to_have_count(len(answers))
+            for i, answer in enumerate(answers):
+                examples.nth(i).click()
+                expect(page.locator(".turn.answer .text")).to_contain_text(f"#### {answer}")
+                expect(page.get_by_role("button", name="Send")).to_be_visible()
+                expect(page.locator(".turn.answer .text")).to_have_text(
+                    re.compile(rf"#### {answer}$"))
+                page.locator("#new-chat").click()
 
     def test_every_setting_is_one_that_the_server_knows(self):
         page = self.open(start(self, LLADA))

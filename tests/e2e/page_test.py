@@ -1,5 +1,6 @@
 """The page of `fast-dllm serve` in Chromium, on a stand-in server that can be slow or break."""
 import json
+import re
 import time
 import unittest
 
@@ -127,6 +128,46 @@ class ChatTest(MockPage):
         self.assertGreater(self.cells(page, "masked"), 0)
         page.reload()
         expect(page.locator("#history-list li")).to_have_count(1)
+
+    def test_a_long_first_forward_has_a_bar(self):
+        page = self.open()
+        self.ask(page, "[prefill] " + QUESTION, wait=False)
+        turn = page.locator(".turn.answer")
+        bar = turn.get_by_role("progressbar", name="First forward")
+        expect(bar).to_be_visible()
+        expect(turn.locator(".caption")).to_have_text(
+            re.compile(r"^First forward: layer [2-7] of 8 for 1,152 tokens, \d+ s left$"))
+        self.assertTrue(0.1 < bar.evaluate("(bar) => bar.value") < 1)
+        self.assertEqual(self.cells(turn, "masked"), 64)
+        # The bar is the canvas's again with the first step; a later forward is told in words.
+        expect(turn.get_by_role("progressbar", name="Committed tokens")).to_be_visible()
+        expect(turn.locator(".caption")).to_have_text(re.compile(
+            r"^Step 3 of 3, block 1 of 2: .*; next: layer \d of 8 for 1,152 tokens"))
+        expect(turn.locator(".text")).to_have_text(ANSWER, use_inner_text=True)
+        expect(turn.locator("progress")).to_have_js_property("value", 1)
+        expect(turn.locator(".caption")).to_have_text(re.compile(r"^Step 16 of 16, [^;]*$"))
+
+    def test_examples_are_asked_with_a_click(self):
+        page = self.open()
+        examples = page.locator("#examples-list button")
+        expect(examples).to_have_count(3)
+        question = examples.first.inner_text()
+        examples.first.click()
+        expect(page.locator(".turn.answer .text")).to_have_text(ANSWER, use_inner_text=True)
+        self.assertEqual(self.server.bodies[-1]["messages"],
+                         [{"role": "user", "content": question}])
+        expect(page.locator("#examples")).to_be_hidden()
+        page.locator("#new-chat").click()
+        expect(page.locator("#examples")).to_be_visible()
+
+    def test_examples_are_what_the_model_can_answer(self):
+        self.server.model = {"id": "another name", "parameters": 4086720}
+        expect(self.open().locator("#examples-list button").first).to_have_text(
+            "Calculate 12 + 7 - 3.")
+        self.server.model = {"chat": False}
+        page = self.open()
+        expect(page.locator("#model")).to_have_text("mock-nano")
+        expect(page.locator("#examples")).to_be_hidden()
 
     def test_markup_of_a_model_is_text(self):
         page = self.open()

@@ -61,6 +61,19 @@ export class Chat {
     this.#open(newConversation());
   }
 
+  /** Shows questions that are asked by a click on them. */
+  offer(questions) {
+    const { examples, examplesList, message } = this.parts;
+    examples.hidden = questions.length === 0;
+    examplesList.replaceChildren(...questions.map((question) => element("li", {},
+      button(question, () => {
+        if (this.#abort) return;
+        message.value = question;
+        message.focus();
+        this.#send();
+      }, { class: "example" }))));
+  }
+
   #storeSettings() {
     localStorage.setItem(SETTINGS, JSON.stringify(
       { options: this.form.values(), system: this.parts.system.value }));

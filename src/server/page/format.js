@@ -7,6 +7,12 @@ export function seconds(value) {
   return `${value.toFixed(value < 9.995 ? 2 : 1)} s`;
 }
 
+/** For a guess: 1 s at least, and minutes as 2:03. */
+export function wholeSeconds(value) {
+  const whole = Math.max(Math.round(value), 1);
+  return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+}
+
 /** Three significant digits or, above, whole numbers. */
 export const rate = (value) => (value >= 100 ? count(value) : Number(value.toPrecision(3)).toString());
 

@@ -1,6 +1,7 @@
 // Puts the page together: which view is open, the model's name, the key.
 import { ApiError, apiKey, firstModel } from "./api.js";
 import { Chat } from "./chat.js";
+import { examplesFor } from "./examples.js";
 import { Infill } from "./infill.js";
 import { Race } from "./race.js";
 
@@ -12,6 +13,7 @@ const chat = new Chat({
   turns: byId("turns"), welcome: byId("welcome"), composer: byId("composer"),
   message: byId("message"), send: byId("send"), history: byId("history-list"), undo: byId("undo"),
   newChat: byId("new-chat"), exportChat: byId("export-chat"), system: byId("system"),
+  examples: byId("examples"), examplesList: byId("examples-list"),
   settings: byId("chat-settings"), revealSettings: () => reveal(byId("settings-panel")),
 }, () => model);
 const race = new Race({
@@ -61,6 +63,7 @@ async function askForModel() {
     name.textContent = model.id;
     name.title = [model.id, model.family, model.backend].filter(Boolean).join(", ");
     chat.form.setFamily(model.family);
+    chat.offer(examplesFor(model));
     infill.form.setFamily(model.family);
     race.setFamily(model.family);
   } catch (error) {

@@ -1,7 +1,7 @@
 // A canvas with its figures, and a slider to replay it.
 import { Canvas } from "./canvas.js";
 import { button, element, uniqueId } from "./dom.js";
-import { count, plural, rate, seconds } from "./format.js";
+import { count, plural, rate, seconds, wholeSeconds } from "./format.js";
 
 /** Seconds that a replay takes at most; longer recordings play faster than they ran. */
 const LONGEST_REPLAY = 12;
@@ -132,6 +132,16 @@ export class Player {
     this.#show();
   }
 
+  /** How far a long forward is, in words; empty where none runs. */
+  #forwardText() {
+    const forward = this.#live ? this.#recording.forward : null;
+    if (!forward) return "";
+    const { layers_done: done, layers, seconds: time, rows } = forward;
+    const left = done > 0 && done < layers && time >= 0.5
+      ? `, ${wholeSeconds(time * (layers - done) / done)} left` : "";
+    return `layer ${done} of ${layers} for ${plural(rows, "token")}${left}`;
+  }
+
   #show() {
     const recording = this.#recording;
     const last = recording.stepCount;
@@ -139,14 +149,20 @@ export class Player {
     this.slider.value = step;
     this.#canvas.show(recording, step, this.#live || step < last);
     const masked = recording.maskedCount(step);
-    const text = step === 0 ? `Before the first step, ${count(masked)} masked`
+    const forward = this.#forwardText();
+    const reading = step === 0 && forward !== "";
+    const text = reading ? `First forward: ${forward}`
+      : step === 0 ? `Before the first step, ${count(masked)} masked`
       : `Step ${step} of ${last}, block ${recording.liveBlock(step) + 1} of ${recording.blockCount}: ` +
         `committed ${plural(recording.steps[step - 1].committed.length, "token")}, ` +
         `${count(masked)} masked`;
-    this.caption.textContent = text;
+    this.caption.textContent = forward && !reading ? `${text}; next: ${forward}` : text;
     this.slider.setAttribute("aria-valuetext", text);
     const given = recording.canvas.fixed.length;
-    this.progress.value = 1 - masked / Math.max(recording.length - given, 1);
-    this.progress.title = `${Math.round(this.progress.value * 100)} % of the canvas`;
+    this.progress.value = reading ? recording.forward.layers_done / recording.forward.layers
+      : 1 - masked / Math.max(recording.length - given, 1);
+    this.progress.setAttribute("aria-label", reading ? "First forward" : "Committed tokens");
+    this.progress.title = `${Math.round(this.progress.value * 100)} % of the ` +
+      (reading ? "first forward" : "canvas");
   }
 }

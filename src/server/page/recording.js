@@ -8,6 +8,9 @@ function tuples(list, length) {
     (item) => Array.isArray(item) && isPosition(item[0], length) && typeof item[1] === "string");
 }
 
+const isForward = (forward) => Number.isInteger(forward?.layers_done) && forward.layers > 0 &&
+  Number.isFinite(forward.seconds) && Number.isInteger(forward.rows);
+
 /**
  * Step 0 is the canvas before any forward, step k the one after the k-th event. A cell is
  * {kind, text, confidence}; kinds: "given" (an infill's own text), "masked", "provisional" (scored
@@ -21,6 +24,8 @@ export class Recording {
   finishReason = null;
   /** Parts of an infilled text, in the order of the request. */
   parts = null;
+  /** {layers_done, layers, rows, seconds} of a long forward whose step has not come yet. */
+  forward = null;
   /** Seconds from sending the request to its end, as seen here. */
   seconds = 0;
 
@@ -40,6 +45,7 @@ export class Recording {
     if (typeof chunk.text === "string") this.answer = chunk.text;
     if (typeof chunk.finish_reason === "string") this.finishReason = chunk.finish_reason;
     if (chunk.usage && typeof chunk.usage === "object") this.usage = chunk.usage;
+    if (isForward(chunk.forward)) this.forward = chunk.forward;
     const event = chunk.denoising;
     if (event?.canvas) this.#open(event.canvas);
     else if (event && this.canvas) this.#step({ ...event, seconds });
@@ -63,6 +69,7 @@ export class Recording {
   }
 
   #step(event) {
+    this.forward = null;
     const committed = tuples(event.committed, this.length);
     this.steps.push({
       forwards: Number.isFinite(event.forwards) ? event.forwards : this.steps.length + 1,
