@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdint>
 
 namespace fdllm::eval {
 namespace {
@@ -27,10 +28,9 @@ std::string without(std::string_view text, char dropped) {
   return kept;
 }
 
-/// The last of what looks like a number and suits `accept`, or kNoAnswer.
-template <typename Accept>
-std::string last_number(std::string_view text, const Accept& accept) {
-  std::string_view last = kNoAnswer;
+/// Calls visit(number) for all that looks like a number, in order, until it returns false.
+template <typename Visit>
+void visit_numbers(std::string_view text, const Visit& visit) {
   std::size_t at = 0;
   while (at < text.size()) {
     const std::size_t sign = text[at] == '-' ? 1 : 0;
@@ -41,11 +41,22 @@ std::string last_number(std::string_view text, const Accept& accept) {
       ++at;
       continue;
     }
-    const std::string_view number = text.substr(at, sign + length);
-    if (accept(number)) last = number;
+    if (!visit(text.substr(at, sign + length))) return;
     at += sign + length;
   }
-  return std::string(last);
+}
+
+enum class Which : std::uint8_t { kFirst, kLast };
+
+/// The first or the last number in the text; empty where there is none.
+std::string_view number_in(std::string_view text, Which which) {
+  std::string_view found;
+  visit_numbers(text, [&](std::string_view number) {
+    if (!canonical_number(number)) return true;
+    found = number;
+    return which == Which::kLast;
+  });
+  return found;
 }
 
 std::string gsm8k_form(std::string_view text) {
@@ -83,7 +94,12 @@ std::string strict_number(std::string_view text) {
 }
 
 std::string flexible_number(std::string_view text) {
-  return last_number(text, [](std::string_view) { return true; });
+  std::string_view last = kNoAnswer;
+  visit_numbers(text, [&](std::string_view number) {
+    last = number;
+    return true;
+  });
+  return std::string(last);
 }
 
 bool same_gsm8k_answer(std::string_view answer, std::string_view expected) {
@@ -100,13 +116,11 @@ std::string given_answer(std::string_view text, bool number_expected) {
   const std::size_t mark = text.rfind(kMark);
   if (mark != std::string_view::npos) {
     text.remove_prefix(mark + kMark.size());
-    return std::string(trim(text.substr(0, text.find('\n'))));
+    text = trim(text.substr(0, text.find('\n')));
+    const std::string_view number = number_expected ? number_in(text, Which::kFirst) : "";
+    return std::string(number.empty() ? text : number);
   }
-  if (number_expected) {
-    const std::string number = last_number(
-        text, [](std::string_view found) { return canonical_number(found).has_value(); });
-    return number == kNoAnswer ? "" : number;
-  }
+  if (number_expected) return std::string(number_in(text, Which::kLast));
   text = trim(text);
   const std::size_t line = text.rfind('\n');
   return std::string(trim(line == std::string_view::npos ? text : text.substr(line + 1)));

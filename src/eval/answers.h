@@ -24,8 +24,9 @@ bool same_gsm8k_answer(std::string_view answer, std::string_view expected);
 
 /// What follows the last "####", else the whole text; trimmed.
 std::string reference_answer(std::string_view text);
-/// The rest of the line after the last "####"; else, where a number is expected, the last number;
-/// else the last line that isn't blank. Empty where there is nothing.
+/// What the line says after the last "####": where a number is expected, its first number ("18" of
+/// "#### $18 each"), as strict_number() reads it. Without a mark the last number, or where none is
+/// expected the last line that isn't blank. Empty where there is nothing.
 std::string given_answer(std::string_view text, bool number_expected);
 /// A decimal number in its shortest form, or nothing: commas, a leading $ or + and final $, commas
 /// and points are dropped, "1,050.50" becomes "1050.5".

@@ -42,10 +42,47 @@ TEST(Answers, AnyAnswers) {
   EXPECT_EQ(given_answer("I think\n\nParis \n", false), "Paris");
   EXPECT_EQ(given_answer("", false), "");
   EXPECT_EQ(given_answer("####", true), "");
+  EXPECT_EQ(given_answer("#### Paris is it \nno", false), "Paris is it");
   EXPECT_TRUE(same_answer("1,000.0", "1000"));
   EXPECT_TRUE(same_answer(" Paris", "Paris "));
   EXPECT_FALSE(same_answer("paris", "Paris"));
   EXPECT_FALSE(same_answer("", "0"));
+}
+
+/// gsm8k's two readings (lm-eval's) and that of any questions say the same of what follows a mark.
+TEST(Answers, AgreeOnWhatFollowsTheMark) {
+  struct Case {
+    const char* text;
+    const char* number;
+    bool strict;  ///< strict-match finds it too: it asks for "#### " and a bare number
+  };
+  for (const auto& [text, number, strict] : {Case{"#### 18", "18", true},
+                                             {"#### 18 apples", "18", true},
+                                             {"He has 3.\n#### 18 apples.\n", "18", true},
+                                             {"#### 18.", "18", true},
+                                             {"#### 18.00", "18", true},
+                                             {"#### -3", "-3", true},
+                                             {"#### -3 degrees", "-3", true},
+                                             {"#### 1,234.50", "1234.5", true},
+                                             {"#### $1,234.50", "1234.5", false},
+                                             {"#### -$7", "-7", false},
+                                             {"####18", "18", false},
+                                             {"####   18", "18", false},
+                                             {"#### The answer is 18", "18", false},
+                                             {"#### 18\n#### 18 apples", "18", true}}) {
+    SCOPED_TRACE(text);
+    EXPECT_TRUE(same_answer(given_answer(text, true), number));
+    EXPECT_TRUE(same_answer(flexible_number(text), number));
+    if (strict) {
+      EXPECT_TRUE(same_answer(strict_number(text), number));
+    }
+    EXPECT_EQ(strict, strict_number(text) != kNoAnswer);
+  }
+  // Of several marks the last one counts, as the last number does.
+  EXPECT_EQ(given_answer("#### 17 \nWait.\n#### 18 of them", true), "18");
+  EXPECT_EQ(flexible_number("#### 17 \nWait.\n#### 18 of them"), "18");
+  // Where no number is expected, the line is the answer; where none is there, it is wrong.
+  EXPECT_EQ(given_answer("#### none", true), "none");
 }
 
 TEST(Answers, LongTextsTakeLinearTime) {
