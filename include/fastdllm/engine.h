@@ -112,6 +112,8 @@ class Engine {
   /// The bytes of one token, which may be part of a character.
   std::string token_bytes(std::int32_t id) const;
   bool is_special(std::int32_t id) const;
+  /// Whether the tokenizer has a token of this id: a model's matrix may have more rows.
+  bool has_token(std::int32_t id) const;
   /// The prompt text of a conversation by the model's chat template, ready to be tokenized.
   std::string apply_chat_template(std::span<const ChatMessage> messages,
                                   bool add_generation_prompt = true) const;

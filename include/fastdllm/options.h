@@ -35,6 +35,12 @@ enum class Remasking : std::uint8_t {
   kRandom,         ///< a uniform random number
 };
 
+/// What rules that compare a confidence with a bar compare (docs/decoding.md, "Temperature").
+enum class Confidence : std::uint8_t {
+  kRaw,        ///< the probability under the raw logits, whatever temperature and filters
+  kReference,  ///< as the reference: Dream's after temperature, top_p and top_k
+};
+
 /// How weights are kept, converted at load from what the file holds. kF32 computes in f32, the
 /// others in bf16 (docs/design.md). kInt8: 8 bits, one scale for each output channel; activations
 /// are rounded to 8 bits too. kInt4: 4 bits, a scale for each 128 weights; the LM head has 8. A
@@ -118,9 +124,9 @@ struct GenerateOptions {
   /// to gen_length. Default: gen_length.
   std::optional<std::int32_t> initial_length;
 
-  // LLaDA: at most one of these; none given means threshold 0.9.
+  // LLaDA: at most one of these, besides steps; none given means threshold 0.9.
   /// Fixed quota: steps in all, of which each block has a share by its length; at least one a
-  /// block.
+  /// block. Ignored, as by the reference, where another option chooses a rule that has no schedule.
   std::optional<std::int32_t> steps;
   std::optional<double> threshold;  ///< commit every token whose confidence reaches it
   std::optional<double> factor;     ///< commit by the paper's factor rule
@@ -141,7 +147,8 @@ struct GenerateOptions {
   double alg_temp = 0;  ///< Dream: > 0 draws the positions from softmax(confidence / alg_temp)
 
   Remasking remasking = Remasking::kLowConfidence;
-  double temperature = 0;
+  Confidence confidence = Confidence::kRaw;
+  double temperature = 0;  ///< below 0.0001: greedy
   double top_p = 1;
   std::int32_t top_k = 0;
   double cfg_scale = 0;  ///< LLaDA: classifier-free guidance, cache none only
@@ -150,6 +157,13 @@ struct GenerateOptions {
   /// Stop when no mask precedes the first committed end token of the answer: exact for the text
   /// before it. false: fill the whole canvas, as the reference does.
   bool eos_stop = true;
+  /// The end tokens get no probability, so that an answer has exactly gen_length tokens.
+  bool ignore_eos = false;
+  /// LLaDA's generate(): the logit of the EOS token (the first end token) is -infinity.
+  bool logits_eos_inf = false;
+  /// LLaDA's generate(): the end tokens have no weight in the softmax that confidences come from.
+  /// They may be committed, but only after all others.
+  bool confidence_eos_eot_inf = false;
   std::vector<std::string> stop;  ///< stop strings; the text is cut before the first of them
   /// true: without the reference's quirks (Dream's unconditional first token of a block, the
   /// factor walk's failing last token, the order of equal confidences). See docs/decoding.md.

@@ -1,5 +1,6 @@
 // The head on every instruction set and weight format of this machine. The logits themselves are
 // checked as a linear operation; here head_logits is the input of plain references.
+#include <deque>
 #include <limits>
 #include <map>
 #include <numeric>
@@ -14,13 +15,32 @@ namespace {
 struct Reference {
   Score score;
   std::vector<std::int64_t> kept;  ///< after top_p, then top_k
+  bool has_weight = false;         ///< some of them have
 };
+
+TokenRule rule_of(const ScoreRequest& request, std::int64_t token) {
+  const auto found =
+      std::lower_bound(request.exceptions.begin(), request.exceptions.end(), token,
+                       [](const TokenException& e, std::int64_t id) { return e.token < id; });
+  const bool is_there = found != request.exceptions.end() && found->token == token;
+  return is_there ? found->rule : TokenRule::kFree;
+}
+
+bool is_pickable(TokenRule rule) {
+  return rule == TokenRule::kFree || rule == TokenRule::kUnsure;
+}
 
 Reference reference(const ScoreRequest& request, std::vector<double> l) {
   const auto vocab = std::ssize(l);
+  const auto take_weight = [&](TokenRule rule) {
+    for (std::int64_t id = 0; id < vocab; ++id) {
+      if (rule_of(request, id) == rule) l[id] = -1e30;
+    }
+  };
+  take_weight(TokenRule::kRemoved);
   const double temperature =
       request.temperature > 0 ? static_cast<double>(request.temperature) : 1.0;
-  const double largest = *std::max_element(l.begin(), l.end());
+  double largest = *std::max_element(l.begin(), l.end());
   std::vector<std::int64_t> order(l.size());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return l[a] > l[b]; });
@@ -43,14 +63,12 @@ Reference reference(const ScoreRequest& request, std::vector<double> l) {
     std::erase_if(result.kept, [&](std::int64_t id) { return l[id] < smallest; });
   }
 
-  double kept_total = 0;
-  for (const std::int64_t id : result.kept) kept_total += weight(id);
   std::int64_t best = -1;
   double best_value = 0;
   auto ascending = result.kept;
   std::sort(ascending.begin(), ascending.end());
   for (const std::int64_t id : ascending) {
-    if (id == request.excluded_token) continue;
+    if (!is_pickable(rule_of(request, id))) continue;
     double value = l[id];
     if (request.sampling != Sampling::kGreedy && request.temperature > 0) {
       const double u = uniform(request.seed, RandomStream::kGumbel, request.position, request.step,
@@ -65,18 +83,33 @@ Reference reference(const ScoreRequest& request, std::vector<double> l) {
     }
   }
   result.score.token = static_cast<std::int32_t>(best);
-  if (best < 0) return result;  // only the excluded token was kept
+  if (best < 0) return result;  // nothing that may be picked was kept
+  take_weight(TokenRule::kUnsure);
+  largest = *std::max_element(l.begin(), l.end());
+  double kept_total = 0;
+  for (const std::int64_t id : result.kept) kept_total += weight(id);
+  result.has_weight = kept_total > 0;
   double raw_total = 0;
   for (std::int64_t id = 0; id < vocab; ++id) raw_total += std::exp(l[id] - largest);
-  result.score.confidence = std::exp(l[best] - largest) / raw_total;
-  result.score.filtered_confidence = weight(best) / kept_total;
-  if (request.needs_distribution) {
-    const double second = result.kept.size() > 1 ? weight(result.kept[1]) : 0.0;
-    result.score.margin = (weight(result.kept[0]) - second) / kept_total;
-    for (const std::int64_t id : result.kept) {
-      const double p = weight(id) / kept_total;
-      result.score.entropy += p * std::log(p + 1e-10);
-    }
+  const auto raw = [&](std::int64_t id) { return std::exp(l[id] - largest) / raw_total; };
+  if (rule_of(request, best) != TokenRule::kUnsure) {
+    result.score.confidence = raw(best);
+    result.score.filtered_confidence = weight(best) / kept_total;
+  }
+  if (!request.needs_distribution || !result.has_weight) return result;
+  std::vector<double> probabilities;
+  if (request.raw_distribution) {
+    for (std::int64_t id = 0; id < vocab; ++id) probabilities.push_back(raw(id));
+  } else {
+    for (const std::int64_t id : result.kept) probabilities.push_back(weight(id) / kept_total);
+  }
+  for (const double p : probabilities) result.score.entropy += p * std::log(p + 1e-10);
+  std::sort(probabilities.rbegin(), probabilities.rend());
+  const double second = probabilities.size() > 1 ? probabilities[1] : 0.0;
+  result.score.margin = probabilities[0] - second;
+  if (request.raw_distribution) {
+    const double own = raw(best);
+    result.score.margin = own - (own < probabilities[0] ? probabilities[0] : second);
   }
   return result;
 }
@@ -141,9 +174,33 @@ class HeadConformance : public Conformance {
     request.top_k = top_ks[integer(0, 5)];
     request.seed = static_cast<std::uint64_t>(integer(0, 1 << 30));
     request.step = static_cast<std::int32_t>(integer(0, 100));
-    request.excluded_token = static_cast<std::int32_t>(integer(-1, vocab_ - 1));
     request.needs_distribution = integer(0, 1) == 1;
+    request.raw_distribution = request.needs_distribution && integer(0, 1) == 1;
+    request.exceptions = random_exceptions();
     return request;
+  }
+
+  /// None, one, a few or most of the tokens, and often a run of them at the end.
+  std::span<const TokenException> random_exceptions() {
+    std::vector<TokenException>& all = exceptions_.emplace_back();
+    const std::int64_t in_a_hundred = std::vector{0, 0, 2, 90}[integer(0, 3)];
+    const std::int64_t padding = integer(0, 1) * integer(0, vocab_ / 2);
+    const std::int64_t single = integer(-1, vocab_ - 1);
+    for (std::int32_t token = 0; token < vocab_; ++token) {
+      if (token >= vocab_ - padding) {
+        all.push_back({token, TokenRule::kNeverPicked});
+      } else if (token == single || integer(0, 99) < in_a_hundred) {
+        all.push_back({token, static_cast<TokenRule>(integer(1, 3))});
+      }
+    }
+    return all;
+  }
+
+  /// A token that is never picked.
+  static std::span<const TokenException> never(std::int32_t token) {
+    static std::map<std::int32_t, TokenException> known;
+    const TokenException exception{token, TokenRule::kNeverPicked};
+    return std::span(&known.emplace(token, exception).first->second, 1);
   }
 
   static void expect_same(const Score& a, const Score& b) {
@@ -155,6 +212,7 @@ class HeadConformance : public Conformance {
     EXPECT_EQ(a.finite, b.finite);
   }
 
+  std::deque<std::vector<TokenException>> exceptions_;  ///< of the requests
   std::int64_t vocab_ = 0, rows_ = 0;
   std::vector<float> weights_, hidden_, logits_;
   std::vector<std::unique_ptr<Backend>> backends_;
@@ -177,7 +235,7 @@ TEST_P(HeadConformance, MatchesTheSortBasedReference) {
     for (std::size_t i = 0; i < rows.size(); ++i) {
       const ScoreRequest& request = rows[i].request;
       const Reference wanted = reference(request, logits(rows[i].row));
-      if (wanted.score.token < 0) continue;  // nothing but the excluded token is left: below
+      if (wanted.score.token < 0) continue;  // nothing that may be picked is left: below
       SCOPED_TRACE(testing::Message() << "vocab " << vocab << ", row " << i);
       EXPECT_TRUE(found[i].finite);
       ASSERT_EQ(found[i].token, wanted.score.token);
@@ -187,6 +245,7 @@ TEST_P(HeadConformance, MatchesTheSortBasedReference) {
       const bool filtered = request.top_p < 1.0f || request.top_k > 0;
       EXPECT_NEAR(found[i].filtered_confidence, wanted.score.filtered_confidence,
                   (filtered ? 1e-5 : 1e-6) * wanted.score.filtered_confidence);
+      if (!wanted.has_weight) continue;  // nothing is known of the distribution
       EXPECT_NEAR(found[i].margin, wanted.score.margin, filtered ? 1e-5 : 1e-9);
       EXPECT_NEAR(found[i].entropy, wanted.score.entropy, filtered ? 1e-4 : 1e-9);
     }
@@ -230,9 +289,9 @@ TEST_P(HeadConformance, TheLowestTokenWinsATie) {
   for (const bool whole : {false, true}) {
     HeadRow asked{.row = 0, .request = {.needs_distribution = whole}};
     EXPECT_EQ(score(*backend, asked).token, 299);
-    asked.request.excluded_token = 299;
+    asked.request.exceptions = never(299);
     EXPECT_EQ(score(*backend, asked).token, 300);
-    asked.request.excluded_token = 700;
+    asked.request.exceptions = never(700);
     EXPECT_EQ(score(*backend, asked).token, 299);
     if (whole) {
       asked.request.top_k = 2;  // a tie with the k-th: all three stay
@@ -246,17 +305,83 @@ TEST_P(HeadConformance, TheExcludedTokenCountsInTheSoftmaxOnly) {
   make_exact_head(*backend, {{0.0f, 2.0f, 1.0f, -1.0f}});
   const double total = std::exp(-2.0) + 1.0 + std::exp(-1.0) + std::exp(-3.0);
   for (const bool whole : {false, true}) {
-    HeadRow asked{.row = 0, .request = {.excluded_token = 1, .needs_distribution = whole}};
+    HeadRow asked{.row = 0, .request = {.needs_distribution = whole, .exceptions = never(1)}};
     const Score found = score(*backend, asked);
     EXPECT_EQ(found.token, 2);
     EXPECT_NEAR(found.confidence, std::exp(-1.0) / total, 1e-7);
     EXPECT_NEAR(found.margin, whole ? (1.0 - std::exp(-1.0)) / total : 0.0, 1e-12);
   }
   // top_k = 1 keeps the excluded token alone: the best other one is picked, with probability 0.
-  const Score left = score(*backend, {.row = 0, .request = {.top_k = 1, .excluded_token = 1}});
+  const Score left = score(*backend, {.row = 0, .request = {.top_k = 1, .exceptions = never(1)}});
   EXPECT_EQ(left.token, 2);
   EXPECT_EQ(left.filtered_confidence, 0.0);
   EXPECT_NEAR(left.confidence, std::exp(-1.0) / total, 1e-12);
+}
+
+TEST_P(HeadConformance, RemovedAndUnsureTokensHaveNoWeight) {
+  Backend* const backend = make(2);
+  make_exact_head(*backend, {{0.0f, 2.0f, 1.0f, -1.0f}});
+  const double total = 1.0 + std::exp(-1.0) + std::exp(-2.0);  // of 1, 0 and -1
+  const TokenException removed[] = {{1, TokenRule::kRemoved}};
+  const TokenException unsure[] = {{1, TokenRule::kUnsure}};
+  const TokenException unsure_other[] = {{1, TokenRule::kNeverPicked}, {2, TokenRule::kUnsure}};
+  for (const bool whole : {false, true}) {
+    const auto of = [&](std::span<const TokenException> exceptions) {
+      return score(*backend,
+                   {.row = 0, .request = {.needs_distribution = whole, .exceptions = exceptions}});
+    };
+    EXPECT_EQ(of(removed).token, 2);
+    EXPECT_NEAR(of(removed).confidence, 1.0 / total, 1e-7);
+    EXPECT_EQ(of(unsure).token, 1);
+    EXPECT_EQ(of(unsure).confidence, 0.0);
+    EXPECT_EQ(of(unsure).filtered_confidence, 0.0);
+    EXPECT_EQ(of(unsure_other).token, 2);
+    EXPECT_EQ(of(unsure_other).confidence, 0.0);
+    EXPECT_TRUE(of(unsure).finite);
+  }
+}
+
+TEST_P(HeadConformance, TheRawMarginIsThePicksLead) {
+  Backend* const backend = make(2);
+  make_exact_head(*backend, {{0.0f, 2.0f, 1.0f, -1.0f}});
+  const double total = std::exp(-2.0) + 1.0 + std::exp(-1.0) + std::exp(-3.0);
+  HeadRow asked{
+      .row = 0,
+      .request = {
+          .temperature = 0.01f, .top_k = 2, .needs_distribution = true, .raw_distribution = true}};
+  EXPECT_EQ(score(*backend, asked).token, 1);
+  EXPECT_NEAR(score(*backend, asked).margin, (1.0 - std::exp(-1.0)) / total, 1e-7);
+  asked.request.exceptions = never(1);
+  EXPECT_EQ(score(*backend, asked).token, 2);
+  EXPECT_NEAR(score(*backend, asked).margin, (std::exp(-1.0) - 1.0) / total, 1e-7);
+}
+
+TEST_P(HeadConformance, TokensThatAreNeverPickedAreNeverDrawn) {
+  Backend* const backend = make(2);
+  // The likeliest rows are padding, at the end and in the middle, across chunks.
+  std::vector<float> row(700, 0.0f);
+  std::vector<TokenException> padding;
+  for (std::int32_t token = 0; token < 700; ++token) {
+    const bool unused = token >= 500 || token == 3 || (token >= 250 && token < 270);
+    if (!unused) continue;
+    row[token] = 6.0f;
+    padding.push_back({token, TokenRule::kNeverPicked});
+  }
+  make_exact_head(*backend, {row});
+  std::vector<HeadRow> rows;
+  for (int i = 0; i < 400; ++i) {
+    rows.push_back({.row = 0,
+                    .request = {.position = i,
+                                .sampling = static_cast<Sampling>(i % 3),
+                                .temperature = i % 5 == 0 ? 0.0f : 1.0f,
+                                .top_p = i % 7 == 0 ? 0.9f : 1.0f,
+                                .top_k = i % 11 == 0 ? 40 : 0,
+                                .exceptions = padding}});
+  }
+  for (const Score& found : scores(*backend, rows)) {
+    ASSERT_GE(found.token, 0);
+    EXPECT_EQ(row[found.token], 0.0f) << found.token;
+  }
 }
 
 TEST_P(HeadConformance, ConfidenceIsAccurateOverALargeVocabulary) {
@@ -277,7 +402,7 @@ TEST_P(HeadConformance, GuidanceCombinesTwoRows) {
     const HeadRow asked{
         .row = 1,
         .unconditional_row = 4,
-        .request = {.excluded_token = 7, .needs_distribution = whole, .cfg_scale = 0.75f}};
+        .request = {.needs_distribution = whole, .cfg_scale = 0.75f, .exceptions = never(7)}};
     std::vector<double> combined;
     for (std::int64_t id = 0; id < 600; ++id) {
       const float c = logits_[600 + id];

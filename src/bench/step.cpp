@@ -93,10 +93,11 @@ StepReport run_step(BenchModel& model, const StepSettings& settings) {
   std::fill(tokens.begin() + first_scored, tokens.end(), config.mask_token);
   ForwardPlan plan{positions_of({first, length}), {{0, length}}, {}};
   std::vector<ScoreRequest> requests;
+  const TokenException never_mask[] = {{config.mask_token, TokenRule::kNeverPicked}};
   for (std::int32_t position = first_scored; position < length; ++position) {
     // With a logit shift, position + shift is what this row predicts: no further row is run.
     plan.score.push_back(position + config.logit_shift);
-    requests.push_back({.position = plan.score.back(), .excluded_token = config.mask_token});
+    requests.push_back({.position = plan.score.back(), .exceptions = never_mask});
   }
   const auto kv = model.backend().allocate_kv(model.transformer().kv_shape(length));
   fill_kv(model, *kv);

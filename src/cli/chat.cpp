@@ -52,7 +52,7 @@ class Chat {
            engine_.info().path);
     }
     // Options that the model's family doesn't take are an error now, not at the first message.
-    engine_.validate({.prompt_ids = {}, .options = flags.options});
+    tell_ignored(flags.options, engine_.resolve({.prompt_ids = {}, .options = flags.options}));
     clear();
   }
 

@@ -192,6 +192,9 @@ int run_generate(const GenerateFlags& flags) {
     requests.push_back(make_request(spec, engine));
     resolved.push_back(engine.resolve(requests.back()));
   }
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    if (tell_ignored(requests[i].options, resolved[i])) break;
+  }
   ResultWriter writer(flags, engine.info(), requests.size());
   std::optional<CanvasView> view;
   catch_signals();

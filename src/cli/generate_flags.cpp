@@ -1,12 +1,22 @@
 #include "cli/generate_flags.h"
 
+#include <cstdio>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
 namespace fdllm::cli {
+
+bool tell_ignored(const GenerateOptions& given, const GenerateOptions& resolved) {
+  if (!given.steps || resolved.steps) return false;
+  fmt::print(stderr,
+             "fast-dllm: --steps is ignored, as by the reference: another option chooses a rule "
+             "without a schedule\n");
+  return true;
+}
 
 void add_generate_options(CLI::App& app, GenerateOptions& options) {
   const char* group = "Decoding";

@@ -172,6 +172,7 @@ class InfillRun {
         specs_(std::move(specs)),
         engine_(Engine::load(flags.engine.model_path(), flags.engine.options)) {
     for (std::size_t i = 0; i < specs_.size(); ++i) add(i);
+    tell_ignored(flags.options, engine_.resolve(candidates_.front().request));
   }
 
   int run() {

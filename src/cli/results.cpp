@@ -52,8 +52,13 @@ std::vector<std::pair<std::string, std::string>> beyond_paper(const GenerateOpti
     const bool own =
         std::find(kOwnFields.begin(), kOwnFields.end(), option.name) != kOwnFields.end();
     const std::optional<std::string> text = option.text(resolved);
-    if (own || !text || text == option.text(defaults)) continue;
-    result.emplace_back(option.name, *text);
+    if (own || !text) continue;
+    // Traces are of the reference unless they say otherwise; without filters the two are the same.
+    const bool is_reference = resolved.confidence == Confidence::kReference;
+    const bool is_filtered = resolved.top_p < 1 || resolved.top_k > 0;
+    const bool is_told =
+        option.name == "confidence" ? !is_reference && is_filtered : text != option.text(defaults);
+    if (is_told) result.emplace_back(option.name, *text);
   }
   return result;
 }

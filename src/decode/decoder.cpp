@@ -9,6 +9,7 @@
 #include "decode/growth.h"
 #include "decode/settings.h"
 #include "decode/stop.h"
+#include "decode/token_exceptions.h"
 #include "decode/unmask/early_commit.h"
 #include "decode/unmask/ranking.h"
 
@@ -19,6 +20,7 @@ struct Decoder::State {
   GenerateOptions options;
   DecodeTraits traits;
   DecodeSettings settings;
+  std::vector<TokenException> exceptions;  // of every score that is asked for
   CanvasKind canvas_kind = CanvasKind::kContinued;
   StaleRows stale;
   RefreshSchedule refreshes;
@@ -50,7 +52,7 @@ struct Decoder::State {
             .entropy_bound = settings.entropy_bound,
             .margin = settings.margin,
             .relaxed_threshold = settings.relaxed_threshold,
-            .alg_temp = options.alg_temp,
+            .alg_temp = settings.alg_temp,
             .seed = options.seed,
             .step = step,
             .correct = options.correct};
@@ -121,17 +123,22 @@ struct Decoder::State {
   }
 
   ScoreRequest request_for(std::int32_t position) const {
-    return {
-        .position = position,
-        .sampling = options.temperature > 0 ? settings.rule->noise : Sampling::kGreedy,
-        .temperature = static_cast<float>(options.temperature),
-        .top_p = static_cast<float>(options.top_p),
-        .top_k = options.top_k,
-        .seed = options.seed,
-        .step = step,
-        .excluded_token = canvas.mask_token(),
-        .needs_distribution = settings.rule->needs_distribution || options.early_commit.has_value(),
-        .cfg_scale = static_cast<float>(options.cfg_scale)};
+    const bool is_sampled = settings.temperature > 0;
+    const bool is_of_distribution = fdllm::is_of_distribution(settings.measure);
+    // Greedy, a filter changes no token: only what is measured after it.
+    const bool filters = is_sampled || settings.measure == Measure::kFilteredProbability ||
+                         (is_of_distribution && !settings.raw_distribution);
+    return {.position = position,
+            .sampling = is_sampled ? settings.rule->noise : Sampling::kGreedy,
+            .temperature = static_cast<float>(settings.temperature),
+            .top_p = filters ? static_cast<float>(options.top_p) : 1.0f,
+            .top_k = filters ? options.top_k : 0,
+            .seed = options.seed,
+            .step = step,
+            .needs_distribution = is_of_distribution || options.early_commit.has_value(),
+            .raw_distribution = settings.raw_distribution,
+            .cfg_scale = static_cast<float>(options.cfg_scale),
+            .exceptions = exceptions};
   }
 
   /// How many of the scores that the pending step asks for are the block's.
@@ -156,7 +163,7 @@ struct Decoder::State {
     if (options.remasking == Remasking::kRandom) {
       return uniform(options.seed, RandomStream::kConfidence, position, step, 0);
     }
-    return settings.rule->confidence(score);
+    return measured(settings.measure, score);
   }
 
   std::vector<Candidate> candidates_of(std::span<const Score> scores) const {
@@ -192,6 +199,7 @@ Decoder::Decoder(Canvas canvas, const GenerateOptions& options, const DecodeTrai
                                          .options = options,
                                          .traits = traits,
                                          .settings = settings,
+                                         .exceptions = token_exceptions(options, traits),
                                          .canvas_kind = kind,
                                          .stale = std::move(stale),
                                          .refreshes = refreshes,

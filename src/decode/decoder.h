@@ -20,6 +20,9 @@ struct DecodeTraits {
   std::int32_t mask_token = -1;
   std::vector<std::int32_t> end_tokens;
   std::vector<std::string> rules;  ///< rules that the family has; the first is the default
+  /// Ids of the vocabulary that the tokenizer has no token for (rows that fill up a matrix), which
+  /// are never committed. Ascending.
+  std::vector<std::int32_t> unused_tokens = {};
 };
 
 /// One forward that a request wants.

@@ -51,8 +51,31 @@ TEST(Decoder, AsksForTheMaskedPositionsOfTheLiveBlock) {
   ASSERT_EQ(step->scores.size(), 4u);
   EXPECT_EQ(step->scores[2].position, 5);
   EXPECT_EQ(step->scores[2].sampling, Sampling::kGreedy);
-  EXPECT_EQ(step->scores[2].excluded_token, kMask);
+  const TokenException never_mask = {kMask, TokenRule::kNeverPicked};
+  ASSERT_EQ(step->scores[2].exceptions.size(), 1u);
+  EXPECT_EQ(step->scores[2].exceptions[0], never_mask);
   EXPECT_FALSE(step->unconditional_tokens.has_value());
+}
+
+TEST(Decoder, GreedyRowsHaveNoFilterUnlessSomethingIsMeasuredAfterIt) {
+  const auto asked = [](const DecodeTraits& traits, auto change) {
+    GenerateOptions options = small(CacheKind::kDual);
+    options.top_p = 0.5;
+    options.top_k = 3;
+    change(options);
+    const ScoreRequest request = make_decoder(options, traits, 3).next()->scores[0];
+    EXPECT_EQ(request.top_p<1, request.top_k> 0);
+    return request.top_k > 0;
+  };
+  for (const DecodeTraits& traits : {llada_traits(), testing::dream_traits()}) {
+    EXPECT_FALSE(asked(traits, [](auto&) {}));
+    EXPECT_TRUE(asked(traits, [](auto& o) { o.temperature = 0.5; }));
+    EXPECT_FALSE(asked(traits, [](auto& o) { o.temperature = 1e-6; }));
+    EXPECT_FALSE(asked(traits, [](auto& o) { o.margin = 0.5; }));
+  }
+  EXPECT_TRUE(asked(testing::dream_traits(), [](auto& o) { o.alg = "entropy"; }));
+  EXPECT_TRUE(
+      asked(testing::dream_traits(), [](auto& o) { o.confidence = Confidence::kReference; }));
 }
 
 TEST(Decoder, NextAloneChangesNothing) {

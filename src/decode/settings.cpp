@@ -18,8 +18,7 @@ constexpr std::int32_t kDefaultBlockLength = 32;
 constexpr double kDefaultThreshold = 0.9;
 // More steps than positions only lengthen the schedule; without a limit they would be walked over.
 constexpr std::int32_t kMaxIdleSteps = 65536;
-// Below, logits / temperature could leave the range of float; above, a softmax is uniform anyway.
-constexpr double kLeastTemperature = 1e-4;
+// Above, a softmax is uniform anyway.
 constexpr double kGreatestTemperature = 100;
 
 /// One of the options that only some rules take: its name, and whether a request gives it.
@@ -28,8 +27,15 @@ struct OptionUse {
   std::string_view name;
   bool (*given)(const GenerateOptions&);
 };
+// Below, logits / temperature could leave the range of float.
+constexpr double kLeastTemperature = 1e-4;
+
+double usable_temperature(double value) {
+  return value < kLeastTemperature ? 0 : value;
+}
+
 using Options = GenerateOptions;
-constexpr std::array<OptionUse, 14> kOptionUses = {{
+constexpr std::array<OptionUse, 12> kOptionUses = {{
     {RuleOption::kSteps, "steps", [](const Options& o) { return o.steps.has_value(); }},
     {RuleOption::kThreshold, "threshold", [](const Options& o) { return o.threshold.has_value(); }},
     {RuleOption::kFactor, "factor", [](const Options& o) { return o.factor.has_value(); }},
@@ -42,11 +48,10 @@ constexpr std::array<OptionUse, 14> kOptionUses = {{
     {RuleOption::kRelaxedThreshold, "relaxed_threshold",
      [](const Options& o) { return o.relaxed_threshold.has_value(); }},
     {RuleOption::kAlg, "alg", [](const Options& o) { return o.alg.has_value(); }},
-    {RuleOption::kAlgTemp, "alg_temp", [](const Options& o) { return o.alg_temp != 0; }},
+    {RuleOption::kAlgTemp, "alg_temp",
+     [](const Options& o) { return usable_temperature(o.alg_temp) != 0; }},
     {RuleOption::kRemasking, "remasking",
      [](const Options& o) { return o.remasking != Remasking::kLowConfidence; }},
-    {RuleOption::kTopP, "top_p", [](const Options& o) { return o.top_p != 1; }},
-    {RuleOption::kTopK, "top_k", [](const Options& o) { return o.top_k != 0; }},
     {RuleOption::kCfgScale, "cfg_scale", [](const Options& o) { return o.cfg_scale != 0; }},
 }};
 
@@ -108,7 +113,10 @@ const UnmaskRule& choose_rule(const GenerateOptions& options, const Rules& famil
                                   [&](const OptionUse& u) { return u.option == rule->chosen_by; });
     if (!use->given(options)) continue;
     if (chosen != nullptr && chosen->cached.has(rule->chosen_by)) continue;
-    if (chosen != nullptr && !rule->cached.has(chosen->chosen_by)) {
+    // As the reference, whose command line gives steps beside a threshold or a factor.
+    if (chosen != nullptr && rule->chosen_by == RuleOption::kSteps) continue;
+    const bool replaces = chosen == nullptr || chosen->chosen_by == RuleOption::kSteps;
+    if (!replaces && !rule->cached.has(chosen->chosen_by)) {
       fail(ErrorCode::kInvalidArgument, "'{}' contradicts '{}'; give only one of them",
            name_of(chosen->chosen_by), use->name);
     }
@@ -123,6 +131,7 @@ void check_taken(const GenerateOptions& options, const UnmaskRule& rule, const C
   const OptionSet& takes = cache.keeps_rows ? rule.cached : rule.uncached;
   const OptionSet& otherwise = cache.keeps_rows ? rule.uncached : rule.cached;
   for (const OptionUse& use : kOptionUses) {
+    if (use.option == RuleOption::kSteps) continue;  // ignored where there is no schedule
     if (!use.given(options) || takes.has(use.option)) continue;
     if (otherwise.has(use.option)) {
       fail(ErrorCode::kInvalidArgument, "'{}' contradicts 'cache' {}: the rule {} takes it only {}",
@@ -152,14 +161,6 @@ void check_number(std::string_view name, double value, double least, double grea
   if (!(value >= least && value <= greatest)) {
     fail(ErrorCode::kInvalidArgument, "'{}': expected a number from {} to {}, found {}", name,
          least, greatest, value);
-  }
-}
-
-/// 0, or large enough to divide by.
-void check_temperature(std::string_view name, double value) {
-  if (value != 0 && !(value >= kLeastTemperature && value <= kGreatestTemperature)) {
-    fail(ErrorCode::kInvalidArgument, "'{}': expected 0 or a number from {} to {}, found {}", name,
-         kLeastTemperature, kGreatestTemperature, value);
   }
 }
 
@@ -203,8 +204,8 @@ void check_ranges(const GenerateOptions& options, std::int32_t prompt_length) {
                  options.threshold.value_or(kDefaultThreshold));
   }
   if (options.early_commit) check_number("early_commit", *options.early_commit, 0, 1);
-  check_temperature("temperature", options.temperature);
-  check_temperature("alg_temp", options.alg_temp);
+  check_number("temperature", options.temperature, 0, kGreatestTemperature);
+  check_number("alg_temp", options.alg_temp, 0, kGreatestTemperature);
   if (!(options.top_p > 0 && options.top_p <= 1)) {
     fail(ErrorCode::kInvalidArgument, "'top_p': expected a number above 0, up to 1, found {}",
          options.top_p);
@@ -334,12 +335,22 @@ DecodeSettings resolve_settings(const GenerateOptions& options, const DecodeTrai
                        settings.rule->first_row && settings.plan.cache->keeps_rows &&
                        !options.correct && kind == CanvasKind::kContinued;
   settings.steps = steps_of(options, settings);
+  settings.measure = settings.rule->measure;
+  const bool is_raw = options.confidence == Confidence::kRaw;
+  const bool by_raw = is_raw && settings.rule->has_bar;
+  if (by_raw && settings.measure == Measure::kFilteredProbability) {
+    settings.measure = Measure::kProbability;
+  }
+  settings.raw_distribution =
+      by_raw || (is_raw && options.early_commit && !is_of_distribution(settings.measure));
   const OptionSet& takes =
       settings.plan.cache->keeps_rows ? settings.rule->cached : settings.rule->uncached;
   if (takes.has(RuleOption::kThreshold)) {
     settings.threshold = options.threshold.value_or(kDefaultThreshold);
   }
   if (takes.has(RuleOption::kFactor)) settings.factor = options.factor.value_or(1.0);
+  settings.temperature = usable_temperature(options.temperature);
+  settings.alg_temp = usable_temperature(options.alg_temp);
   settings.tokens_per_forward = options.tokens_per_forward.value_or(0);
   settings.frechet = options.frechet.value_or(0);
   settings.entropy_bound = options.entropy_bound.value_or(0);
@@ -354,7 +365,10 @@ GenerateOptions resolved_options(GenerateOptions options, const DecodeSettings& 
   options.gen_length = settings.gen_length;
   options.block_length = settings.block_length;
   if (rule.chosen_by == RuleOption::kAlg) options.alg = std::string(rule.name);
+  options.steps.reset();
   if (takes.has(RuleOption::kSteps)) options.steps = settings.steps;
+  options.temperature = settings.temperature;
+  options.alg_temp = settings.alg_temp;
   if (takes.has(RuleOption::kThreshold)) options.threshold = settings.threshold;
   if (takes.has(RuleOption::kFactor)) options.factor = settings.factor;
   if (options.refresh == RefreshKind::kVicinity) {

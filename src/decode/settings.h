@@ -22,6 +22,10 @@ struct DecodeSettings {
   double entropy_bound = 0;
   double margin = 0;
   double relaxed_threshold = 0;
+  double temperature = 0;  ///< 0 where it is too small to divide by; so alg_temp
+  double alg_temp = 0;
+  Measure measure = Measure::kProbability;  ///< what the rule goes by
+  bool raw_distribution = false;            ///< ScoreRequest's
   std::int32_t initial_length = 0;  ///< of the answer; less than gen_length: the canvas grows
   /// The first forward of a block commits its first position only (UnmaskRule::first_row).
   bool first_row = false;
@@ -40,7 +44,8 @@ DecodeSettings resolve_settings(const GenerateOptions& options, const DecodeTrai
                                 std::int32_t prompt_length,
                                 CanvasKind kind = CanvasKind::kContinued);
 
-/// `options` with their defaults filled in: gen_length, block_length, and of alg, steps, threshold
+/// `options` with their defaults filled in, and without those that are ignored: gen_length,
+/// block_length, and of alg, steps, threshold
 /// and factor those that the rule takes, of refresh_radius and refresh_drift the one that the
 /// refresh takes.
 GenerateOptions resolved_options(GenerateOptions options, const DecodeSettings& settings);

@@ -101,12 +101,37 @@ TEST(Settings, TokensPerForwardChoosesARuleOfEitherFamily) {
 }
 
 TEST(Settings, RefusesTwoRulesOfLlada) {
-  const auto steps_threshold = [](auto& o) { o.steps = 64, o.threshold = 0.9; };
-  expect_llada_refuses(steps_threshold, {"'steps'", "'threshold'", "contradicts"});
-  const auto steps_factor = [](auto& o) { o.steps = 64, o.factor = 1.0; };
-  expect_llada_refuses(steps_factor, {"'steps'", "'factor'", "contradicts"});
   const auto threshold_factor = [](auto& o) { o.threshold = 0.9, o.factor = 1.0; };
   expect_llada_refuses(threshold_factor, {"'threshold'", "'factor'", "contradicts"});
+  const auto with_steps = [&](auto& o) { threshold_factor(o), o.steps = 64; };
+  expect_llada_refuses(with_steps, {"'threshold'", "'factor'", "contradicts"});
+}
+
+TEST(Settings, StepsAreIgnoredBesideARuleWithoutASchedule) {
+  const auto used = [](const Change& change, const DecodeTraits& traits) {
+    GenerateOptions options;
+    options.steps = 8;
+    change(options);
+    const DecodeSettings settings = resolve_settings(options, traits, 10);
+    EXPECT_EQ(settings.steps, 0);
+    EXPECT_EQ(resolved_options(options, settings).steps, std::nullopt);
+    return std::string(settings.rule->name);
+  };
+  const auto threshold = [](auto& o) { o.threshold = 0.8; };
+  const auto factor = [](auto& o) { o.factor = 1.0; };
+  const auto rate = [](auto& o) { o.tokens_per_forward = 2; };
+  const auto margin = [](auto& o) { o.margin = 0.5; };
+  const auto leap = [](auto& o) { o.relaxed_threshold = 0.7, o.threshold = 0.9; };
+  EXPECT_EQ(used(threshold, llada_traits()), "threshold");
+  EXPECT_EQ(used(factor, llada_traits()), "factor");
+  EXPECT_EQ(used(rate, llada_traits()), "tokens_per_forward");
+  EXPECT_EQ(used(margin, llada_traits()), "margin");
+  EXPECT_EQ(used(leap, llada_traits()), "local_leap");
+  EXPECT_EQ(used(rate, dream_traits()), "dream_tokens_per_forward");
+  EXPECT_EQ(used(margin, dream_traits()), "dream_margin");
+  // Cached Dream, whose reference is given steps and never looks at them.
+  EXPECT_EQ(used([](auto&) {}, dream_traits()), "confidence_threshold");
+  EXPECT_EQ(used(threshold, dream_traits()), "confidence_threshold");
 }
 
 TEST(Settings, TheRulesBeyondThePaperAreOfBothFamilies) {
@@ -137,7 +162,6 @@ TEST(Settings, RefusesWhatTheRulesBeyondThePaperDoNotTake) {
   expect_llada_refuses([](auto& o) { o.margin = 0.1, o.remasking = Remasking::kRandom; },
                        {"'remasking'", "margin"});
   expect_dream_refuses([](auto& o) { o.frechet = 0.1, o.alg = "entropy"; }, {"'frechet'"});
-  expect_dream_refuses([](auto& o) { o.margin = 0.1, o.steps = 64; }, {"'steps'"});
   for (const double bad : {-0.1, kNaN, 1e30}) {
     expect_llada_refuses([&](auto& o) { o.frechet = bad; }, {"'frechet'"});
     expect_llada_refuses([&](auto& o) { o.entropy_bound = bad; }, {"'entropy_bound'"});
@@ -179,8 +203,6 @@ TEST(Settings, ACanvasOfAContinuedTextGrowsByBlocks) {
 TEST(Settings, RefusesDreamsOptionsWithLlada) {
   expect_llada_refuses([](auto& o) { o.alg = "entropy"; }, {"'alg'", "entropy"});
   expect_llada_refuses([](auto& o) { o.alg_temp = 0.5; }, {"'alg_temp'", "no rule"});
-  expect_llada_refuses([](auto& o) { o.top_p = 0.5; }, {"'top_p'", "no rule"});
-  expect_llada_refuses([](auto& o) { o.top_k = 5; }, {"'top_k'", "no rule"});
 }
 
 TEST(Settings, RefusesLladasOptionsWithDream) {
@@ -283,11 +305,6 @@ TEST(Settings, UncachedDreamHasNoBlocks) {
   EXPECT_NO_THROW(llada([](auto& o) { o.cache = CacheKind::kNone, o.block_length = 16; }));
 }
 
-TEST(Settings, StepsAreCachedConfidenceThresholdsNoMatter) {
-  expect_dream_refuses([](auto& o) { o.steps = 64; }, {"'steps'", "'cache'", "dual"});
-  EXPECT_EQ(dream([](auto& o) { o.steps = 64, o.cache = CacheKind::kNone; }).steps_of(0), 64);
-}
-
 TEST(Settings, RefusesOneStepABlockWhereItWouldLeaveMasks) {
   for (const CacheKind cache : {CacheKind::kPrefix, CacheKind::kDual}) {
     const auto one = [&](auto& o) { o.alg = "entropy", o.steps = 4, o.cache = cache; };
@@ -318,7 +335,7 @@ TEST(Settings, RefusesNumbersOutOfRange) {
   for (const double bad : {0.0, -1.0, kNaN, kInfinity}) {
     expect_llada_refuses([&](auto& o) { o.factor = bad; }, {"'factor'"});
   }
-  for (const double bad : {-0.5, 1e-300, 1e-5, 1000.0, kNaN, kInfinity}) {
+  for (const double bad : {-0.5, -1e-9, 1000.0, kNaN, kInfinity}) {
     expect_llada_refuses([&](auto& o) { o.temperature = bad; }, {"'temperature'"});
     expect_dream_refuses([&](auto& o) { o.alg = "entropy", o.alg_temp = bad; }, {"'alg_temp'"});
   }
@@ -349,6 +366,50 @@ TEST(Settings, InfillingTakesNoStopStrings) {
   options.stop = {"end"};
   expect_refused([&] { resolve_settings(options, llada_traits(), 5, CanvasKind::kInfilled); },
                  {"'stop'", "infilling"});
+}
+
+TEST(Settings, ATinyTemperatureIsGreedy) {
+  for (const double tiny : {0.0, 1e-300, 1e-6, 0.00009}) {
+    EXPECT_EQ(llada([&](auto& o) { o.temperature = tiny; }).temperature, 0);
+    const auto drawn = [&](auto& o) { o.alg = "entropy", o.temperature = o.alg_temp = tiny; };
+    EXPECT_EQ(dream(drawn).temperature, 0);
+    EXPECT_EQ(dream(drawn).alg_temp, 0);
+    // Where alg_temp is no option, a tiny one asks for nothing.
+    EXPECT_NO_THROW(dream([&](auto& o) { o.alg = "origin", o.alg_temp = tiny; }));
+    GenerateOptions options;
+    options.temperature = tiny;
+    const DecodeSettings settings = resolve_settings(options, llada_traits(), 1);
+    EXPECT_EQ(resolved_options(options, settings).temperature, 0);
+  }
+  EXPECT_EQ(llada([](auto& o) { o.temperature = 1e-4; }).temperature, 1e-4);
+}
+
+TEST(Settings, RulesWithABarGoByTheRawProbabilityUnlessTheReferencesIsAskedFor) {
+  const auto measure = [](const Change& change) { return dream(change).measure; };
+  const auto of_reference = [](const Change& change) {
+    return dream([&](auto& o) { change(o), o.confidence = Confidence::kReference; }).measure;
+  };
+  const std::vector<Change> bars = {[](auto&) {}, [](auto& o) { o.frechet = 0.2; },
+                                    [](auto& o) { o.relaxed_threshold = 0.7; }};
+  for (const Change& bar : bars) {
+    EXPECT_EQ(measure(bar), Measure::kProbability);
+    EXPECT_EQ(of_reference(bar), Measure::kFilteredProbability);
+    EXPECT_EQ(llada(bar).measure, Measure::kProbability);
+  }
+  const Change ranks = [](auto& o) { o.alg = "maskgit_plus"; };
+  EXPECT_EQ(measure(ranks), Measure::kFilteredProbability);
+  EXPECT_EQ(of_reference(ranks), Measure::kFilteredProbability);
+  const Change margin = [](auto& o) { o.margin = 0.2; };
+  const Change bound = [](auto& o) { o.entropy_bound = 0.2; };
+  const Change early = [](auto& o) { o.early_commit = 0.9; };
+  for (const Change& change : {margin, bound, early}) {
+    EXPECT_TRUE(dream(change).raw_distribution);
+    EXPECT_TRUE(llada(change).raw_distribution);
+    EXPECT_FALSE(
+        dream([&](auto& o) { change(o), o.confidence = Confidence::kReference; }).raw_distribution);
+  }
+  EXPECT_FALSE(dream([](auto& o) { o.alg = "entropy"; }).raw_distribution);
+  EXPECT_FALSE(dream([](auto& o) { o.alg = "entropy", o.early_commit = 0.5; }).raw_distribution);
 }
 
 TEST(Settings, AFamilyMustNameRulesThatExist) {

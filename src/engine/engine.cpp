@@ -174,6 +174,18 @@ void validate_engine_options(const EngineOptions& options) {
   }
 }
 
+/// Ids of the vocabulary for which the tokenizer has no token: a matrix may have more rows than
+/// there are tokens. An end token stays one, whatever the tokenizer knows.
+std::vector<std::int32_t> unused_tokens(const Tokenizer& tokenizer, const ModelConfig& config) {
+  std::vector<std::int32_t> unused;
+  for (std::int32_t id = 0; id < config.vocab; ++id) {
+    const bool ends = std::find(config.end_tokens.begin(), config.end_tokens.end(), id) !=
+                      config.end_tokens.end();
+    if (!ends && !tokenizer.has(id)) unused.push_back(id);
+  }
+  return unused;
+}
+
 /// Throws unless the prompt and what is to follow it fit into the model's positions.
 void check_length(const GenerateRequest& request, std::int64_t max_positions) {
   const auto prompt_length = static_cast<std::int64_t>(request.prompt_ids.size());
@@ -214,7 +226,8 @@ struct Engine::Impl {
       : model(std::move(opened)),
         options(engine_options),
         transformer(*model.backend, model.config, model.tensors, on_packed),
-        traits{model.config.mask_token, model.config.end_tokens, model.config.rules} {
+        traits{model.config.mask_token, model.config.end_tokens, model.config.rules,
+               unused_tokens(*model.tokenizer, model.config)} {
     model.info.kept_weights = kept_weights(transformer.conversions());
     for (const KeptWeights& kept : model.info.kept_weights) {
       log_info("{}: {} weights run as {}, relative error {:.2g}", model.info.path, kept.stored,
@@ -342,6 +355,10 @@ std::string Engine::detokenize(std::span<const std::int32_t> ids, bool skip_spec
 
 std::string Engine::token_bytes(std::int32_t id) const {
   return answer_bytes(std::span(&id, 1), *impl_->model.tokenizer, false);
+}
+
+bool Engine::has_token(std::int32_t id) const {
+  return impl_->model.tokenizer->has(id);
 }
 
 bool Engine::is_special(std::int32_t id) const {

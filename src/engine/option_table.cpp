@@ -166,7 +166,8 @@ const std::vector<GenerateOption> kOptions = {
         "(default: gen-length)"),
     entry<&Options::steps>(
         "steps", Kind::kInteger, "N",
-        "fixed number of steps in all, shared by the blocks by their lengths; uncached Dream's "
+        "fixed number of steps in all, shared by the blocks by their lengths; ignored, as by the "
+        "reference, beside a rule without a schedule (threshold, factor ...); uncached Dream's "
         "confidence_threshold: the budget"),
     entry<&Options::threshold>("threshold", Kind::kNumber, "P",
                                "commit every token whose confidence reaches P (default 0.9)"),
@@ -201,10 +202,20 @@ const std::vector<GenerateOption> kOptions = {
         "Dream: > 0 draws the positions to commit from softmax(confidence / T) (default 0)"),
     entry<&Options::remasking>("remasking", Kind::kText, "low_confidence|random",
                                "LLaDA: where the confidence comes from (default low_confidence)"),
-    entry<&Options::temperature>("temperature", Kind::kNumber, "T", "0 is greedy (default 0)"),
-    entry<&Options::top_p>("top-p", Kind::kNumber, "P", "Dream: nucleus filter (default 1: off)"),
-    entry<&Options::top_k>("top-k", Kind::kInteger, "K",
-                           "Dream: keep the K likeliest tokens (default 0: off)"),
+    entry<&Options::confidence>(
+        "confidence", Kind::kText, "raw|reference",
+        "what rules with a bar (threshold, frechet, margin ...) compare with it: the probability "
+        "under the raw logits, or as the reference, which takes Dream's after temperature, top-p "
+        "and top-k (default raw)"),
+    entry<&Options::temperature>("temperature", Kind::kNumber, "T",
+                                 "0, or below 0.0001: greedy (default 0)"),
+    entry<&Options::top_p>("top-p", Kind::kNumber, "P",
+                           "draw from the likeliest tokens whose probability together exceeds P "
+                           "(default 1: off)"),
+    entry<&Options::top_k>(
+        "top-k", Kind::kInteger, "K",
+        "draw from the K likeliest tokens (default 0: off; the reference's Dream "
+        "has 50 unless told otherwise)"),
     entry<&Options::cfg_scale>(
         "cfg-scale", Kind::kNumber, "S",
         "LLaDA: classifier-free guidance, two forwards a step, cache none only (default 0: off)"),
@@ -214,6 +225,16 @@ const std::vector<GenerateOption> kOptions = {
         "eos-stop", Kind::kFlag, "",
         "stop when no mask precedes the first end token; --no-eos-stop fills the whole canvas as "
         "the reference does (default on)"),
+    entry<&Options::ignore_eos>(
+        "ignore-eos", Kind::kFlag, "",
+        "the end tokens get no probability: exactly gen-length tokens (default off)"),
+    entry<&Options::logits_eos_inf>(
+        "logits-eos-inf", Kind::kFlag, "",
+        "as in LLaDA's generate: the EOS token gets no probability (default off)"),
+    entry<&Options::confidence_eos_eot_inf>(
+        "confidence-eos-eot-inf", Kind::kFlag, "",
+        "as in LLaDA's generate: the end tokens have the least confidence, so that they are "
+        "committed last (default off)"),
     entry<&Options::stop>("stop", Kind::kTexts, "TEXT", "stop string; may be given several times"),
     entry<&Options::correct>(
         "correct", Kind::kFlag, "",

@@ -57,6 +57,7 @@ GenerateRequest replay_request(const Trace& trace) {
   options.block_length = trace.block_length;
   options.cache = trace.cache;
   options.eos_stop = false;
+  options.confidence = Confidence::kReference;
   options.alg = trace.alg;
   if (trace.alg) options.top_k = trace.top_k.value_or(kRecordedTopK);
   options.top_p = trace.top_p;

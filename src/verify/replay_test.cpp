@@ -63,6 +63,13 @@ TEST(Divergence, ComparesTheOutput) {
   EXPECT_TRUE(contains(first_divergence(small_trace(), replayed), "position 2 of the answer"));
 }
 
+TEST(ReplayRequest, IsOfTheReferencesConfidenceUnlessItNamesAnother) {
+  Trace trace = small_trace();
+  EXPECT_EQ(replay_request(trace).options.confidence, Confidence::kReference);
+  trace.beyond_paper = {{"confidence", "raw"}};
+  EXPECT_EQ(replay_request(trace).options.confidence, Confidence::kRaw);
+}
+
 TEST(ReplayRequest, TakesStepsWhereTheyCount) {
   Trace trace = small_trace();
   EXPECT_EQ(replay_request(trace).options.steps, 4);

@@ -69,6 +69,88 @@ class Results(TestCase):
         self.assertIn("0 failed", self.succeed("verify", trace, "--models", LLADA.parent,
                                                "--weights", "f32").stdout)
 
+    def test_steps_beside_a_threshold_are_ignored_as_by_the_reference(self):
+        base = ("generate", "--prompt", QUESTION, "--gen-length", 64)
+        for model, rule in ((LLADA, ("--threshold", 0.8)), (LLADA, ("--factor", 1)), (DREAM, ())):
+            done = self.succeed(*base, "--model", model, *rule, "--steps", 2, "--json")
+            self.assertEqual(done.stderr.count("--steps is ignored"), 1)
+            with_steps = json.loads(done.stdout)
+            (without,) = self.json_lines(*base, "--model", model, *rule, "--json")
+            self.assertEqual(with_steps["ids"], without["ids"])
+            self.assertEqual(with_steps["settings"], without["settings"])
+            self.assertNotIn("steps", with_steps["settings"])
+        lines = json.dumps({"prompt": QUESTION, "steps": 2, "threshold": 0.8, "gen_length": 64})
+        done = self.succeed("generate", "--model", LLADA, "--prompts", "-", "--json", stdin=lines)
+        self.assertNotIn("steps", json.loads(done.stdout)["settings"])
+
+    def test_end_tokens_as_asked(self):
+        base = ("generate", "--prompt", QUESTION, "--json", "--gen-length", 50)
+        for model in (LLADA, DREAM):
+            ends = json.loads(self.succeed("inspect", "--model", model, "--json").stdout)[
+                "end_tokens"]
+            for cache in ("none", "prefix", "dual"):
+                for rest in ((), ("--temperature", 1, "--top-p", 0.9), ("--margin", 0.3)):
+                    (result,) = self.json_lines(*base, "--model", model, "--cache", cache,
+                                                "--ignore-eos", *rest)
+                    self.assertEqual(result["finish_reason"], "length")
+                    self.assertEqual(len(result["ids"]), 50)
+                    self.assertFalse(set(result["ids"]) & set(ends))
+            (late,) = self.json_lines(*base, "--model", model, "--confidence-eos-eot-inf")
+            (never,) = self.json_lines(*base, "--model", model, "--logits-eos-inf",
+                                       "--no-eos-stop")
+            self.assertTrue(late["settings"]["confidence_eos_eot_inf"])
+            self.assertNotIn(ends[0], never["ids"])
+
+    def test_ids_without_a_token_are_never_committed(self):
+        """Rows of the matrix that the tokenizer knows nothing of: here tokens of an answer."""
+        for source in (LLADA, DREAM):
+            model = self.copy_model(source, f"holes-{source.name}")
+            base = ("generate", "--model", model, "--prompt-ids", "40,41,42,43", "--json",
+                    "--gen-length", 40, "--no-eos-stop")
+            path = model / "tokenizer.json"
+            tokenizer = json.loads(path.read_text(encoding="utf-8"))
+            vocab, merges = tokenizer["model"]["vocab"], tokenizer["model"]["merges"]
+            used = {part for merge in merges for part in merge}
+            droppable = {vocab[a + b] for a, b in merges if a + b not in used}
+            likely = set()
+            for seed in range(4):
+                (result,) = self.json_lines(*base, "--temperature", 1, "--seed", seed)
+                likely |= set(result["ids"]) & droppable
+            self.assertGreater(len(likely), 2)
+            tokenizer["model"]["vocab"] = {token: id for token, id in vocab.items()
+                                           if id not in likely}
+            tokenizer["model"]["merges"] = [[a, b] for a, b in merges if vocab[a + b] not in likely]
+            path.write_text(json.dumps(tokenizer), encoding="utf-8")
+            for extra in ((), ("--temperature", 1), ("--temperature", 1, "--top-k", 20),
+                          ("--temperature", 1, "--margin", 0.5), ("--cache", "none")):
+                for seed in range(4):
+                    (result,) = self.json_lines(*base, "--seed", seed, *extra)
+                    self.assertFalse(set(result["ids"]) & likely, extra)
+            hole = str(min(likely))
+            self.assertIn(hole, self.fail_with(2, "tokenize", "--model", model, "--decode", hole))
+
+    def test_filters_and_tiny_temperatures(self):
+        base = ("generate", "--prompt", QUESTION, "--json", "--gen-length", 64)
+        for model in (LLADA, DREAM):
+            (greedy,) = self.json_lines(*base, "--model", model)
+            for rest in (("--temperature", 1e-6), ("--temperature", 0.00009, "--top-p", 0.9),
+                         ("--top-p", 0.9), ("--top-k", 5),
+                         ("--temperature", 1, "--top-k", 1)):
+                (result,) = self.json_lines(*base, "--model", model, *rest)
+                self.assertEqual(result["ids"], greedy["ids"], rest)
+            (filtered,) = self.json_lines(*base, "--model", model, "--temperature", 1, "--seed", 3,
+                                          "--top-p", 0.5)
+            self.assertEqual(filtered["settings"]["top_p"], 0.5)
+        # A trace says which confidence decided, where that makes a difference.
+        for index, confidence in enumerate(("raw", "reference")):
+            trace = self.folder / f"{index}.jsonl"
+            self.succeed("generate", "--model", DREAM, "--prompt", QUESTION, "--top-k", 3,
+                         "--confidence", confidence, "--weights", "f32", "--trace", trace)
+            self.assertEqual(json.loads(trace.read_text()).get("beyond_paper"),
+                             {"confidence": "raw"} if confidence == "raw" else None)
+            self.assertIn("0 failed", self.succeed("verify", trace, "--models", DREAM.parent,
+                                                   "--weights", "f32").stdout)
+
     def test_a_long_prompt_leaves_what_is_left(self):
         ids = ",".join(["40"] * 500)
         for extra, length in (((), 12), (("--gen-length", 12), 12), (("--preset", "fast"), 12)):
@@ -234,7 +316,6 @@ class Errors(TestCase):
     def test_usage(self):
         self.check(2, "--gen-length", -100, part="gen_length")
         self.check(2, "--steps", 3, part="steps")
-        self.check(2, "--threshold", 0.9, "--steps", 128, part="steps")
         self.check(2, "--threshold", 0.9, "--factor", 1, part="factor")
         self.check(2, "--alg", "entropy", part="alg")
         self.check(2, "--factor", 1, part="factor", model=DREAM)

@@ -54,6 +54,9 @@ class Infill(TestCase):
         self.assertIn("positions", self.fail_with(2, *ask, "--text", "<|hole:1000000|>"))
         self.assertIn("--gen-length",
                       self.fail_with(2, *ask, "--text", "<|hole:2|>", "--gen-length", 8))
+        # That it was given counts, not that it is the default.
+        self.assertIn("--gen-length",
+                      self.fail_with(2, *ask, "--text", "<|hole:2|>", "--gen-length", 128))
         self.assertIn("--stop", self.fail_with(2, *ask, "--text", "<|hole:2|>", "--stop", "x"))
         self.assertIn("probabilities", self.fail_with(2, *ask, "--text", "<|hole:1-2|>",
                                                       "--entropy-bound", 0.1))

@@ -45,6 +45,63 @@ void Head::gather(const PackedMatrix& head, const float* x, std::span<const Head
   packed_.resize(head.kernels(), std::ssize(hidden_), head.in_features());
 }
 
+Head::Partial Head::reduced(const KernelTable& kernels, const ScoreRequest& request,
+                            std::span<float> logits, std::int64_t first) noexcept {
+  float* const row = logits.data();
+  const std::int64_t count = std::ssize(logits);
+  Partial partial;
+  LogitStatistics statistics = kernels.logit_statistics(row, count);
+  partial.finite = statistics.finite;
+  if (!partial.finite) return partial;
+  const TokenExceptions exceptions = exceptions_in(request.exceptions, first, first + count);
+  const auto take = [&](TokenRule rule) {
+    if (take_weight(exceptions, rule, first, row)) {
+      statistics = kernels.logit_statistics(row, count);
+    }
+  };
+  take(TokenRule::kRemoved);
+  if (is_sampled(request)) {
+    offer_sampled(request, logits, first, partial.pick);
+  } else {
+    offer_greedy(kernels, exceptions, logits, first, statistics, partial.pick);
+  }
+  take(TokenRule::kUnsure);
+  partial.maximum = statistics.maximum;
+  partial.sum = kernels.exp_sum(row, count, partial.maximum, 1.0f);
+  const double temperature = distribution_temperature(request);
+  partial.filtered_sum =
+      temperature == 1.0
+          ? partial.sum
+          : kernels.exp_sum(row, count, partial.maximum, static_cast<float>(1.0 / temperature));
+  return partial;
+}
+
+Score Head::merged(const ScoreRequest& request, std::span<const Partial> partials) noexcept {
+  Score score;
+  score.finite =
+      std::all_of(partials.begin(), partials.end(), [](const Partial& p) { return p.finite; });
+  if (!score.finite) return score;
+  const double temperature = distribution_temperature(request);
+  double maximum = partials.front().maximum;
+  for (const Partial& p : partials) maximum = std::max(maximum, static_cast<double>(p.maximum));
+  double sum = 0;
+  double filtered_sum = 0;
+  Pick pick;
+  for (const Partial& p : partials) {
+    const double distance = static_cast<double>(p.maximum) - maximum;
+    sum += p.sum * std::exp(distance);
+    filtered_sum += p.filtered_sum * std::exp(distance / temperature);
+    if (p.pick.token >= 0) pick.offer(p.pick.value, p.pick.token, p.pick.logit);
+  }
+  if (pick.token < 0) return score;  // a vocabulary of tokens that may not be picked
+  score.token = static_cast<std::int32_t>(pick.token);
+  if (rule_of(request.exceptions, pick.token) == TokenRule::kUnsure) return score;
+  const double distance = static_cast<double>(pick.logit) - maximum;
+  score.confidence = std::exp(distance) / sum;
+  score.filtered_confidence = std::exp(distance / temperature) / filtered_sum;
+  return score;
+}
+
 void Head::score_streamed(ThreadPool& pool, const KernelTable& kernels, const PackedMatrix& head,
                           std::span<const HeadRow> rows, std::span<Score*> scores) {
   const std::int64_t vocab = head.out_features();
@@ -74,63 +131,15 @@ void Head::score_streamed(ThreadPool& pool, const KernelTable& kernels, const Pa
       if (source.unconditional >= 0) {
         guide(request.cfg_scale, count, logits + source.unconditional * kChunk, row);
       }
-      Partial& partial = partials_[i * chunks + chunk];
-      LogitStatistics statistics = kernels.logit_statistics(row, count);
-      partial.finite = statistics.finite;
-      if (!statistics.finite) continue;
-      partial.maximum = statistics.maximum;
-      partial.sum = kernels.exp_sum(row, count, partial.maximum, 1.0f);
-      const double temperature = distribution_temperature(request);
-      partial.filtered_sum =
-          temperature == 1.0
-              ? partial.sum
-              : kernels.exp_sum(row, count, partial.maximum, static_cast<float>(1.0 / temperature));
-      if (is_sampled(request)) {
-        offer_sampled(request, {row, static_cast<std::size_t>(count)}, first, partial.pick);
-        continue;
-      }
-      const std::int64_t excluded = request.excluded_token - first;
-      if (excluded == statistics.index) {
-        // Look again on both sides of it.
-        for (const Range side :
-             {Range{0, static_cast<std::int32_t>(excluded)},
-              Range{static_cast<std::int32_t>(excluded) + 1, static_cast<std::int32_t>(count)}}) {
-          if (side.size() == 0) continue;
-          statistics = kernels.logit_statistics(row + side.begin, side.size());
-          partial.pick.offer(statistics.maximum, first + side.begin + statistics.index,
-                             statistics.maximum);
-        }
-      } else {
-        partial.pick.offer(statistics.maximum, first + statistics.index, statistics.maximum);
-      }
+      partials_[i * chunks + chunk] =
+          reduced(kernels, request, {row, static_cast<std::size_t>(count)}, first);
     }
   };
   pool.run(parts, {Phase(packed_.pack_items(), pack), Phase(chunks, score_chunk)});
 
   for (std::int64_t i = 0; i < std::ssize(rows); ++i) {
-    const std::span<const Partial> row(partials_.data() + i * chunks,
-                                       static_cast<std::size_t>(chunks));
-    Score& score = *scores[i];
-    score = Score{};
-    score.finite = std::all_of(row.begin(), row.end(), [](const Partial& p) { return p.finite; });
-    if (!score.finite) continue;
-    const double temperature = distribution_temperature(rows[i].request);
-    double maximum = row[0].maximum;
-    for (const Partial& p : row) maximum = std::max(maximum, static_cast<double>(p.maximum));
-    double sum = 0;
-    double filtered_sum = 0;
-    Pick pick;
-    for (const Partial& p : row) {
-      const double distance = static_cast<double>(p.maximum) - maximum;
-      sum += p.sum * std::exp(distance);
-      filtered_sum += p.filtered_sum * std::exp(distance / temperature);
-      if (p.pick.token >= 0) pick.offer(p.pick.value, p.pick.token, p.pick.logit);
-    }
-    if (pick.token < 0) continue;  // a vocabulary of the excluded token alone
-    const double distance = static_cast<double>(pick.logit) - maximum;
-    score.token = static_cast<std::int32_t>(pick.token);
-    score.confidence = std::exp(distance) / sum;
-    score.filtered_confidence = std::exp(distance / temperature) / filtered_sum;
+    *scores[i] =
+        merged(rows[i].request, {partials_.data() + i * chunks, static_cast<std::size_t>(chunks)});
   }
 }
 

@@ -30,6 +30,10 @@ class Head {
     std::int32_t row, unconditional;
   };
 
+  /// `logits`, of which the first is that of token `first`; those without weight are overwritten.
+  static Partial reduced(const KernelTable& kernels, const ScoreRequest& request,
+                         std::span<float> logits, std::int64_t first) noexcept;
+  static Score merged(const ScoreRequest& request, std::span<const Partial> partials) noexcept;
   /// Packs the hidden rows that rows [begin, end) of `rows` need and notes where they went.
   void gather(const PackedMatrix& head, const float* x, std::span<const HeadRow> rows);
   void score_streamed(ThreadPool& pool, const KernelTable& kernels, const PackedMatrix& head,

@@ -133,9 +133,10 @@ void offer_sampled(const ScoreRequest& request, std::span<const float> logits, s
   const double inverse = 1.0 / static_cast<double>(request.temperature);
   const double value_scale = request.sampling == Sampling::kCategorical ? 1.0 : inverse;
   double best = pick.value * value_scale;
+  PickableWalk walk(exceptions_in(request.exceptions, first, first + std::ssize(logits)));
   for (std::int64_t i = 0; i < std::ssize(logits); ++i) {
     const std::int64_t token = first + i;
-    if (token == request.excluded_token) continue;
+    if (!walk.is_pickable(token)) continue;
     const double u = uniform_of(request, token);
     // It wins if its noise exceeds need = (best - l) / temperature, that is if
     // u > exp(-exp(-need)), which is at least 1 - exp(-need); the factor covers all rounding.
@@ -146,79 +147,153 @@ void offer_sampled(const ScoreRequest& request, std::span<const float> logits, s
   }
 }
 
-Score score_whole_row(const KernelTable& kernels, const ScoreRequest& request,
-                      std::span<const float> logits, Candidates& candidates) noexcept {
-  Score score;
-  const auto vocab = static_cast<std::int64_t>(logits.size());
-  const LogitStatistics statistics = kernels.logit_statistics(logits.data(), vocab);
-  if (!statistics.finite) {
-    score.finite = false;
-    return score;
-  }
-  const double maximum = statistics.maximum;
-  const Weights weight{logits.data(), maximum, distribution_temperature(request)};
-  const bool filtered = request.top_p < 1.0f || request.top_k > 0;
-  candidates.clear();
-  if (filtered) filter(request, logits, weight, candidates);
-
-  // Visits the distribution's tokens: all in ascending order, or the kept ones, largest first.
-  const auto for_each = [&](auto&& visit) {
-    if (!filtered) {
-      for (std::int64_t token = 0; token < vocab; ++token) visit(token);
-    } else {
-      for (const std::int32_t token : candidates) visit(std::int64_t{token});
-    }
+void offer_greedy(const KernelTable& kernels, TokenExceptions exceptions,
+                  std::span<const float> logits, std::int64_t first, LogitStatistics largest,
+                  Pick& pick) {
+  const auto offer = [&](std::int64_t begin, const LogitStatistics& found) {
+    pick.offer(found.maximum, first + begin + found.index, found.maximum);
   };
+  if (is_pickable(rule_of(exceptions, first + largest.index))) return offer(0, largest);
+  // Look again between those that may not be picked.
+  const auto look = [&](std::int64_t begin, std::int64_t end) {
+    if (begin < end) offer(begin, kernels.logit_statistics(logits.data() + begin, end - begin));
+  };
+  std::int64_t begin = 0;
+  for (const TokenException& exception : exceptions) {
+    if (is_pickable(exception.rule)) continue;
+    look(begin, exception.token - first);
+    begin = exception.token - first + 1;
+  }
+  look(begin, std::ssize(logits));
+}
 
-  double total = 0;
-  for_each([&](std::int64_t token) { total += weight(token); });
+namespace {
+
+/// The pick of a row whose weightless logits are still there. `kept`: what the filters left,
+/// ascending; nullptr without a filter.
+Pick pick_of(const ScoreRequest& request, std::span<const float> logits, const Candidates* kept) {
   Pick pick;
-  std::optional<FilteredSoftmax> softmax;
-  if (filtered) {
-    std::sort(candidates.begin(), candidates.end());  // ties: the lowest token
-    softmax.emplace(logits, candidates, weight.temperature);
-  }
-  const auto probability = [&](std::int64_t token) {
-    return softmax ? static_cast<double>(softmax->probability(token)) : weight(token) / total;
-  };
-  if (is_sampled(request) && !filtered) {
+  if (kept == nullptr && is_sampled(request)) {
     offer_sampled(request, logits, 0, pick);
-  } else {
-    for_each([&](std::int64_t token) {
-      if (token == request.excluded_token) return;
-      const float logit = logits[token];
-      pick.offer(
-          is_sampled(request) ? perturbed_logit(request, logit, token) : static_cast<double>(logit),
-          token, logit);
-    });
+    return pick;
   }
-  const bool nothing_kept = pick.token < 0;  // only the excluded token was
-  if (nothing_kept) {
-    for (std::int64_t token = 0; token < vocab; ++token) {
-      if (token != request.excluded_token) pick.offer(logits[token], token, logits[token]);
+  PickableWalk walk(request.exceptions);
+  const auto offer = [&](std::int64_t token) {
+    if (!walk.is_pickable(token)) return;
+    const float logit = logits[token];
+    pick.offer(is_sampled(request) ? perturbed_logit(request, logit, token) : double{logit}, token,
+               logit);
+  };
+  if (kept != nullptr) {
+    for (const std::int32_t token : *kept) offer(token);
+  } else {
+    for (std::int64_t token = 0; token < std::ssize(logits); ++token) offer(token);
+  }
+  return pick;
+}
+
+/// Probabilities of the distribution that a row is drawn from.
+class Distribution {
+ public:
+  /// `kept` as above.
+  Distribution(std::span<const float> logits, const Candidates* kept, const Weights& weight)
+      : kept_(kept), vocab_(std::ssize(logits)), weight_(weight) {
+    if (kept != nullptr) {
+      softmax_.emplace(logits, *kept, weight.temperature);
+    } else {
+      for (std::int64_t token = 0; token < vocab_; ++token) total_ += weight_(token);
     }
   }
-  if (pick.token < 0) return score;  // a vocabulary of the excluded token alone
 
-  double raw_total = total;
-  if (filtered || weight.temperature != 1.0) {
-    raw_total = 0;
-    for (const float logit : logits) raw_total += std::exp(static_cast<double>(logit) - maximum);
+  double probability(std::int64_t token) const {
+    return softmax_ ? static_cast<double>(softmax_->probability(token)) : weight_(token) / total_;
   }
-  score.token = static_cast<std::int32_t>(pick.token);
-  score.confidence = std::exp(static_cast<double>(pick.logit) - maximum) / raw_total;
-  score.filtered_confidence = nothing_kept ? 0.0 : probability(pick.token);
-  if (request.needs_distribution) {
+  /// Sum of the weights; 0 where there is a filter.
+  double total() const { return total_; }
+
+  /// Writes margin and entropy. `pick`: the token whose lead the margin is, -1: the likeliest.
+  void describe(std::int64_t pick, Score& score) const {
     double largest = 0;
     double second = 0;
-    for_each([&](std::int64_t token) {
+    const auto add = [&](std::int64_t token) {
       const double p = probability(token);
       second = std::max(second, std::min(largest, p));
       largest = std::max(largest, p);
       score.entropy += p * std::log(p + 1e-10);
-    });
-    score.margin =
-        filtered ? static_cast<float>(largest) - static_cast<float>(second) : largest - second;
+    };
+    if (kept_ != nullptr) {
+      for (const std::int32_t token : *kept_) add(token);
+    } else {
+      for (std::int64_t token = 0; token < vocab_; ++token) add(token);
+    }
+    if (pick >= 0) {
+      const double own = probability(pick);
+      score.margin = own - (own < largest ? largest : second);
+    } else {
+      score.margin = kept_ != nullptr ? static_cast<float>(largest) - static_cast<float>(second)
+                                      : largest - second;
+    }
+  }
+
+ private:
+  const Candidates* kept_;
+  std::int64_t vocab_;
+  Weights weight_;
+  double total_ = 0;
+  std::optional<FilteredSoftmax> softmax_;
+};
+
+}  // namespace
+
+Score score_whole_row(const KernelTable& kernels, const ScoreRequest& request,
+                      std::span<float> logits, Candidates& candidates) noexcept {
+  Score score;
+  const auto vocab = static_cast<std::int64_t>(logits.size());
+  LogitStatistics statistics = kernels.logit_statistics(logits.data(), vocab);
+  if (!statistics.finite) {
+    score.finite = false;
+    return score;
+  }
+  const TokenExceptions exceptions = exceptions_in(request.exceptions, 0, vocab);
+  const auto take = [&](TokenRule rule) {
+    if (!take_weight(exceptions, rule, 0, logits.data())) return;
+    statistics = kernels.logit_statistics(logits.data(), vocab);
+  };
+  take(TokenRule::kRemoved);
+  const double temperature = distribution_temperature(request);
+  const bool is_filtered = request.top_p < 1.0f || request.top_k > 0;
+  const Candidates* kept = nullptr;
+  candidates.clear();
+  if (is_filtered) {
+    filter(request, logits, {logits.data(), statistics.maximum, temperature}, candidates);
+    std::sort(candidates.begin(), candidates.end());  // ties: the lowest token
+    kept = &candidates;
+  }
+  Pick pick = pick_of(request, logits, kept);
+  const bool nothing_kept = pick.token < 0;  // only such as may not be picked
+  if (nothing_kept) {
+    offer_greedy(kernels, exceptions, logits, 0, statistics, pick);
+  }
+  if (pick.token < 0) return score;  // a vocabulary of such tokens alone
+  take(TokenRule::kUnsure);
+
+  const double maximum = statistics.maximum;
+  const Distribution distribution(logits, kept, {logits.data(), maximum, temperature});
+  score.token = static_cast<std::int32_t>(pick.token);
+  if (rule_of(exceptions, pick.token) != TokenRule::kUnsure) {
+    double raw_total = distribution.total();
+    if (is_filtered || temperature != 1.0) {
+      raw_total = 0;
+      for (const float logit : logits) raw_total += std::exp(static_cast<double>(logit) - maximum);
+    }
+    score.confidence = std::exp(static_cast<double>(pick.logit) - maximum) / raw_total;
+    score.filtered_confidence = nothing_kept ? 0.0 : distribution.probability(pick.token);
+  }
+  if (!request.needs_distribution) return score;
+  if (request.raw_distribution) {
+    Distribution(logits, nullptr, {logits.data(), maximum, 1.0}).describe(pick.token, score);
+  } else {
+    distribution.describe(-1, score);
   }
   return score;
 }

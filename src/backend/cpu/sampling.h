@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "backend/cpu/kernels.h"
+#include "backend/cpu/token_exceptions.h"
 #include "backend/score.h"
 
 namespace fdllm::cpu {
@@ -38,8 +39,8 @@ struct Pick {
   }
 };
 
-/// Offers the perturbed logits of tokens [first, first + logits.size()), without the excluded one.
-/// Tokens that cannot beat the pick are passed over before the costly logarithms.
+/// Offers the perturbed logits of tokens [first, first + logits.size()) that may be picked. Tokens
+/// that cannot beat the pick are passed over before the costly logarithms.
 void offer_sampled(const ScoreRequest& request, std::span<const float> logits, std::int64_t first,
                    Pick& pick);
 
@@ -52,9 +53,15 @@ inline bool needs_whole_row(const ScoreRequest& request) {
 /// Working memory of score_whole_row.
 using Candidates = std::vector<std::int32_t>;
 
-/// The score of one row from all its logits, exactly: everything in f64, in a fixed order.
-/// `candidates` must have room for logits.size() elements (its capacity is used, never grown).
+/// Offers the logits of such tokens. `largest` is their largest logit.
+void offer_greedy(const KernelTable& kernels, TokenExceptions exceptions,
+                  std::span<const float> logits, std::int64_t first, LogitStatistics largest,
+                  Pick& pick);
+
+/// The score of one row from all its logits, exactly: everything in f64, in a fixed order. Those of
+/// tokens without weight are overwritten. `candidates` must have room for logits.size() elements
+/// (its capacity is used, never grown).
 Score score_whole_row(const KernelTable& kernels, const ScoreRequest& request,
-                      std::span<const float> logits, Candidates& candidates) noexcept;
+                      std::span<float> logits, Candidates& candidates) noexcept;
 
 }  // namespace fdllm::cpu

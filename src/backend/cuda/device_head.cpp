@@ -24,11 +24,34 @@ std::int64_t whole_stride(std::int64_t vocab) {
   return (vocab + 3) / 4 * 4;
 }
 
+const std::uint32_t* rules_in(LaunchQueue& queue, std::span<const std::uint32_t> words) {
+  return queue.list<std::uint32_t>(ListUse::kTokenRules, words);
+}
+
 std::int64_t chunks_of(std::int64_t vocab) {
   return (vocab + kHeadChunk - 1) / kHeadChunk;
 }
 
 }  // namespace
+
+void DeviceHead::add_rules(std::span<const TokenException> exceptions, Batch& batch,
+                           DeviceHeadRow& row) {
+  if (exceptions.empty()) return;
+  const std::int64_t first = exceptions.front().token / kRulesOfWord;
+  std::vector<std::uint32_t> words(
+      static_cast<std::size_t>(exceptions.back().token / kRulesOfWord - first + 1));
+  for (const auto& [token, rule] : exceptions) {
+    words[static_cast<std::size_t>(token / kRulesOfWord - first)] |=
+        static_cast<std::uint32_t>(rule) << 2 * static_cast<unsigned>(token % kRulesOfWord);
+    if (rule == TokenRule::kUnsure) row.has_unsure = 1;
+  }
+  row.first_rule_word = static_cast<std::int32_t>(first);
+  row.rule_words = static_cast<std::uint32_t>(words.size());
+  auto& all = batch.token_rules;
+  const auto found = std::search(all.begin(), all.end(), words.begin(), words.end());
+  row.rules_begin = static_cast<std::int32_t>(found - all.begin());
+  if (found == all.end()) all.insert(all.end(), words.begin(), words.end());
+}
 
 std::vector<DeviceHead::Batch> DeviceHead::batches_of(std::span<const HeadRow> rows) {
   std::vector<Batch> batches;
@@ -56,10 +79,15 @@ std::vector<DeviceHead::Batch> DeviceHead::batches_of(std::span<const HeadRow> r
                             .top_p = request.top_p,
                             .top_k = request.top_k,
                             .sampling = static_cast<std::int32_t>(request.sampling),
-                            .excluded = request.excluded_token,
+                            .rules_begin = 0,
+                            .first_rule_word = 0,
+                            .rule_words = 0,
+                            .has_unsure = 0,
+                            .raw_distribution = request.raw_distribution ? 1 : 0,
                             .position = request.position,
                             .step = request.step,
                             .seed = request.seed});
+      add_rules(request.exceptions, batch, batch.rows.back());
       batch.places.push_back(i);
     }
   }
@@ -98,12 +126,14 @@ void DeviceHead::score_streamed(const DeviceMatrix& head, const Batch& batch, De
                              .first = first,
                              .count = tokens,
                              .head_rows = queue.list<DeviceHeadRow>(ListUse::kHeadRows, batch.rows),
+                             .token_rules = rules_in(queue, batch.token_rules),
                              .rows = queue.rows(std::ssize(batch.rows)),
                              .partials = partials_.as<HeadPartial>(),
                              .chunks = chunks_of(vocab)});
   }
   run_head_merge(&queue, {.partials = partials_.as<HeadPartial>(),
                           .head_rows = queue.list<DeviceHeadRow>(ListUse::kHeadRows, batch.rows),
+                          .token_rules = rules_in(queue, batch.token_rules),
                           .rows = queue.rows(std::ssize(batch.rows)),
                           .chunks = chunks_of(vocab),
                           .scores = scores});
@@ -117,6 +147,7 @@ void DeviceHead::score_whole(const DeviceMatrix& head, const Batch& batch, Devic
                             .stride = whole_stride(vocab),
                             .vocab = vocab,
                             .head_rows = queue.list<DeviceHeadRow>(ListUse::kHeadRows, batch.rows),
+                            .token_rules = rules_in(queue, batch.token_rules),
                             .rows = queue.rows(std::ssize(batch.rows)),
                             .scores = scores});
 }

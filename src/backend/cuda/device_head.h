@@ -28,9 +28,13 @@ class DeviceHead {
     bool is_whole = false;
     std::vector<std::int32_t> hidden;  ///< rows of x
     std::vector<DeviceHeadRow> rows;
-    std::vector<std::size_t> places;  ///< of the rows among all scores
+    std::vector<std::uint32_t> token_rules;  ///< of all rows; those that are equal share words
+    std::vector<std::size_t> places;         ///< of the rows among all scores
   };
 
+  /// Puts the words of a row's exceptions into the batch, and where they are into the row.
+  static void add_rules(std::span<const TokenException> exceptions, Batch& batch,
+                        DeviceHeadRow& row);
   static std::vector<Batch> batches_of(std::span<const HeadRow> rows);
   void reserve(std::int64_t vocab, std::span<const Batch> batches);
   /// Queues what finds a batch's scores, which go to `scores` in device memory.

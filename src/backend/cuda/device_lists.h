@@ -23,6 +23,7 @@ enum class ListUse : std::uint8_t {
   kTiles,
   kHeadHidden,
   kHeadRows,
+  kTokenRules,
 };
 
 /// Small lists that the launches of one flush read: collected on the host, and sent in one copy

@@ -254,9 +254,12 @@ FDLLM_KERNEL(kThreads) score_distribution(DistributionTask task) {
       logits[token] = logit;
     }
     if (!(fabsf(logit) < INFINITY)) infinite += 1;
+    if (rule_of(row, task.token_rules, token) == TokenRule::kRemoved) {
+      logit = logits[token] = kWeightlessLogit;
+    }
     own_maximum = logit > own_maximum ? logit : own_maximum;
   });
-  const float maximum = block_max(own_maximum, shared);
+  float maximum = block_max(own_maximum, shared);
   if (block_sum(infinite, shared) > 0) {
     if (threadIdx.x == 0) {
       task.scores[blockIdx.x] = {.confidence = 0,
@@ -276,61 +279,88 @@ FDLLM_KERNEL(kThreads) score_distribution(DistributionTask task) {
     return exp((static_cast<double>(logit) - static_cast<double>(maximum)) /
                static_cast<double>(temperature));
   };
-  double own_raw = 0;
-  double own_total = 0;
-  for_each_own(logits, vocab, [&](std::int64_t, float logit) {
-    const double raw = raw_weight(logit);
-    own_raw += raw;
-    own_total += temperature == 1.0f ? raw : weight(logit);
-  });
-  const double raw_total = block_sum(own_raw, shared);
-  const double total = block_sum(own_total, shared);
+  double raw_total = 0;
+  double total = 0;
+  const auto add_up = [&] {
+    double own_raw = 0;
+    double own_total = 0;
+    for_each_own(logits, vocab, [&](std::int64_t, float logit) {
+      const double raw = raw_weight(logit);
+      own_raw += raw;
+      own_total += temperature == 1.0f ? raw : weight(logit);
+    });
+    raw_total = block_sum(own_raw, shared);
+    total = block_sum(own_total, shared);
+  };
+  add_up();
 
   const bool is_filtered = row.top_p < 1.0f || row.top_k > 0;
   Kept kept{0, static_cast<std::int32_t>(vocab)};
   if (is_filtered) kept = filter(row, logits, vocab, total, weight, shared);
+  const auto rule_at = [&](std::int64_t token) { return rule_of(row, task.token_rules, token); };
+  Pick pick{0, -1, 0};
+  Pick unfiltered_pick{0, -1, 0};
+  const auto offer_own = [&](std::int64_t at, float logit, bool is_kept) {
+    const auto token = static_cast<std::int32_t>(at);
+    if (!is_pickable(rule_at(at))) return;
+    if (is_kept) offer(pick, {value_of(row, logit, token), token, logit});
+    offer(unfiltered_pick, {static_cast<double>(logit), token, logit});
+  };
+  if (row.has_unsure != 0) {
+    // They are picked from, and lose their weight after that.
+    own_maximum = -INFINITY;
+    for_each_own(logits, vocab, [&](std::int64_t at, float logit) {
+      offer_own(at, logit, !is_filtered || kept.has(at, logit));
+      if (rule_at(at) == TokenRule::kUnsure) logit = logits[at] = kWeightlessLogit;
+      own_maximum = logit > own_maximum ? logit : own_maximum;
+    });
+    maximum = block_max(own_maximum, shared);
+    add_up();
+  }
   const float scaled_maximum = maximum / temperature;
   const auto float_weight = [&](float logit) {
     return static_cast<float>(exp(static_cast<double>(logit / temperature - scaled_maximum)));
   };
 
-  Pick pick{0, -1, 0};
-  Pick unfiltered_pick{0, -1, 0};
   Largest largest;
   double entropy = 0;
   for_each_own(logits, vocab, [&](std::int64_t at, float logit) {
-    const auto token = static_cast<std::int32_t>(at);
     const bool is_kept = !is_filtered || kept.has(at, logit);
-    if (token != row.excluded) {
-      if (is_kept) offer(pick, {value_of(row, logit, token), token, logit});
-      offer(unfiltered_pick, {static_cast<double>(logit), token, logit});
-    }
+    if (row.has_unsure == 0) offer_own(at, logit, is_kept);
+    if (row.raw_distribution != 0) add_probability(raw_weight(logit) / raw_total, largest, entropy);
     if (is_filtered) {
       logits[at] = is_kept ? float_weight(logit) : 0.0f;
-    } else {
+    } else if (row.raw_distribution == 0) {
       add_probability(weight(logit) / total, largest, entropy);
     }
   });
   pick = block_pick(pick, shared);
-  const bool is_excluded_only = pick.token < 0;
-  if (is_excluded_only) pick = block_pick(unfiltered_pick, shared);
+  const bool has_none_kept = pick.token < 0;
+  if (has_none_kept) pick = block_pick(unfiltered_pick, shared);
+  const bool is_unsure = rule_at(pick.token) == TokenRule::kUnsure;
 
   double probability = weight(pick.logit) / total;
   if (is_filtered) {
     const float inverse = 1.0f / sum_of_lanes(logits, vocab, shared);
     for_each_own(logits, vocab, [&](std::int64_t, float value) {
-      if (value > 0) add_probability(static_cast<double>(value * inverse), largest, entropy);
+      if (value > 0 && row.raw_distribution == 0) {
+        add_probability(static_cast<double>(value * inverse), largest, entropy);
+      }
     });
     probability = static_cast<double>(float_weight(pick.logit) * inverse);
   }
   largest = block_largest(largest, shared);
   entropy = block_sum(entropy, shared);
   if (threadIdx.x != 0) return;
-  const double margin = is_filtered ? static_cast<double>(static_cast<float>(largest.first) -
-                                                          static_cast<float>(largest.second))
-                                    : largest.first - largest.second;
-  task.scores[blockIdx.x] = {.confidence = raw_weight(pick.logit) / raw_total,
-                             .filtered_confidence = is_excluded_only ? 0.0 : probability,
+  const double confidence = is_unsure ? 0.0 : raw_weight(pick.logit) / raw_total;
+  double margin = is_filtered ? static_cast<double>(static_cast<float>(largest.first) -
+                                                    static_cast<float>(largest.second))
+                              : largest.first - largest.second;
+  if (row.raw_distribution != 0) {
+    margin = confidence - (confidence < largest.first ? largest.first : largest.second);
+  }
+  task.scores[blockIdx.x] = {.confidence = confidence,
+                             .filtered_confidence = has_none_kept || is_unsure ? 0.0 : probability,
                              .margin = margin,
                              .entropy = entropy,
                              .token = pick.token,

@@ -21,19 +21,24 @@ FDLLM_KERNEL(kThreads) reduce(HeadReduceTask task) {
   const float* const unconditional = task.logits + row.unconditional * task.stride;
   const float factor = row.cfg_scale + 1.0f;
 
-  float values[kEach];
+  float values[kEach];   // what is picked from
+  float counted[kEach];  // what has weight
+  std::uint32_t pickable = 0;
   float maximum = -INFINITY;
   int finite = 1;
   FDLLM_UNROLL
   for (int i = 0; i < kEach; ++i) {
     const std::int64_t at = first + i * kWarp + lane;
-    values[i] = -INFINITY;
+    values[i] = counted[i] = -INFINITY;
     if (at >= task.count) continue;
     float logit = logits[at];
     if (row.unconditional >= 0) logit = unconditional[at] + factor * (logit - unconditional[at]);
     if (!(fabsf(logit) < INFINITY)) finite = 0;
-    values[i] = logit;
-    maximum = logit > maximum ? logit : maximum;
+    const TokenRule rule = rule_of(row, task.token_rules, task.first + at);
+    values[i] = counted[i] = logit;
+    if (rule == TokenRule::kRemoved || rule == TokenRule::kUnsure) counted[i] = kWeightlessLogit;
+    if (is_pickable(rule)) pickable |= 1u << i;
+    maximum = counted[i] > maximum ? counted[i] : maximum;
   }
   maximum = warp_max(maximum);
   finite = warp_sum(finite) == kWarp ? 1 : 0;
@@ -47,12 +52,12 @@ FDLLM_KERNEL(kThreads) reduce(HeadReduceTask task) {
   for (int i = 0; i < kEach; ++i) {
     const std::int64_t at = first + i * kWarp + lane;
     if (at >= task.count) continue;
-    const float distance = values[i] - maximum;
+    const float distance = counted[i] - maximum;
     const float weight = expf(distance);
     sum += static_cast<double>(weight);
     filtered_sum += static_cast<double>(inverse == 1.0f ? weight : expf(distance * inverse));
     const auto token = static_cast<std::int32_t>(task.first + at);
-    if (token != row.excluded && finite != 0) {
+    if ((pickable >> i & 1u) != 0 && finite != 0) {
       offer(pick, {value_of(row, values[i], token), token, values[i]});
     }
   }
@@ -95,12 +100,15 @@ FDLLM_KERNEL(kThreads) merge(HeadMergeTask task) {
   filtered_sum = warp_sum(filtered_sum);
   if (lane == 0) {
     const double distance = static_cast<double>(pick.logit) - static_cast<double>(maximum);
-    task.scores[index] = {.confidence = exp(distance) / sum,
-                          .filtered_confidence = exp(distance / temperature) / filtered_sum,
-                          .margin = 0,
-                          .entropy = 0,
-                          .token = pick.token,
-                          .finite = finite};
+    const bool is_unsure =
+        rule_of(task.head_rows[index], task.token_rules, pick.token) == TokenRule::kUnsure;
+    task.scores[index] = {
+        .confidence = is_unsure ? 0.0 : exp(distance) / sum,
+        .filtered_confidence = is_unsure ? 0.0 : exp(distance / temperature) / filtered_sum,
+        .margin = 0,
+        .entropy = 0,
+        .token = pick.token,
+        .finite = finite};
   }
 }
 

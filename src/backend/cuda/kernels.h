@@ -214,6 +214,9 @@ inline constexpr std::int64_t kManyPairs = 64;
 inline constexpr std::int64_t kManyPairsHeadDim = 128;
 std::size_t attention_partial_bytes(const AttentionTask& task);
 
+/// Tokens whose TokenRule a word holds.
+inline constexpr std::int64_t kRulesOfWord = 16;
+
 /// ScoreRequest and HeadRow in numbers.
 struct DeviceHeadRow {
   std::int32_t row, unconditional;  ///< rows of the logits; unconditional -1: none
@@ -221,7 +224,12 @@ struct DeviceHeadRow {
   float top_p;
   std::int32_t top_k;
   std::int32_t sampling;
-  std::int32_t excluded;
+  /// The row's exceptions: words of HeadReduceTask::token_rules with two bits a token, TokenRule;
+  /// the first word's are those of tokens from 16 first_rule_word on. rule_words 0: none.
+  std::int32_t rules_begin, first_rule_word;
+  std::uint32_t rule_words;
+  std::int32_t has_unsure;  ///< some of them are TokenRule::kUnsure
+  std::int32_t raw_distribution;
   std::int32_t position, step;
   std::uint64_t seed;
 };
@@ -249,6 +257,7 @@ struct HeadReduceTask {
   const float* logits;  ///< [.., stride]: tokens first .. first + count
   std::int64_t stride, first, count;
   const DeviceHeadRow* head_rows;
+  const std::uint32_t* token_rules;
   Rows rows;
   HeadPartial* partials;  ///< [rows, chunks]; this fills those from first / kHeadChunk on
   std::int64_t chunks;
@@ -260,6 +269,7 @@ void run_head_reduce(Stream stream, const HeadReduceTask& task);
 struct HeadMergeTask {
   const HeadPartial* partials;
   const DeviceHeadRow* head_rows;
+  const std::uint32_t* token_rules;
   Rows rows;
   std::int64_t chunks;
   DeviceScore* scores;
@@ -273,6 +283,7 @@ struct DistributionTask {
   float* logits;  ///< [.., stride], stride a multiple of 4
   std::int64_t stride, vocab;
   const DeviceHeadRow* head_rows;
+  const std::uint32_t* token_rules;
   Rows rows;
   DeviceScore* scores;  ///< [rows]
 

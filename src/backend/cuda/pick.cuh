@@ -27,6 +27,19 @@ FDLLM_DEVICE void offer_to_warp(Pick& pick) {
   }
 }
 
+/// `rules`: the words of all rows.
+FDLLM_DEVICE TokenRule rule_of(const DeviceHeadRow& row, const std::uint32_t* rules,
+                               std::int64_t token) {
+  const auto word = static_cast<std::uint32_t>(token / kRulesOfWord - row.first_rule_word);
+  if (word >= row.rule_words) return TokenRule::kFree;
+  const auto bits = 2 * static_cast<unsigned>(token % kRulesOfWord);
+  return static_cast<TokenRule>(rules[row.rules_begin + static_cast<std::int64_t>(word)] >> bits &
+                                3u);
+}
+FDLLM_DEVICE bool is_pickable(TokenRule rule) {
+  return rule == TokenRule::kFree || rule == TokenRule::kUnsure;
+}
+
 /// What is compared to pick a token: its logit, perturbed where the row is sampled.
 FDLLM_DEVICE double value_of(const DeviceHeadRow& row, float logit, std::int32_t token) {
   const auto sampling = static_cast<Sampling>(row.sampling);

@@ -110,7 +110,7 @@ TEST(Margin, CommitsTheFirstAndAllThatReachIt) {
   };
   EXPECT_EQ(chosen(0.6), (Positions{1, 2}));
   EXPECT_EQ(chosen(0.9), (Positions{1}));
-  EXPECT_EQ(kMarginRule.confidence(Score{.confidence = 0.6, .margin = 0.21}), 0.21);
+  EXPECT_EQ(kMarginRule.measure, Measure::kMargin);
 }
 
 TEST(LocalLeap, TakesLowerConfidencesOnlyNearAnAnchor) {
@@ -126,12 +126,12 @@ TEST(LocalLeap, TakesLowerConfidencesOnlyNearAnAnchor) {
 
 TEST(DreamVariants, RankByTheFilteredProbability) {
   const Score score{.confidence = 0.3, .filtered_confidence = 0.8, .margin = 0.2, .entropy = -1};
-  EXPECT_EQ(kFrechetRule.confidence(score), 0.3);
-  EXPECT_EQ(kLocalLeapRule.confidence(score), 0.3);
-  EXPECT_EQ(kDreamFrechetRule.confidence(score), 0.8);
-  EXPECT_EQ(kDreamLocalLeapRule.confidence(score), 0.8);
-  EXPECT_EQ(kDreamMarginRule.confidence(score), 0.2);
-  EXPECT_EQ(kDreamEntropyBoundRule.confidence(score), -1);
+  EXPECT_EQ(measured(kFrechetRule.measure, score), 0.3);
+  EXPECT_EQ(measured(kLocalLeapRule.measure, score), 0.3);
+  EXPECT_EQ(measured(kDreamFrechetRule.measure, score), 0.8);
+  EXPECT_EQ(measured(kDreamLocalLeapRule.measure, score), 0.8);
+  EXPECT_EQ(measured(kDreamMarginRule.measure, score), 0.2);
+  EXPECT_EQ(measured(kDreamEntropyBoundRule.measure, score), -1);
 }
 
 TEST(EarlyCommit, NeedsEveryLead) {

@@ -15,10 +15,8 @@ std::vector<Candidate> select(const UnmaskContext& context, std::span<const Cand
   return reaching(top_k(context, candidates, quota(context)), context.threshold);
 }
 
-constexpr OptionSet kTakesCached = {RuleOption::kAlg, RuleOption::kThreshold, RuleOption::kTopP,
-                                    RuleOption::kTopK};
-constexpr OptionSet kTakes = {RuleOption::kAlg, RuleOption::kThreshold, RuleOption::kTopP,
-                              RuleOption::kTopK, RuleOption::kSteps};
+constexpr OptionSet kTakesCached = {RuleOption::kAlg, RuleOption::kThreshold};
+constexpr OptionSet kTakes = {RuleOption::kAlg, RuleOption::kThreshold, RuleOption::kSteps};
 
 }  // namespace
 
@@ -33,7 +31,8 @@ const UnmaskRule kConfidenceThresholdRule = {
     .noise = Sampling::kCategorical,
     .whole_canvas = true,
     .first_row = true,
-    .confidence = [](const Score& score) { return score.filtered_confidence; },
+    .measure = Measure::kFilteredProbability,
+    .has_bar = true,
     .quota = quota,
     .select = select,
 };

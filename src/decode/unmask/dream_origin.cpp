@@ -28,8 +28,7 @@ std::vector<Candidate> select(const UnmaskContext& context, std::span<const Cand
   return result;
 }
 
-constexpr OptionSet kTakes = {RuleOption::kAlg, RuleOption::kSteps, RuleOption::kTopP,
-                              RuleOption::kTopK};
+constexpr OptionSet kTakes = {RuleOption::kAlg, RuleOption::kSteps};
 
 }  // namespace
 
@@ -42,7 +41,7 @@ const UnmaskRule kOriginRule = {
     .noise = Sampling::kCategorical,
     .whole_canvas = true,
     .first_row = true,
-    .confidence = [](const Score& score) { return score.filtered_confidence; },
+    .measure = Measure::kFilteredProbability,
     .quota = quota,
     .select = select,
 };

@@ -39,8 +39,7 @@ std::vector<Candidate> select(const UnmaskContext& context, std::span<const Cand
                               : top_k(context, candidates, quota(context));
 }
 
-constexpr OptionSet kTakes = {RuleOption::kAlg, RuleOption::kSteps, RuleOption::kAlgTemp,
-                              RuleOption::kTopP, RuleOption::kTopK};
+constexpr OptionSet kTakes = {RuleOption::kAlg, RuleOption::kSteps, RuleOption::kAlgTemp};
 
 }  // namespace
 
@@ -53,7 +52,7 @@ const UnmaskRule kMaskgitPlusRule = {
     .noise = Sampling::kCategorical,
     .whole_canvas = true,
     .first_row = true,
-    .confidence = [](const Score& score) { return score.filtered_confidence; },
+    .measure = Measure::kFilteredProbability,
     .quota = quota,
     .select = select,
 };
@@ -65,10 +64,9 @@ const UnmaskRule kTopkMarginRule = {
     .uncached = kTakes,
     .cached = kTakes,
     .noise = Sampling::kCategorical,
-    .needs_distribution = true,
     .whole_canvas = true,
     .first_row = true,
-    .confidence = [](const Score& score) { return score.margin; },
+    .measure = Measure::kMargin,
     .quota = quota,
     .select = select,
 };
@@ -80,10 +78,9 @@ const UnmaskRule kEntropyRule = {
     .uncached = kTakes,
     .cached = kTakes,
     .noise = Sampling::kCategorical,
-    .needs_distribution = true,
     .whole_canvas = true,
     .first_row = true,
-    .confidence = [](const Score& score) { return score.entropy; },
+    .measure = Measure::kEntropy,
     .quota = quota,
     .select = select,
 };

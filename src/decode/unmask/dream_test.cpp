@@ -17,7 +17,7 @@ using Positions = std::vector<std::int32_t>;
 TEST(UnmaskRules, AreFoundByTheirNames) {
   for (const UnmaskRule* rule : unmask_rules()) {
     EXPECT_EQ(find_unmask_rule(rule->name), rule);
-    EXPECT_TRUE(rule->confidence != nullptr && rule->quota != nullptr && rule->select != nullptr);
+    EXPECT_TRUE(rule->quota != nullptr && rule->select != nullptr);
   }
   EXPECT_EQ(find_unmask_rule("greedy"), nullptr);
 }
@@ -28,13 +28,13 @@ TEST(UnmaskRules, TakeTheirOwnMeasureOfAScore) {
   score.filtered_confidence = 0.2;
   score.margin = 0.3;
   score.entropy = -0.4;
-  EXPECT_EQ(kThresholdRule.confidence(score), 0.1);
-  EXPECT_EQ(kQuotaRule.confidence(score), 0.1);
-  EXPECT_EQ(kFactorRule.confidence(score), 0.1);
-  EXPECT_EQ(kConfidenceThresholdRule.confidence(score), 0.2);
-  EXPECT_EQ(kMaskgitPlusRule.confidence(score), 0.2);
-  EXPECT_EQ(kTopkMarginRule.confidence(score), 0.3);
-  EXPECT_EQ(kEntropyRule.confidence(score), -0.4);
+  EXPECT_EQ(measured(kThresholdRule.measure, score), 0.1);
+  EXPECT_EQ(measured(kQuotaRule.measure, score), 0.1);
+  EXPECT_EQ(measured(kFactorRule.measure, score), 0.1);
+  EXPECT_EQ(measured(kConfidenceThresholdRule.measure, score), 0.2);
+  EXPECT_EQ(measured(kMaskgitPlusRule.measure, score), 0.2);
+  EXPECT_EQ(measured(kTopkMarginRule.measure, score), 0.3);
+  EXPECT_EQ(measured(kEntropyRule.measure, score), -0.4);
 }
 
 TEST(DreamScheduled, CommitsTheScheduledNumber) {

@@ -28,8 +28,8 @@ constexpr UnmaskRule kRule = {
     .uncached = {},
     .cached = {},
     .noise = Sampling::kGreedy,
-    .needs_distribution = true,
-    .confidence = [](const Score& score) { return score.entropy; },
+    .measure = Measure::kEntropy,
+    .has_bar = true,
     .quota = all_masked,
     .select = select,
 };

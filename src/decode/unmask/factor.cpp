@@ -37,7 +37,8 @@ const UnmaskRule kFactorRule = {
     .uncached = kTakes,
     .cached = kTakesCached,
     .noise = Sampling::kGumbel,
-    .confidence = [](const Score& score) { return score.confidence; },
+    .measure = Measure::kProbability,
+    .has_bar = true,
     .quota = all_masked,
     .select = select,
 };

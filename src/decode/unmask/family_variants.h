@@ -14,21 +14,15 @@ constexpr UnmaskRule for_llada(UnmaskRule rule, OptionSet takes) {
   return rule;
 }
 
-/// The same rule for Dream: its filters, its draws, and no blocks without a cache.
+/// The same rule for Dream: its draws, its filtered probability, and no blocks without a cache.
 constexpr UnmaskRule for_dream(UnmaskRule rule, std::string_view name, OptionSet takes) {
   rule.name = name;
-  rule.uncached = rule.cached = takes.with(RuleOption::kTopP).with(RuleOption::kTopK);
+  rule.uncached = rule.cached = takes;
   rule.noise = Sampling::kCategorical;
   rule.whole_canvas = true;
   rule.first_row = true;
+  if (rule.measure == Measure::kProbability) rule.measure = Measure::kFilteredProbability;
   return rule;
-}
-
-inline double raw_probability(const Score& score) {
-  return score.confidence;
-}
-inline double filtered_probability(const Score& score) {
-  return score.filtered_confidence;
 }
 
 }  // namespace fdllm

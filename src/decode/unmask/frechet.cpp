@@ -31,20 +31,15 @@ constexpr UnmaskRule kRule = {
     .uncached = {},
     .cached = {},
     .noise = Sampling::kGreedy,
-    .confidence = raw_probability,
+    .measure = Measure::kProbability,
+    .has_bar = true,
     .quota = all_masked,
     .select = select,
 };
 
-constexpr UnmaskRule dream() {
-  UnmaskRule rule = for_dream(kRule, "dream_frechet", {RuleOption::kFrechet});
-  rule.confidence = filtered_probability;
-  return rule;
-}
-
 }  // namespace
 
 const UnmaskRule kFrechetRule = for_llada(kRule, {RuleOption::kFrechet, RuleOption::kRemasking});
-const UnmaskRule kDreamFrechetRule = dream();
+const UnmaskRule kDreamFrechetRule = for_dream(kRule, "dream_frechet", {RuleOption::kFrechet});
 
 }  // namespace fdllm

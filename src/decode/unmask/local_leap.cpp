@@ -38,22 +38,17 @@ constexpr UnmaskRule kRule = {
     .uncached = {},
     .cached = {},
     .noise = Sampling::kGreedy,
-    .confidence = raw_probability,
+    .measure = Measure::kProbability,
+    .has_bar = true,
     .quota = all_masked,
     .select = select,
 };
-
-constexpr UnmaskRule dream() {
-  UnmaskRule rule =
-      for_dream(kRule, "dream_local_leap", {RuleOption::kRelaxedThreshold, RuleOption::kThreshold});
-  rule.confidence = filtered_probability;
-  return rule;
-}
 
 }  // namespace
 
 const UnmaskRule kLocalLeapRule = for_llada(
     kRule, {RuleOption::kRelaxedThreshold, RuleOption::kThreshold, RuleOption::kRemasking});
-const UnmaskRule kDreamLocalLeapRule = dream();
+const UnmaskRule kDreamLocalLeapRule =
+    for_dream(kRule, "dream_local_leap", {RuleOption::kRelaxedThreshold, RuleOption::kThreshold});
 
 }  // namespace fdllm

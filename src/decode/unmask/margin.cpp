@@ -22,8 +22,8 @@ constexpr UnmaskRule kRule = {
     .uncached = {},
     .cached = {},
     .noise = Sampling::kGreedy,
-    .needs_distribution = true,
-    .confidence = [](const Score& score) { return score.margin; },
+    .measure = Measure::kMargin,
+    .has_bar = true,
     .quota = all_masked,
     .select = select,
 };

@@ -25,7 +25,7 @@ const UnmaskRule kQuotaRule = {
     .uncached = kTakes,
     .cached = kTakesCached,
     .noise = Sampling::kGumbel,
-    .confidence = [](const Score& score) { return score.confidence; },
+    .measure = Measure::kProbability,
     .quota = quota,
     .select = select,
 };

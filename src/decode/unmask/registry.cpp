@@ -30,6 +30,20 @@ std::span<const UnmaskRule* const> unmask_rules() {
   return kRules;
 }
 
+double measured(Measure measure, const Score& score) {
+  switch (measure) {
+    case Measure::kProbability:
+      return score.confidence;
+    case Measure::kFilteredProbability:
+      return score.filtered_confidence;
+    case Measure::kMargin:
+      return score.margin;
+    case Measure::kEntropy:
+      return score.entropy;
+  }
+  return 0;
+}
+
 const UnmaskRule* find_unmask_rule(std::string_view name) {
   for (const UnmaskRule* rule : unmask_rules()) {
     if (rule->name == name) return rule;

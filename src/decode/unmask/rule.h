@@ -52,10 +52,20 @@ enum class RuleOption : std::uint8_t {
   kAlg,
   kAlgTemp,
   kRemasking,
-  kTopP,
-  kTopK,
   kCfgScale,
 };
+
+/// What of a score a rule goes by.
+enum class Measure : std::uint8_t {
+  kProbability,          ///< Score::confidence
+  kFilteredProbability,  ///< Score::filtered_confidence
+  kMargin,
+  kEntropy,
+};
+inline bool is_of_distribution(Measure measure) {
+  return measure == Measure::kMargin || measure == Measure::kEntropy;
+}
+double measured(Measure measure, const Score& score);
 
 class OptionSet {
  public:
@@ -82,17 +92,19 @@ struct UnmaskRule {
   std::string_view summary;
   /// The option whose presence picks this rule; kAlg: by its name.
   RuleOption chosen_by;
-  OptionSet uncached;               ///< the options it takes with cache none
-  OptionSet cached;                 ///< the options it takes with any other cache
-  Sampling noise;                   ///< how tokens are drawn at a temperature above 0
-  bool needs_distribution = false;  ///< uses a score's margin or entropy
+  OptionSet uncached;  ///< the options it takes with cache none
+  OptionSet cached;    ///< the options it takes with any other cache
+  Sampling noise;      ///< how tokens are drawn at a temperature above 0
   /// Without a cache it has no blocks: it chooses among all masked positions of the canvas.
   bool whole_canvas = false;
   /// With a cache and the reference's quirks, the first forward of a block commits just the
   /// block's first position, whatever its score.
   bool first_row = false;
 
-  double (*confidence)(const Score& score);
+  Measure measure;  ///< as the reference has it
+  /// It compares its measure with a bar, rather than to others. Confidence::kRaw then takes it from
+  /// the raw logits.
+  bool has_bar = false;
   /// How many positions this step may commit; 0: the step needs no forward. It doesn't depend on
   /// scores. In the last step of a schedule it is all that is left.
   std::int32_t (*quota)(const UnmaskContext& context);

@@ -21,7 +21,8 @@ const UnmaskRule kThresholdRule = {
     .uncached = kTakes,
     .cached = kTakesCached,
     .noise = Sampling::kGumbel,
-    .confidence = [](const Score& score) { return score.confidence; },
+    .measure = Measure::kProbability,
+    .has_bar = true,
     .quota = all_masked,
     .select = select,
 };

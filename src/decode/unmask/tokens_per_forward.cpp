@@ -26,7 +26,7 @@ std::vector<Candidate> select(const UnmaskContext& context, std::span<const Cand
 constexpr OptionSet kLladaCached = {RuleOption::kTokensPerForward, RuleOption::kRemasking};
 constexpr OptionSet kLladaUncached = {RuleOption::kTokensPerForward, RuleOption::kRemasking,
                                       RuleOption::kCfgScale};
-constexpr OptionSet kDream = {RuleOption::kTokensPerForward, RuleOption::kTopP, RuleOption::kTopK};
+constexpr OptionSet kDream = {RuleOption::kTokensPerForward};
 
 }  // namespace
 
@@ -37,7 +37,7 @@ const UnmaskRule kTokensPerForwardRule = {
     .uncached = kLladaUncached,
     .cached = kLladaCached,
     .noise = Sampling::kGumbel,
-    .confidence = [](const Score& score) { return score.confidence; },
+    .measure = Measure::kProbability,
     .quota = quota,
     .select = select,
 };
@@ -51,7 +51,7 @@ const UnmaskRule kDreamTokensPerForwardRule = {
     .noise = Sampling::kCategorical,
     .whole_canvas = true,
     .first_row = true,
-    .confidence = [](const Score& score) { return score.filtered_confidence; },
+    .measure = Measure::kFilteredProbability,
     .quota = quota,
     .select = select,
 };

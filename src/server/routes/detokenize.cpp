@@ -14,6 +14,12 @@ HttpResponse detokenize(Context& context, const HttpRequest& request) {
           400, fmt::format("'tokens': expected ids from 0 to {}, found {}", vocabulary - 1, id),
           "tokens");
     }
+    if (!context.engine.has_token(id)) {
+      throw ApiError(
+          400,
+          fmt::format("'tokens': {} is a row of the model without a token of the tokenizer", id),
+          "tokens");
+    }
   }
   HttpResponse response;
   response.body = detokenized_json(text_of(context.engine, asked.tokens, SpecialTokens::kShow));
