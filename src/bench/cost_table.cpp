@@ -78,6 +78,10 @@ std::vector<CostPoint> measure_costs(BenchModel& model, const CostSettings& sett
   std::vector<CostPoint> points;
   double expected = 0;
   for (const std::int64_t rows : numbers) {
+    if (settings.on_progress) {
+      settings.on_progress({"numbers of rows", std::ssize(points), std::ssize(numbers),
+                            fmt::format("{} rows", rows)});
+    }
     StepSettings step{.rows = rows,
                       .attend = std::max(rows, settings.attend),
                       .score = rows <= kMostBlockRows ? rows : kRefreshScored,

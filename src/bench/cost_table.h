@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "bench/model.h"
+#include "bench/progress.h"
 
 namespace fdllm::bench {
 
@@ -47,6 +48,7 @@ struct CostSettings {
   std::vector<std::int64_t> rows = {1, 4, 8, 16, 32, 64, 128, 256, 512, 1152, 2424};
   std::int64_t attend = 1152;  ///< or as many as there are rows
   double seconds = 5;  ///< that the forwards of one number of rows may take; always one runs
+  BenchListener on_progress = {};
 };
 
 /// Measures a forward of each number of rows. Up to 256 rows all are scored, as in a block; more

@@ -105,11 +105,18 @@ std::uint64_t memory_left(BenchModel& model, const EngineOptions& engine) {
   return engine.memory_limit > weights ? engine.memory_limit - weights : 1;
 }
 
+struct RunSettings {
+  const DecodeTraits& traits;
+  const EngineOptions& engine;
+  const BenchListener& on_progress;
+};
+
 /// Decodes all requests and adds what that took to the report.
 void run_requests(BenchModel& model, const std::vector<GenerateRequest>& requests,
-                  const DecodeTraits& traits, const EngineOptions& engine, GenerateReport& report) {
-  const std::int64_t canvas =
-      report.prompt_length + report.options.gen_length.value_or(kDefaultGenLength);
+                  const RunSettings& settings, GenerateReport& report) {
+  const EngineOptions& engine = settings.engine;
+  const std::int64_t gen_length = report.options.gen_length.value_or(kDefaultGenLength);
+  const std::int64_t canvas = report.prompt_length + gen_length;
   const NoText no_text;
   const Tokenizer& tokenizer = model.has_random_weights() ? no_text : *model.tokenizer();
   // No forward pauses between layers, so that each has a time of its own.
@@ -117,9 +124,18 @@ void run_requests(BenchModel& model, const std::vector<GenerateRequest>& request
                           .max_live_requests = engine.max_live_requests,
                           .memory = memory_left(model, engine),
                           .slice_seconds = std::numeric_limits<double>::max()};
-  StepLoop loop(model.transformer(), model.backend(), tokenizer, traits, limits);
+  StepLoop loop(model.transformer(), model.backend(), tokenizer, settings.traits, limits);
   MemoryWatch memory;
-  for (std::size_t i = 0; i < requests.size(); ++i) loop.submit(i, requests[i]);
+  const std::int64_t total = gen_length * std::ssize(requests);
+  ForwardListener listener;
+  if (settings.on_progress) {
+    listener = [&](const ForwardProgress& forward) {
+      settings.on_progress({"tokens", report.committed, total,
+                            fmt::format("layer {} of {}", forward.layers_done, forward.layers)});
+      return true;
+    };
+  }
+  for (std::size_t i = 0; i < requests.size(); ++i) loop.submit(i, requests[i], listener);
 
   bool whole = false, part = false;
   const auto on_step = [&](const StepEvent& event) {
@@ -141,6 +157,7 @@ void run_requests(BenchModel& model, const std::vector<GenerateRequest>& request
     more = loop.step(on_step, on_result);
     const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
     report.seconds += seconds;
+    if (settings.on_progress) settings.on_progress({"tokens", report.committed, total});
     if (!whole && !part) continue;
     ForwardTimes& times = whole && part ? report.mixed : whole ? report.refresh : report.window;
     ++times.count;
@@ -166,11 +183,12 @@ GenerateReport run_generate(BenchModel& model, const GenerateSettings& settings,
   report.options = resolved_options(
       requests.front().options, resolve_settings(requests.front().options, traits,
                                                  static_cast<std::int32_t>(report.prompt_length)));
+  const RunSettings run_settings{traits, engine, settings.on_progress};
   for (std::int32_t run = 0; run < settings.warmup; ++run) {
     GenerateReport untimed = report;
-    run_requests(model, requests, traits, engine, untimed);
+    run_requests(model, requests, run_settings, untimed);
   }
-  run_requests(model, requests, traits, engine, report);
+  run_requests(model, requests, run_settings, report);
   return report;
 }
 

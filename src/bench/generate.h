@@ -6,6 +6,7 @@
 #include "fastdllm/options.h"
 
 #include "bench/model.h"
+#include "bench/progress.h"
 
 namespace fdllm::bench {
 
@@ -16,6 +17,7 @@ struct GenerateSettings {
   std::int32_t batch = 1;             ///< requests that run together
   std::int32_t warmup = 0;            ///< whole runs before the one that is timed
   GenerateOptions options;
+  BenchListener on_progress = {};
 };
 inline constexpr std::int64_t kDefaultPromptLength = 896;
 

@@ -143,6 +143,9 @@ LossReport masked_loss(Engine& engine, std::span<const LossText> texts,
     const LossText& text = texts[number];
     const auto length = static_cast<std::int32_t>(text.answer.size());
     TextLoss loss{length, 0};
+    if (settings.on_progress) {
+      settings.on_progress({"texts", static_cast<std::int64_t>(number), std::ssize(texts)});
+    }
     for (std::int32_t sample = 0; sample < settings.samples; ++sample) {
       const auto masked =
           masked_answer_tokens(settings, static_cast<std::int32_t>(number), sample, length);

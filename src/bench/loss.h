@@ -7,6 +7,8 @@
 
 #include "fastdllm/engine.h"
 
+#include "bench/progress.h"
+
 namespace fdllm::bench {
 
 /// Tokens whose loss is measured given a prompt that is always seen; the prompt may be empty unless
@@ -19,6 +21,7 @@ struct LossText {
 struct LossSettings {
   std::int32_t samples = 8;  ///< maskings of each text
   std::uint64_t seed = 0;
+  BenchListener on_progress = {};
 };
 
 /// The loss of one text, over its samples.

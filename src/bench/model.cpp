@@ -9,6 +9,7 @@
 #include "bench/random_model.h"
 #include "bench/shapes.h"
 #include "engine/backend_options.h"
+#include "engine/load_watch.h"
 #include "engine/open_text.h"
 
 namespace fdllm::bench {
@@ -37,8 +38,12 @@ void check_choice(const ModelChoice& choice) {
   if (!choice.shape.empty()) find_shape(choice.shape);
 }
 
-BenchModel::BenchModel(const ModelChoice& choice, const EngineOptions& options) {
+BenchModel::BenchModel(const ModelChoice& choice, const EngineOptions& options,
+                       const LoadListener& on_progress) {
   check_choice(choice);
+  LoadWatch watch(on_progress, options.progress_seconds,
+                  choice.path.empty() ? choice.shape : choice.path.string());
+  watch.opening();
   if (choice.path.empty()) {
     name_ = choice.shape;
     checkpoint_ = make_random_checkpoint(find_shape(choice.shape), choice.layers);
@@ -64,8 +69,9 @@ BenchModel::BenchModel(const ModelChoice& choice, const EngineOptions& options) 
   backend_ = std::make_unique<TimedBackend>(make_backend(backend_options(resolved)));
   require_memory(name_, Transformer::packed_bytes(*backend_, config_),
                  options.memory_limit != 0 ? options.memory_limit : backend_->available_memory());
-  transformer_ = std::make_unique<Transformer>(*backend_, config_, tensors);
+  transformer_ = std::make_unique<Transformer>(*backend_, config_, tensors, watch.on_packed());
   load_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  watch.loaded();
 }
 
 std::vector<std::int32_t> BenchModel::prompt_tokens(const std::string& message) const {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "fastdllm/options.h"
+#include "fastdllm/progress.h"
 
 #include "bench/timed_backend.h"
 #include "formats/checkpoint.h"
@@ -32,7 +33,8 @@ class BenchModel {
  public:
   /// Throws as check_choice(), kOutOfMemory where the packed weights do not fit, and what opening a
   /// checkpoint throws.
-  BenchModel(const ModelChoice& choice, const EngineOptions& options);
+  BenchModel(const ModelChoice& choice, const EngineOptions& options,
+             const LoadListener& on_progress = {});
 
   const std::string& name() const { return name_; }
   bool has_random_weights() const { return tokenizer_ == nullptr; }

@@ -187,6 +187,10 @@ SimilarityReport run_similarity(BenchModel& model, const SimilaritySettings& set
     loop.submit(i, GenerateRequest{.prompt_ids = settings.prompts[i], .options = options});
     const auto on_step = [&](const StepEvent& event) {
       recorder.add(event);
+      if (settings.on_progress) {
+        settings.on_progress({"prompts", static_cast<std::int64_t>(i), std::ssize(settings.prompts),
+                              fmt::format("{} masks left", event.masked)});
+      }
       return true;
     };
     const auto on_result = [](std::size_t, const GenerateResult& result) {

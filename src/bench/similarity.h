@@ -9,6 +9,7 @@
 
 #include "base/range.h"
 #include "bench/model.h"
+#include "bench/progress.h"
 
 namespace fdllm::bench {
 
@@ -50,6 +51,7 @@ struct SimilaritySettings {
   std::int32_t rows = 256;
   /// Steps that the maps show: all, or every second, fourth, ... so that there are at most so many.
   std::int32_t map_steps = 64;
+  BenchListener on_progress = {};
 };
 
 struct SimilarityReport {

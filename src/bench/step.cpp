@@ -108,6 +108,9 @@ StepReport run_step(BenchModel& model, const StepSettings& settings) {
   std::vector<double> seconds;
   std::vector<OperationCosts> costs;
   for (int run = 0; run < settings.warmup + settings.repeat; ++run) {
+    if (settings.on_progress) {
+      settings.on_progress({"forwards", run, settings.warmup + settings.repeat});
+    }
     model.backend().reset();
     const auto begin = std::chrono::steady_clock::now();
     model.transformer().forward(pass, std::span(&input, 1), scores);

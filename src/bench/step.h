@@ -4,6 +4,7 @@
 
 #include "bench/model.h"
 #include "bench/operation.h"
+#include "bench/progress.h"
 
 namespace fdllm::bench {
 
@@ -15,6 +16,7 @@ struct StepSettings {
   std::optional<std::int64_t> score;
   int repeat = 5;
   int warmup = 1;  ///< forwards before those that count
+  BenchListener on_progress = {};
 };
 
 struct StepReport {

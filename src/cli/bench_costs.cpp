@@ -20,8 +20,12 @@ struct BenchCostsFlags {
 
 int run_bench_costs(const BenchCostsFlags& flags) {
   bench::check_choice(flags.model.choice);
-  bench::BenchModel model(flags.model.choice, flags.engine.options);
-  const auto points = bench::measure_costs(model, flags.settings);
+  bench::BenchModel model = load_bench_model(flags.model.choice, flags.engine);
+  BenchView view(flags.engine);
+  bench::CostSettings settings = flags.settings;
+  settings.on_progress = view.listener();
+  const auto points = bench::measure_costs(model, settings);
+  view.clear();
   if (flags.json) {
     nlohmann::ordered_json json;
     json["command"] = "bench costs";

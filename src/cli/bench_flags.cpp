@@ -1,10 +1,13 @@
 #include "cli/bench_flags.h"
 
+#include <algorithm>
+
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "bench/host.h"
 #include "bench/shapes.h"
+#include "cli/load_view.h"
 
 namespace fdllm::cli {
 
@@ -36,6 +39,29 @@ std::string model_text(const bench::BenchModel& model) {
   }
   return text +
          fmt::format(", {:.2f} G parameters", 1e-9 * static_cast<double>(model.parameters()));
+}
+
+bench::BenchModel load_bench_model(const bench::ModelChoice& choice, const EngineFlags& engine) {
+  const bool is_random = choice.path.empty();
+  LoadView view(is_random ? choice.shape : short_name(choice.path), engine.progress,
+                is_random ? LoadView::Size::kLarge : size_of(choice.path));
+  return bench::BenchModel(choice, engine.options, view.listener());
+}
+
+bench::BenchListener BenchView::listener() {
+  if (!line_.is_live()) return {};
+  return [this](const bench::BenchProgress& progress) {
+    if (!line_.is_due()) return;
+    const double share = static_cast<double>(progress.done) /
+                         static_cast<double>(std::max<std::int64_t>(progress.total, 1));
+    ProgressText text{
+        .what = "measuring",
+        .share = share,
+        .figures = fmt::format("{} of {} {}", progress.done, progress.total, progress.what),
+        .seconds_left = seconds_left(line_.seconds(), share)};
+    if (!progress.part.empty()) text.figures += ", " + progress.part;
+    line_.show(text);
+  };
 }
 
 Json model_json(bench::BenchModel& model, const EngineOptions& engine) {

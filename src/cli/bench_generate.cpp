@@ -101,8 +101,12 @@ void print_generate_text(const BenchGenerateFlags& flags, bench::BenchModel& mod
 }
 
 int run_bench_generate(const BenchGenerateFlags& flags) {
-  bench::BenchModel model(flags.model.choice, flags.engine.options);
-  const auto report = bench::run_generate(model, flags.settings, flags.engine.options);
+  bench::BenchModel model = load_bench_model(flags.model.choice, flags.engine);
+  BenchView view(flags.engine);
+  bench::GenerateSettings settings = flags.settings;
+  settings.on_progress = view.listener();
+  const auto report = bench::run_generate(model, settings, flags.engine.options);
+  view.clear();
   if (flags.json) {
     print_generate_json(flags, model, report);
   } else {

@@ -15,6 +15,7 @@
 #include "cli/bench_flags.h"
 #include "cli/cost_file.h"
 #include "cli/ladder_file.h"
+#include "cli/load_view.h"
 #include "cli/output_folder.h"
 #include "cli/prompts.h"
 #include "eval/data.h"
@@ -93,7 +94,7 @@ class Ladder {
       tasks_.emplace(shots, eval::load_task(options));
     }
     if (!flags.costs.empty()) costs_ = read_cost_file(flags.costs);
-    engine_.emplace(Engine::load(flags.engine.model_path(), flags.engine.options));
+    engine_.emplace(load_engine(flags.engine));
     run_.chat = !flags.no_chat && engine_->has_chat_template();
     run_.shot_style = flags.shot_style;
     describe();

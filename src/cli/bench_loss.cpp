@@ -15,7 +15,9 @@
 #include "base/check.h"
 #include "base/json.h"
 #include "bench/loss.h"
+#include "cli/bench_flags.h"
 #include "cli/engine_flags.h"
+#include "cli/load_view.h"
 #include "cli/prompts.h"
 
 namespace fdllm::cli {
@@ -113,7 +115,7 @@ void print_json(const bench::LossReport& report, const BenchLossFlags& flags,
 
 int run_bench_loss(const BenchLossFlags& flags) {
   const std::vector<Example> examples = read_examples(flags);
-  Engine engine = Engine::load(flags.engine.model_path(), flags.engine.options);
+  Engine engine = load_engine(flags.engine);
   std::vector<bench::LossText> texts;
   for (const Example& example : examples) {
     try {
@@ -128,7 +130,11 @@ int run_bench_loss(const BenchLossFlags& flags) {
            example.where, length, engine.info().max_positions);
     }
   }
-  const bench::LossReport report = bench::masked_loss(engine, texts, flags.settings);
+  BenchView view(flags.engine);
+  bench::LossSettings settings = flags.settings;
+  settings.on_progress = view.listener();
+  const bench::LossReport report = bench::masked_loss(engine, texts, settings);
+  view.clear();
   if (flags.json) {
     print_json(report, flags, engine.info());
   } else {

@@ -68,12 +68,15 @@ void print_summaries(const std::vector<bench::RegionSummary>& summaries) {
 int run_bench_similarity(BenchSimilarityFlags& flags) {
   const auto questions = questions_of(flags);
   const OutputFolder out(flags.out);
-  bench::BenchModel model({.shape = {}, .path = flags.engine.model_path(), .layers = {}},
-                          flags.engine.options);
+  bench::BenchModel model = load_bench_model(
+      {.shape = {}, .path = flags.engine.model_path(), .layers = {}}, flags.engine);
   for (const std::string& question : questions) {
     flags.settings.prompts.push_back(model.prompt_tokens(question));
   }
+  BenchView view(flags.engine);
+  flags.settings.on_progress = view.listener();
   const auto report = bench::run_similarity(model, flags.settings, flags.engine.options);
+  view.clear();
   out.write("similarity.csv", bench::regions_csv(report));
   out.write("similarity_maps.csv", bench::maps_csv(report));
   out.write("similarity_steps.svg", bench::steps_svg(report));

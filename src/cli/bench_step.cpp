@@ -187,8 +187,12 @@ int run_bench_step(const BenchStepFlags& flags) {
   StepResult result;
   result.peaks = peaks_of(flags);
   bench::MemoryWatch watch;
-  bench::BenchModel model(flags.model.choice, flags.engine.options);
-  result.report = bench::run_step(model, flags.settings);
+  bench::BenchModel model = load_bench_model(flags.model.choice, flags.engine);
+  BenchView view(flags.engine);
+  bench::StepSettings settings = flags.settings;
+  settings.on_progress = view.listener();
+  result.report = bench::run_step(model, settings);
+  view.clear();
   // K/V may be given back before the watch has seen them.
   result.peak_memory = std::max(watch.peak(), result.report.memory);
   if (flags.json) {

@@ -56,6 +56,8 @@ class CanvasView {
   /// Removes the view so that its result can be printed; the next event brings it back.
   void show_request(std::size_t request);
 
+  /// Whether it is on the screen.
+  bool is_open() const { return region_.is_open(); }
   /// Seconds spent so far on painting and pausing, which are no part of generating.
   double overhead() const { return overhead_; }
 

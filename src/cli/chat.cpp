@@ -15,8 +15,10 @@
 #include "cli/display_text.h"
 #include "cli/engine_flags.h"
 #include "cli/generate_flags.h"
+#include "cli/generate_progress.h"
 #include "cli/interrupt.h"
 #include "cli/line_reader.h"
+#include "cli/load_view.h"
 #include "cli/results.h"
 #include "engine/answer_cut.h"
 #include "engine/answer_stream.h"
@@ -42,7 +44,7 @@ class Chat {
  public:
   explicit Chat(const ChatFlags& flags)
       : flags_(flags),
-        engine_(Engine::load(flags.engine.model_path(), flags.engine.options)),
+        engine_(load_engine(flags.engine)),
         stdin_is_terminal_(is_terminal(STDIN_FILENO)),
         stdout_is_terminal_(is_terminal(STDOUT_FILENO)),
         reader_(STDIN_FILENO) {
@@ -147,14 +149,29 @@ class Chat {
                          resolved.gen_length.value_or(0), engine_.info().end_tokens, resolved.stop,
                          token_bytes_of(engine_)});
     clear_interrupt();
-    const auto results = engine_.generate(std::span(&request, 1), [&](const StepEvent& event) {
-      if (view) {
-        view->on_step(event);
-      } else {
-        print(stream.push(event));
-      }
-      return !interrupted();
-    });
+    std::optional<GenerateProgress> progress;  // until the answer begins on the same terminal
+    progress.emplace(flags_.engine.progress,
+                     std::vector<std::int64_t>{resolved.gen_length.value_or(0)});
+    const auto results = engine_.generate(
+        std::span(&request, 1),
+        [&](const StepEvent& event) {
+          if (view) {
+            progress.reset();
+            view->on_step(event);
+            return !interrupted();
+          }
+          const std::string text = stream.push(event);
+          if (!text.empty()) progress.reset();
+          if (progress) progress->on_step(event);
+          print(text);
+          return !interrupted();
+        },
+        {},
+        [&](const ForwardProgress& forward) {
+          if (progress) progress->on_forward(forward);
+          return !interrupted();
+        });
+    progress.reset();
     const GenerateResult& result = results.front();
     const double overhead = view ? view->overhead() : 0;
     if (view) view->show_request(1);

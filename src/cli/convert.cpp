@@ -7,10 +7,12 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "base/system_memory.h"
 #include "cli/command.h"
+#include "cli/interrupt.h"
+#include "cli/load_view.h"
+#include "cli/progress_line.h"
 
 namespace fdllm::cli {
 namespace {
@@ -18,6 +20,7 @@ namespace {
 struct ConvertFlags {
   std::string input, output;
   ConvertOptions options;
+  ShowProgress progress = ShowProgress::kYes;
 };
 
 /// Tensors that share a type and a reason, as one line.
@@ -40,15 +43,24 @@ void print_group(const std::vector<OtherType>& tensors) {
 }
 
 int run_convert(const ConvertFlags& flags) {
-  const bool terminal = ::isatty(::fileno(stderr)) == 1;
+  catch_interrupt();
+  ProgressLine line(flags.progress);
+  const std::string name = short_name(flags.output);
   const ConvertReport report = convert_to_gguf(
-      flags.input, flags.output, flags.options, [&](std::int64_t done, std::int64_t tensors) {
-        if (terminal) fmt::print(stderr, "\rtensor {} of {}", done + 1, tensors);
+      flags.input, flags.output, flags.options, [&](std::uint64_t done, std::uint64_t total) {
+        const double share = static_cast<double>(done) / static_cast<double>(total);
+        line.show({.what = "writing " + name,
+                   .share = share,
+                   .figures = bytes_share(done, total),
+                   .seconds_left = seconds_left(line.seconds(), share)});
+        return !interrupted();
       });
-  if (terminal) fmt::print(stderr, "\r\x1b[K");
+  const double seconds = line.seconds();
+  line.clear();
   print_group(report.heads);
   print_group(report.fallbacks);
-  fmt::print("{}: {} tensors, {}\n", flags.output, report.tensors, bytes_text(report.file_bytes));
+  fmt::print("{}: {} tensors, {} in {}\n", flags.output, report.tensors,
+             bytes_text(report.file_bytes), seconds_text(seconds));
   return 0;
 }
 
@@ -73,6 +85,7 @@ CommandBody add_convert(CLI::App& app) {
   app.add_option("--threads", flags->options.threads, "threads (default 0: one per physical core)")
       ->check(CLI::Range(0, 1024).description(""))
       ->type_name("N");
+  add_progress_option(app, flags->progress);
   app.footer(
       "Writes a file that llama.cpp and this program load. Vectors stay F32; with 4 bits the head\n"
       "is Q6_K; rows that a type's blocks do not divide get llama.cpp's next type (Q4_K: Q5_0,\n"

@@ -61,6 +61,7 @@ void EngineFlags::add_compute_options(CLI::App& app) {
       ->type_name(names)
       ->group(group);
   add_machine_options(app);
+  add_progress_option(app, progress)->group(group);
 }
 
 void EngineFlags::add_engine_options(CLI::App& app) {

@@ -4,6 +4,8 @@
 
 #include "fastdllm/options.h"
 
+#include "cli/show_progress.h"
+
 namespace CLI {
 class App;
 }
@@ -14,10 +16,11 @@ namespace fdllm::cli {
 struct EngineFlags {
   std::string model;  ///< empty: the default
   EngineOptions options;
+  ShowProgress progress = ShowProgress::kYes;
 
   /// --device, --isa, --threads.
   void add_machine_options(CLI::App& app);
-  /// Those, and --weights.
+  /// Those, --weights and --no-progress.
   void add_compute_options(CLI::App& app);
   /// Those, and --row-budget, --max-live-requests, --memory-limit.
   void add_engine_options(CLI::App& app);

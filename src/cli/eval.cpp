@@ -20,6 +20,7 @@
 #include "cli/exit_code.h"
 #include "cli/generate_flags.h"
 #include "cli/interrupt.h"
+#include "cli/load_view.h"
 #include "cli/results.h"
 #include "eval/log.h"
 #include "eval/score.h"
@@ -171,7 +172,7 @@ int print_prompts(const EvalFlags& flags, const eval::Task& task) {
   eval::RunOptions run;
   run.shot_style = flags.shot_style;
   if (!flags.no_chat) {
-    engine.emplace(Engine::load(flags.engine.model_path(), flags.engine.options));
+    engine.emplace(load_engine(flags.engine));
     run.chat = flags.chat || engine->has_chat_template();
   }
   for (const eval::Item& item : task.items) {
@@ -184,9 +185,10 @@ int print_prompts(const EvalFlags& flags, const eval::Task& task) {
 
 /// Runs what a log lacks (or everything, where there is none) and reports on the whole.
 int run_task(const EvalFlags& flags, const eval::Task& task) {
-  EngineOptions engine_options = flags.engine.options;
-  engine_options.max_live_requests = std::max(engine_options.max_live_requests, flags.concurrency);
-  Engine engine = Engine::load(flags.engine.model_path(), engine_options);
+  EngineFlags engine_flags = flags.engine;
+  engine_flags.options.max_live_requests =
+      std::max(engine_flags.options.max_live_requests, flags.concurrency);
+  Engine engine = load_engine(engine_flags);
   eval::RunOptions run;
   run.generate = flags.options;
   run.chat = flags.chat || (!flags.no_chat && engine.has_chat_template());
@@ -210,7 +212,7 @@ int run_task(const EvalFlags& flags, const eval::Task& task) {
   if (done > 0) fmt::print(stderr, "fast-dllm: {} of {} items are done\n", done, wanted.size());
 
   catch_signals();
-  EvalProgress progress(std::ssize(wanted), done);
+  EvalProgress progress(flags.engine.progress, std::ssize(wanted), done);
   eval::RunCallbacks callbacks;
   callbacks.cancelled = interrupted;
   callbacks.on_item = [&](const eval::ItemRecord& record) {
@@ -221,6 +223,7 @@ int run_task(const EvalFlags& flags, const eval::Task& task) {
     }
     progress.add(record);
   };
+  callbacks.on_forward = [&](const ForwardProgress& forward) { progress.forward(forward); };
   const eval::RunResult result = eval::run(engine, task, run, callbacks);
   progress.clear();
   if (result.cancelled) {

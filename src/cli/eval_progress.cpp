@@ -1,45 +1,37 @@
 #include "cli/eval_progress.h"
 
-#include <cmath>
+#include <algorithm>
 #include <cstdio>
 
 #include <fmt/format.h>
-#include <unistd.h>
-
-#include "cli/terminal_region.h"
 
 namespace fdllm::cli {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr auto kTerminalInterval = std::chrono::milliseconds(200);
 constexpr auto kPlainInterval = std::chrono::seconds(15);
+constexpr int kPlainColumns = 120;
 
 }  // namespace
 
-std::string duration_text(double seconds) {
-  const auto whole = static_cast<std::int64_t>(std::llround(std::min(seconds, 1e9)));
-  const std::int64_t hours = whole / 3600, minutes = whole / 60 % 60;
-  return hours > 0 ? fmt::format("{}:{:02}:{:02}", hours, minutes, whole % 60)
-                   : fmt::format("{}:{:02}", minutes, whole % 60);
-}
+EvalProgress::EvalProgress(ShowProgress show, std::int64_t total, std::int64_t done)
+    : show_(show), shown_(show), total_(total), done_(done), next_(Clock::now() + kPlainInterval) {}
 
-EvalProgress::EvalProgress(std::int64_t total, std::int64_t done)
-    : terminal_(is_terminal(STDERR_FILENO)), total_(total), done_(done), start_(Clock::now()) {
-  next_ = start_ + (terminal_ ? Clock::duration(kTerminalInterval) : kPlainInterval);
-}
-
-std::string EvalProgress::line(double elapsed) const {
-  std::string text = fmt::format("{}/{} items", done_, total_);
+ProgressText EvalProgress::text() const {
+  ProgressText text;
+  text.what = fmt::format("{}/{} items", done_, total_);
+  text.share = static_cast<double>(done_) / static_cast<double>(std::max<std::int64_t>(total_, 1));
+  if (new_ == 0) return text;
   if (scored_ > 0) {
-    text += fmt::format(", {:.1f} % right",
-                        100 * static_cast<double>(correct_) / static_cast<double>(scored_));
+    text.figures = fmt::format("{:.1f} % right, ",
+                               100 * static_cast<double>(correct_) / static_cast<double>(scored_));
   }
-  text += fmt::format(", {:.1f} useful tokens/s",
-                      static_cast<double>(tokens_) / std::max(elapsed, 1e-9));
-  const double left = elapsed / static_cast<double>(new_) * static_cast<double>(total_ - done_);
-  return text + fmt::format(", ETA {}", duration_text(left));
+  const double elapsed = shown_.seconds();
+  text.figures +=
+      fmt::format("{:.1f} useful tokens/s", static_cast<double>(tokens_) / std::max(elapsed, 1e-9));
+  text.seconds_left = elapsed / static_cast<double>(new_) * static_cast<double>(total_ - done_);
+  return text;
 }
 
 void EvalProgress::add(const eval::ItemRecord& record) {
@@ -50,23 +42,25 @@ void EvalProgress::add(const eval::ItemRecord& record) {
     ++scored_;
     correct_ += *record.correct ? 1 : 0;
   }
+  shown_.show(text());
   const auto now = Clock::now();
-  if (now < next_) return;
-  next_ = now + (terminal_ ? Clock::duration(kTerminalInterval) : kPlainInterval);
-  const std::string text = line(std::chrono::duration<double>(now - start_).count());
-  if (terminal_) {
-    const auto columns = static_cast<std::size_t>(terminal_size(STDERR_FILENO).columns - 1);
-    fmt::print(stderr, "\r\x1b[K{}", text.substr(0, columns));
-    shown_ = true;
-  } else {
-    fmt::print(stderr, "{}\n", text);
-  }
+  if (shown_.is_live() || show_ == ShowProgress::kNo || now < next_) return;
+  next_ = now + kPlainInterval;
+  fmt::print(stderr, "{}\n", progress_text(text_without_bar(), kPlainColumns));
   std::fflush(stderr);
 }
 
-void EvalProgress::clear() {
-  if (shown_) fmt::print(stderr, "\r\x1b[K");
-  shown_ = false;
+void EvalProgress::forward(const ForwardProgress& progress) {
+  ProgressText with_layers = text();
+  with_layers.figures += fmt::format("{}layer {} of {}", with_layers.figures.empty() ? "" : ", ",
+                                     progress.layers_done, progress.layers);
+  shown_.show(with_layers);
+}
+
+ProgressText EvalProgress::text_without_bar() const {
+  ProgressText plain = text();
+  plain.share.reset();
+  return plain;
 }
 
 }  // namespace fdllm::cli

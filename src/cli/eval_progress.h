@@ -1,8 +1,10 @@
 #pragma once
 #include <chrono>
 #include <cstdint>
-#include <string>
 
+#include "fastdllm/progress.h"
+
+#include "cli/progress_line.h"
 #include "eval/run.h"
 
 namespace fdllm::cli {
@@ -12,26 +14,22 @@ namespace fdllm::cli {
 class EvalProgress {
  public:
   /// `done` of `total` items were answered by earlier sessions.
-  EvalProgress(std::int64_t total, std::int64_t done);
-  ~EvalProgress() { clear(); }
-  EvalProgress(const EvalProgress&) = delete;
-  EvalProgress& operator=(const EvalProgress&) = delete;
+  EvalProgress(ShowProgress show, std::int64_t total, std::int64_t done);
 
   void add(const eval::ItemRecord& record);
+  void forward(const ForwardProgress& progress);
   /// Removes the line from the terminal.
-  void clear();
+  void clear() { shown_.clear(); }
 
  private:
-  std::string line(double elapsed) const;
+  ProgressText text() const;
+  ProgressText text_without_bar() const;
 
-  bool terminal_;
+  ShowProgress show_;
+  ProgressLine shown_;
   std::int64_t total_, done_;
   std::int64_t new_ = 0, scored_ = 0, correct_ = 0, tokens_ = 0;
-  bool shown_ = false;
-  std::chrono::steady_clock::time_point start_, next_;
+  std::chrono::steady_clock::time_point next_;
 };
-
-/// "1:02:03", "2:03"
-std::string duration_text(double seconds);
 
 }  // namespace fdllm::cli

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "cli/eval_progress.h"
+#include "cli/progress_text.h"
 
 namespace fdllm::cli {
 namespace {
@@ -87,7 +87,7 @@ std::string summary_text(const eval::Summary& summary, const eval::LogContent& l
            fmt::format("{:.1f} useful tokens/s: {} in {}", summary.useful_tokens_per_second(),
                        summary.useful_tokens,
                        summary.seconds < 60 ? fmt::format("{:.2f} s", summary.seconds)
-                                            : duration_text(summary.seconds)));
+                                            : seconds_text(summary.seconds)));
   add_line(text, "forwards",
            fmt::format("{:.3f} per token, {:.2f} tokens per forward: {} refresh + {} window",
                        summary.forwards_per_token(), summary.tokens_per_forward(),

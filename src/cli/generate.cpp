@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -16,7 +17,9 @@
 #include "cli/engine_flags.h"
 #include "cli/exit_code.h"
 #include "cli/generate_flags.h"
+#include "cli/generate_progress.h"
 #include "cli/interrupt.h"
+#include "cli/load_view.h"
 #include "cli/prompts.h"
 #include "cli/results.h"
 
@@ -185,7 +188,7 @@ int run_generate(const GenerateFlags& flags) {
   if (flags.visual && !visual) {
     fmt::print(stderr, "fast-dllm: --visual is ignored: stdout is no terminal\n");
   }
-  Engine engine = Engine::load(flags.engine.model_path(), flags.engine.options);
+  Engine engine = load_engine(flags.engine);
   std::vector<GenerateRequest> requests;
   std::vector<GenerateOptions> resolved;
   for (const PromptSpec& spec : specs) {
@@ -203,22 +206,37 @@ int run_generate(const GenerateFlags& flags) {
                  CanvasView::Options{STDOUT_FILENO, std::chrono::milliseconds(flags.visual_delay),
                                      terminal_colours()});
   }
+  std::vector<std::int64_t> masks;
+  for (const GenerateOptions& options : resolved) masks.push_back(options.gen_length.value_or(0));
+  GenerateProgress progress(flags.engine.progress, std::move(masks));
   double seconds = 0;
   engine.generate(
       requests,
       [&](const StepEvent& event) {
         writer.record(event);
-        if (view) view->on_step(event);
+        if (view) {
+          progress.clear();
+          view->on_step(event);
+        } else {
+          progress.on_step(event);
+        }
         return !interrupted();
       },
       [&](std::size_t request, const GenerateResult& result) {
+        progress.on_result(request);
         const double own = std::max(0.0, result.seconds - (view ? view->overhead() : 0));
         seconds = std::max(seconds, own);
         writer.finish(request, {specs[request].id, resolved[request], result, own},
                       [&](std::size_t next) {
+                        progress.clear();
                         if (view) view->show_request(next);
                       });
+      },
+      [&](const ForwardProgress& forward) {
+        if (!view || !view->is_open()) progress.on_forward(forward);
+        return !interrupted();
       });
+  progress.clear();
   return writer.close(seconds);
 }
 

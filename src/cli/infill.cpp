@@ -24,7 +24,9 @@
 #include "cli/engine_flags.h"
 #include "cli/exit_code.h"
 #include "cli/generate_flags.h"
+#include "cli/generate_progress.h"
 #include "cli/interrupt.h"
+#include "cli/load_view.h"
 #include "cli/prompts.h"
 #include "cli/results.h"
 #include "cli/terminal_region.h"
@@ -168,9 +170,7 @@ Json candidate_json(const InfillSpec& spec, const InfillText& infill, const Cand
 class InfillRun {
  public:
   InfillRun(const InfillFlags& flags, std::vector<InfillSpec> specs)
-      : flags_(flags),
-        specs_(std::move(specs)),
-        engine_(Engine::load(flags.engine.model_path(), flags.engine.options)) {
+      : flags_(flags), specs_(std::move(specs)), engine_(load_engine(flags.engine)) {
     for (std::size_t i = 0; i < specs_.size(); ++i) add(i);
     tell_ignored(flags.options, engine_.resolve(candidates_.front().request));
   }
@@ -179,14 +179,26 @@ class InfillRun {
     std::vector<GenerateRequest> requests;
     for (const Candidate& candidate : candidates_) requests.push_back(candidate.request);
     catch_signals();
-    results_ = engine_.generate(requests, [&](const StepEvent& event) {
-      for (const TokenEvent& token : event.committed) {
-        // A probability may round to 0.
-        candidates_[event.request].log_confidence +=
-            std::log(std::max(token.confidence, std::numeric_limits<double>::min()));
-      }
-      return !interrupted();
-    });
+    std::vector<std::int64_t> masks;
+    for (const GenerateRequest& request : requests) masks.push_back(std::ssize(request.holes));
+    GenerateProgress progress(flags_.engine.progress, std::move(masks));
+    results_ = engine_.generate(
+        requests,
+        [&](const StepEvent& event) {
+          for (const TokenEvent& token : event.committed) {
+            // A probability may round to 0.
+            candidates_[event.request].log_confidence +=
+                std::log(std::max(token.confidence, std::numeric_limits<double>::min()));
+          }
+          progress.on_step(event);
+          return !interrupted();
+        },
+        [&](std::size_t request, const GenerateResult&) { progress.on_result(request); },
+        [&](const ForwardProgress& forward) {
+          progress.on_forward(forward);
+          return !interrupted();
+        });
+    progress.clear();
     for (std::size_t i = 0; i < specs_.size(); ++i) print(i);
     if (!flags_.json) print_summary();
     if (interrupted()) return kExitCancelled;

@@ -41,14 +41,16 @@ void on_stop(int) {
   }
 }
 
-void handle(int number, void (*handler)(int)) {
+struct sigaction g_before = {};  // what Ctrl-C did before catch_interrupt()
+
+void handle(int number, void (*handler)(int), struct sigaction* before = nullptr) {
   struct sigaction action = {};
   action.sa_handler = handler;
   sigemptyset(&action.sa_mask);
   // No SA_RESTART: a read from the terminal must end when Ctrl-C is pressed. SA_NODEFER lets the
   // handler raise its own signal.
   action.sa_flags = SA_NODEFER;
-  sigaction(number, &action, nullptr);
+  sigaction(number, &action, before);
 }
 
 }  // namespace
@@ -58,6 +60,13 @@ void catch_signals() {
   handle(SIGTERM, end_by);
   handle(SIGHUP, end_by);
   handle(SIGTSTP, on_stop);
+}
+
+void catch_interrupt() {
+  handle(SIGINT, on_interrupt, &g_before);
+}
+void release_interrupt() {
+  sigaction(SIGINT, &g_before, nullptr);
 }
 
 bool interrupted() {

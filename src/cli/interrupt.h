@@ -6,6 +6,9 @@ namespace fdllm::cli {
 /// program as usual. Signals that end or stop the program first show the cursor again if it was
 /// hidden.
 void catch_signals();
+/// The same for Ctrl-C alone, until release_interrupt() lets it do what it did before.
+void catch_interrupt();
+void release_interrupt();
 bool interrupted();
 void clear_interrupt();
 

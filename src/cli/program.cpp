@@ -14,6 +14,7 @@
 #include "cli/command.h"
 #include "cli/exit_code.h"
 #include "cli/help_formatter.h"
+#include "cli/progress_line.h"
 
 namespace fdllm::cli {
 namespace {
@@ -45,6 +46,11 @@ int run_parsed(const CommandBody& body) {
     }
     return code;
   } catch (const Error& error) {
+    if (error.code() == ErrorCode::kCancelled) {  // what the user asked for is no error
+      std::fflush(stdout);
+      fmt::print(stderr, "fast-dllm: {}\n", error.what());
+      return kExitCancelled;
+    }
     return report_error(error.what(), exit_code(error.code()));
   } catch (const std::bad_alloc&) {
     return report_error("out of memory", exit_code(ErrorCode::kOutOfMemory));
@@ -61,7 +67,9 @@ std::span<const Command> commands() {
 
 int run_program(int argc, const char* const* argv) {
   set_log_sink([](LogLevel level, std::string_view message) {
-    if (level == LogLevel::kWarning) fmt::print(stderr, "fast-dllm: warning: {}\n", message);
+    if (level != LogLevel::kWarning) return;
+    clear_progress();
+    fmt::print(stderr, "fast-dllm: warning: {}\n", message);
   });
   CLI::App app{"A native engine for diffusion language models (Fast-dLLM)."};
   app.name("fast-dllm");

@@ -3,6 +3,7 @@
 #include <csignal>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -13,6 +14,7 @@
 #include "base/check.h"
 #include "cli/command.h"
 #include "cli/engine_flags.h"
+#include "cli/load_view.h"
 #include "server/server.h"
 
 namespace fdllm::cli {
@@ -58,6 +60,21 @@ void drain(server::Server& server) {
   drainer.join();
 }
 
+/// None where SIGTERM came meanwhile: nothing is accepted yet, so there is nothing to drain.
+std::optional<Engine> load_until_terminated(const ServeFlags& flags) {
+  struct sigaction action = {};
+  action.sa_handler = [](int) { ++g_signals; };
+  sigemptyset(&action.sa_mask);
+  action.sa_flags = SA_RESTART | static_cast<int>(SA_RESETHAND);  // a second one ends the program
+  sigaction(SIGTERM, &action, nullptr);
+  try {
+    return load_engine(flags.engine, [](const LoadProgress&) { return g_signals == 0; });
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kCancelled && g_signals > 0) return std::nullopt;
+    throw;
+  }
+}
+
 std::string address(const std::string& host, int port) {
   const bool is_ipv6 = host.find(':') != std::string::npos;
   return is_ipv6 ? fmt::format("http://[{}]:{}", host, port)
@@ -68,7 +85,9 @@ int run_serve(const ServeFlags& flags) {
   server::ServerOptions options = flags.options;
   options.max_connections = static_cast<std::size_t>(flags.engine.options.max_live_requests) +
                             options.max_waiting + kSpareConnections;
-  Engine engine = Engine::load(flags.engine.model_path(), flags.engine.options);
+  std::optional<Engine> loaded = load_until_terminated(flags);
+  if (!loaded) return 0;
+  Engine& engine = *loaded;
   const auto log = [](std::string_view line) { fmt::print(stderr, "{}\n", line); };
   server::Server server(engine, options, log);
   count_signals();

@@ -44,8 +44,10 @@ Colours terminal_colours() {
 void TerminalRegion::paint(const std::vector<CanvasLine>& lines) {
   std::string frame = kBeginUpdate;
   if (!open_) {
-    note_cursor_hidden(fd_);
-    frame += kHideCursor;
+    if (cursor_ == Cursor::kHidden) {
+      note_cursor_hidden(fd_);
+      frame += kHideCursor;
+    }
     open_ = true;
   }
   frame += to_first_line();
@@ -63,8 +65,11 @@ void TerminalRegion::paint(const std::vector<CanvasLine>& lines) {
 
 void TerminalRegion::close() {
   if (!open_) return;
-  write_all(to_first_line() + kClearBelow + kShowCursor);
-  note_cursor_shown();
+  write_all(to_first_line() + kClearBelow);
+  if (cursor_ == Cursor::kHidden) {
+    write_all(kShowCursor);
+    note_cursor_shown();
+  }
   open_ = false;
   widths_.clear();
 }

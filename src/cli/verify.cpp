@@ -1,4 +1,5 @@
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +12,8 @@
 #include "cli/command.h"
 #include "cli/engine_flags.h"
 #include "cli/exit_code.h"
+#include "cli/load_view.h"
+#include "cli/progress_line.h"
 #include "verify/logits_check.h"
 #include "verify/replay.h"
 
@@ -35,8 +38,15 @@ void replay_traces(const VerifyFlags& flags, Counts& counts) {
   options.models = flags.models;
   if (!flags.engine.model.empty()) options.model = flags.engine.model;
   options.engine = flags.engine.options;
+  std::optional<ProgressLine> line;
+  options.load = [&](const std::filesystem::path& path, const EngineOptions& engine_options) {
+    line.reset();
+    LoadView view(short_name(path), flags.engine.progress, size_of(path));
+    return Engine::load(path, engine_options, view.listener());
+  };
   Replayer replayer(
       options, [&](const std::string& where, ReplayOutcome outcome, const std::string& why) {
+        if (outcome != ReplayOutcome::kPassed || flags.verbose) line.reset();
         switch (outcome) {
           case ReplayOutcome::kPassed:
             ++counts.passed;
@@ -53,12 +63,15 @@ void replay_traces(const VerifyFlags& flags, Counts& counts) {
             break;
         }
         std::fflush(stdout);
+        if (!line) line.emplace(flags.engine.progress);
+        line->show({.what = "replaying",
+                    .figures = fmt::format("{} passed, {} failed", counts.passed, counts.failed)});
       });
   for (const std::string& file : flags.traces) replayer.run(file);
 }
 
 void compare_logits(const VerifyFlags& flags, Counts& counts) {
-  Engine engine = Engine::load(flags.engine.model, flags.engine.options);
+  Engine engine = load_engine(flags.engine);
   check_logits(flags.logits, engine, [&](const LogitsReport& report) {
     const bool passed = report.difference <= flags.tolerance;
     ++(passed ? counts.passed : counts.failed);

@@ -128,6 +128,8 @@ class Converter {
     add_shape();
     add_tokenizer();
     add_tensors();
+    data_bytes_ = writer_.data_bytes();
+    tell_progress();
     writer_.write(output);
     report_.file_bytes = std::filesystem::file_size(output);
     return std::move(report_);
@@ -280,14 +282,22 @@ class Converter {
 
   void add(std::string_view name, const TensorView& tensor, DType type,
            std::vector<std::int64_t> shape, std::int64_t interleaved_heads) {
-    const std::int64_t number = added_++;
+    ++added_;
     const std::int64_t rows = shape[0];
-    writer_.add_tensor(
-        std::string(name), type, std::move(shape),
-        [this, number, &tensor, rows, type, interleaved_heads](const GgufSink& sink) {
-          if (progress_) progress_(number, added_);
-          requantizer_.write(tensor, rows, type, interleaved_heads, sink);
-        });
+    writer_.add_tensor(std::string(name), type, std::move(shape),
+                       [this, &tensor, rows, type, interleaved_heads](const GgufSink& sink) {
+                         requantizer_.write(tensor, rows, type, interleaved_heads,
+                                            [&](std::span<const std::byte> bytes) {
+                                              sink(bytes);
+                                              written_ += bytes.size();
+                                              tell_progress();
+                                            });
+                       });
+  }
+
+  void tell_progress() const {
+    if (!progress_ || progress_(written_, data_bytes_)) return;
+    fail(ErrorCode::kCancelled, "{}: converting was cancelled", checkpoint_->path().string());
   }
 
   const ConvertOptions& options_;
@@ -302,6 +312,7 @@ class Converter {
   ConvertProgress progress_;
   ConvertReport report_;
   std::int64_t added_ = 0;
+  std::uint64_t written_ = 0, data_bytes_ = 0;
 };
 
 }  // namespace

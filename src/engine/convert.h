@@ -33,8 +33,9 @@ struct ConvertReport {
   std::vector<OtherType> fallbacks;  ///< rows are no whole blocks
 };
 
-/// Called before each tensor is written.
-using ConvertProgress = std::function<void(std::int64_t done, std::int64_t tensors)>;
+/// Called before the first tensor is written and after every few rows, with bytes of the new file's
+/// tensors. False ends the conversion with Error kCancelled; no file is left then.
+using ConvertProgress = std::function<bool(std::uint64_t bytes_done, std::uint64_t bytes_total)>;
 
 /// Writes any checkpoint that this engine reads as a GGUF file that llama.cpp loads: its keys and
 /// names, q and k in its row order. Vectors stay F32. Where rows are no whole blocks, llama.cpp's

@@ -281,14 +281,41 @@ TEST_F(Convert, OptionsAndFiles) {
   EXPECT_EQ(code_of(folder_ / "none", folder_ / "o", {}), ErrorCode::kNotFound);
   EXPECT_EQ(code_of(model, folder_ / "none" / "o", {}), ErrorCode::kNotFound);
   EXPECT_EQ(code_of(model, folder_ / "o", {.pre_tokenizer = "martian"}), ErrorCode::kUnsupported);
-  std::int64_t calls = 0;
-  convert_to_gguf(model, folder_ / "o", {.pre_tokenizer = "llama-bpe"},
-                  [&](std::int64_t done, std::int64_t tensors) {
-                    EXPECT_EQ(done, calls++);
-                    EXPECT_EQ(tensors, 39);
-                  });
-  EXPECT_EQ(calls, 39);
+  convert_to_gguf(model, folder_ / "o", {.pre_tokenizer = "llama-bpe"});
   EXPECT_EQ(open_checkpoint(folder_ / "o")->config().text("tokenizer.ggml.pre"), "llama-bpe");
+}
+
+TEST_F(Convert, ProgressIsMonotoneAndComplete) {
+  std::vector<std::uint64_t> told;
+  std::uint64_t all = 0;
+  const ConvertReport report = convert_to_gguf(shipped("llada-nano"), folder_ / "o", {},
+                                               [&](std::uint64_t done, std::uint64_t total) {
+                                                 EXPECT_TRUE(told.empty() || done > told.back());
+                                                 told.push_back(done);
+                                                 all = total;
+                                                 return true;
+                                               });
+  ASSERT_GE(std::ssize(told), report.tensors);
+  EXPECT_EQ(told.front(), 0U);
+  EXPECT_EQ(told.back(), all);
+  EXPECT_LT(all, report.file_bytes);
+  EXPECT_GT(all, report.file_bytes * 9 / 10);
+}
+
+TEST_F(Convert, CancellingLeavesNoFile) {
+  for (const int last : {0, 1, 20}) {
+    int calls = 0;
+    try {
+      convert_to_gguf(shipped("llada-nano"), folder_ / "o", {},
+                      [&](std::uint64_t, std::uint64_t) { return calls++ < last; });
+      FAIL() << "the conversion went on";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kCancelled);
+    }
+    EXPECT_EQ(calls, last + 1);
+    EXPECT_FALSE(fs::exists(folder_ / "o"));
+    EXPECT_FALSE(fs::exists(folder_ / "o.partial"));
+  }
 }
 
 }  // namespace

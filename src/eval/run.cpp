@@ -125,13 +125,20 @@ class Inbox {
     scored_.push_back(std::move(scored));
     changed_.notify_all();
   }
-  /// Waits until there is something, or for a while.
-  void take(std::vector<Answered>& answered, std::vector<Scored>& scored) {
+  void put(const ForwardProgress& progress) {
+    const std::lock_guard lock(mutex_);
+    progress_ = progress;
+    changed_.notify_all();
+  }
+  /// Waits until there is something, or for a while; returns the newest progress, if any.
+  std::optional<ForwardProgress> take(std::vector<Answered>& answered,
+                                      std::vector<Scored>& scored) {
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, kCancelInterval,
-                      [&] { return !answered_.empty() || !scored_.empty(); });
+                      [&] { return !answered_.empty() || !scored_.empty() || progress_; });
     answered = std::exchange(answered_, {});
     scored = std::exchange(scored_, {});
+    return std::exchange(progress_, std::nullopt);
   }
 
  private:
@@ -139,6 +146,7 @@ class Inbox {
   std::condition_variable changed_;
   std::vector<Answered> answered_;
   std::vector<Scored> scored_;
+  std::optional<ForwardProgress> progress_;
 };
 
 /// A run under way. Members are destroyed in reverse: first who writes into the inbox.
@@ -171,7 +179,8 @@ class Run {
       }
       submit_more();
       if (done_ == order_.size()) break;
-      inbox_.take(answered, scored);
+      const auto progress = inbox_.take(answered, scored);
+      if (progress && callbacks_.on_forward) callbacks_.on_forward(*progress);
       for (Answered& answer : answered) take(answer);
       submit_more();  // before the records are handed out, which may take a while
       for (const ItemRecord& record : std::exchange(ready_, {})) hand_out(record);
@@ -216,6 +225,9 @@ class Run {
           const std::chrono::duration<double> clock = SteadyClock::now() - start_;
           inbox_.put(Answered{item, std::move(result), clock.count()});
         };
+        if (callbacks_.on_forward) {
+          handlers.on_progress = [this](const ForwardProgress& progress) { inbox_.put(progress); };
+        }
         service_->submit(std::move(request), std::move(handlers));
         ++in_flight_;
       } catch (const Error& error) {

@@ -50,6 +50,9 @@ struct RunCallbacks {
   /// Called on the caller's thread for each item when it has been scored, in the order of
   /// finishing.
   std::function<void(const ItemRecord&)> on_item;
+  /// Called on the caller's thread a few times a second while a forward of many rows runs: how far
+  /// one of the items that wait for it is.
+  std::function<void(const ForwardProgress&)> on_forward = {};
   /// Asked a few times a second; true ends the run, and what is under way is dropped.
   std::function<bool()> cancelled;
 };

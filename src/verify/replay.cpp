@@ -147,6 +147,7 @@ void Replayer::replay(const TraceLine& line) {
       report_(line.where, ReplayOutcome::kPassed, "");
     }
   } catch (const Error& error) {
+    if (error.code() == ErrorCode::kCancelled) throw;
     report_(line.where, ReplayOutcome::kFailed, error.what());
   }
 }
@@ -161,8 +162,9 @@ Engine& Replayer::engine(const std::string& model) {
     fail(ErrorCode::kNotFound, "{}", found->second);
   }
   try {
-    return engines_.emplace(key, Engine::load(path, options_.engine)).first->second;
+    return engines_.emplace(key, options_.load(path, options_.engine)).first->second;
   } catch (const Error& error) {
+    if (error.code() == ErrorCode::kCancelled) throw;
     load_errors_.emplace(key, error.what());
     throw;
   }

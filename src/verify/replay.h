@@ -27,6 +27,11 @@ struct ReplayOptions {
   std::filesystem::path models;                ///< holds the traces' models as folders
   std::optional<std::filesystem::path> model;  ///< use this one for every trace instead
   EngineOptions engine;
+  /// How models are loaded: a caller may want to show it.
+  std::function<Engine(const std::filesystem::path&, const EngineOptions&)> load =
+      [](const std::filesystem::path& path, const EngineOptions& options) {
+        return Engine::load(path, options);
+      };
 };
 
 enum class ReplayOutcome : std::uint8_t { kPassed, kFailed, kNotReplayed };
@@ -40,7 +45,8 @@ class Replayer {
  public:
   Replayer(ReplayOptions options, ReplayReport report);
 
-  /// Replays all traces of a file. Throws kNotFound where the file can't be opened.
+  /// Replays all traces of a file. Throws kNotFound where the file can't be opened and kCancelled
+  /// where a load was.
   void run(const std::filesystem::path& file);
 
  private:

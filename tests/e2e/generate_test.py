@@ -15,7 +15,8 @@ class Results(TestCase):
             self.assertEqual(len(done.stdout.splitlines()), 1)
             self.assertIn("Together they have", done.stdout)
             self.assertNotIn("<|", done.stdout)
-            self.assertRegex(done.stderr, r"^\d+ tokens, \d+ forwards \(\d+ refresh \+ \d+ window\)"
+            self.assertRegex(done.stderr, r"^loaded \w+-nano: [\d.]+ MB in [\d.]+ s\n"
+                                          r"\d+ tokens, \d+ forwards \(\d+ refresh \+ \d+ window\)"
                                           r", [0-9.e-]+ s, \d+ tokens/s\n$")
 
     def test_json_fields(self):

@@ -12,7 +12,7 @@ class Infill(TestCase):
         for model in (LLADA, DREAM):
             done = self.succeed("infill", "--model", model, "--text", TEXT)
             self.assertRegex(done.stdout, r"(?s)^Together they have .* \+ .* = .* marbles\.\n$")
-            self.assertRegex(done.stderr, r"^7 tokens, \d+ forwards")
+            self.assertRegex(done.stderr, r"^loaded .*\n7 tokens, \d+ forwards")
 
     def test_json(self):
         (result,) = self.json_lines("infill", "--model", LLADA, "--text", TEXT, "--json",
