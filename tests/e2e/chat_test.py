@@ -40,7 +40,7 @@ class Scripted(TestCase):
         self.assertEqual(joined, direct)
 
     def test_too_long_a_message_keeps_the_history(self):
-        done = self.chat(f"{QUESTION}\n{'Sam has rocks. ' * 99}\n/clear\n{QUESTION}\n")
+        done = self.chat(f"{QUESTION}\n{'Sam has rocks. ' * 199}\n/clear\n{QUESTION}\n")
         lines = done.stdout.splitlines()
         self.assertEqual(len(lines), 2)
         self.assertEqual(lines[0], lines[1])
