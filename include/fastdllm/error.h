@@ -18,6 +18,15 @@ enum class ErrorCode {
   kInternal,         ///< a broken invariant: a bug in this engine
 };
 
+/// "out_of_memory": what results in JSON call it.
+const char* name_of(ErrorCode code) noexcept;
+
+/// An error as a value: that of one request of many, which ends no other.
+struct Failure {
+  ErrorCode code = ErrorCode::kInternal;
+  std::string message;
+};
+
 /// The only exception type that leaves this library. The message says where (file or option), which
 /// field, what was expected, what was found and, where possible, what to do.
 class Error : public std::runtime_error {

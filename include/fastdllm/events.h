@@ -1,8 +1,11 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "fastdllm/error.h"
 
 namespace fdllm {
 
@@ -31,7 +34,7 @@ enum class FinishReason : std::uint8_t {
   kStop,       ///< an end token or a stop string
   kLength,     ///< the canvas is full
   kCancelled,  ///< the step callback, or the one who asked, said so
-  kDeadline,   ///< the time that the request was given is over
+  kDeadline,   ///< the time that the request was given is over; without a forward: it never began
   kError,      ///< see GenerateResult::error
 };
 
@@ -44,7 +47,7 @@ struct GenerateResult {
   std::vector<std::int32_t> ids;
   std::string text;  ///< text of ids without special tokens
   FinishReason finish_reason = FinishReason::kLength;
-  std::string error;                  ///< empty unless kError
+  std::optional<Failure> error;       ///< why, where finish_reason is kError
   std::int64_t refresh_forwards = 0;  ///< forwards over all attended rows
   std::int64_t window_forwards = 0;   ///< all others
   std::int64_t query_rows = 0;        ///< rows fed to the model, in all forwards together

@@ -145,7 +145,7 @@ void run_requests(BenchModel& model, const std::vector<GenerateRequest>& request
   };
   const auto on_result = [&](std::size_t, const GenerateResult& result) {
     if (result.finish_reason == FinishReason::kError) {
-      fail(ErrorCode::kUnsupported, "{}", result.error);
+      throw Error(result.error->code, result.error->message);
     }
     report.useful += std::ssize(result.ids);
   };

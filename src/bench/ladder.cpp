@@ -72,7 +72,7 @@ LadderCell run_ladder_cell(Engine& engine, const eval::Task& task, const eval::R
     done.useful = std::ssize(result.ids);
     done.seconds = result.seconds;
     if (result.finish_reason == FinishReason::kError) {
-      done.error = result.error;
+      done.error = result.error->message;
     } else {
       const auto extraction = task.extract(item, before_stop(result.text, stop), run.chat);
       if (!extraction.correct) {

@@ -195,7 +195,7 @@ SimilarityReport run_similarity(BenchModel& model, const SimilaritySettings& set
     };
     const auto on_result = [](std::size_t, const GenerateResult& result) {
       if (result.finish_reason == FinishReason::kError) {
-        fail(ErrorCode::kUnsupported, "{}", result.error);
+        throw Error(result.error->code, result.error->message);
       }
     };
     while (loop.step(on_step, on_result)) {

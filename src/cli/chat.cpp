@@ -14,6 +14,7 @@
 #include "cli/command.h"
 #include "cli/display_text.h"
 #include "cli/engine_flags.h"
+#include "cli/exit_code.h"
 #include "cli/generate_flags.h"
 #include "cli/generate_progress.h"
 #include "cli/interrupt.h"
@@ -78,7 +79,8 @@ class Chat {
         answer(message);
       }
     }
-    return 0;
+    // Who sits at the terminal has seen what failed.
+    return stdin_is_terminal_ ? 0 : failures_.code();
   }
 
  private:
@@ -127,6 +129,7 @@ class Chat {
       engine_.validate(request);
       if (generate(request)) return;
     } catch (const Error& error) {
+      failures_.add(error.code());
       fmt::print(stderr, "fast-dllm: error: {}\n", error.what());
       fmt::print(stderr,
                  "(the message is dropped, the conversation before it is kept; /clear "
@@ -176,7 +179,7 @@ class Chat {
     const double overhead = view ? view->overhead() : 0;
     if (view) view->show_request(1);
     if (result.finish_reason == FinishReason::kError) {
-      fail(ErrorCode::kInternal, "{}", result.error);
+      throw Error(result.error->code, result.error->message);
     }
     if (result.finish_reason == FinishReason::kCancelled) {
       print("\n");
@@ -203,6 +206,7 @@ class Chat {
   bool stdin_is_terminal_, stdout_is_terminal_;
   LineReader reader_;
   std::vector<ChatMessage> history_;
+  RequestFailures failures_;
 };
 
 }  // namespace

@@ -235,6 +235,10 @@ int run_task(const EvalFlags& flags, const eval::Task& task) {
     std::copy_if(log->items().begin(), log->items().end(), std::back_inserter(content.items),
                  [&](const eval::LoggedItem& item) { return wanted.contains(item.record.id); });
   }
+  RequestFailures failures;
+  for (const eval::LoggedItem& item : content.items) {
+    if (item.record.finish == FinishReason::kError) failures.add(item.record.error_code);
+  }
   const auto failed = std::find_if(content.items.begin(), content.items.end(),
                                    [](const auto& item) { return !item.record.error.empty(); });
   if (failed != content.items.end()) {
@@ -247,7 +251,7 @@ int run_task(const EvalFlags& flags, const eval::Task& task) {
   } else {
     fmt::print("{}", summary_text(summary, content));
   }
-  return summary.failed > 0 ? kExitFailed : 0;
+  return failures.code();
 }
 
 int run_eval(const EvalFlags& flags) {

@@ -111,15 +111,14 @@ class ResultWriter {
       if (finished_.size() > 1) fmt::print(stderr, "{} prompts: ", finished_.size());
       fmt::print(stderr, "{}\n", summary(tokens_, refresh_, window_, seconds));
     }
-    if (cancelled_) return kExitCancelled;
-    return failed_ ? kExitFailed : 0;
+    return cancelled_ ? kExitCancelled : failures_.code();
   }
 
  private:
   void print(const FinishedRequest& finished) {
     const GenerateResult& result = finished.result;
     const bool is_error = result.finish_reason == FinishReason::kError;
-    failed_ |= is_error;
+    if (is_error) failures_.add(result.error->code);
     cancelled_ |= result.finish_reason == FinishReason::kCancelled;
     if (!is_error) {
       tokens_ += static_cast<std::int64_t>(result.ids.size());
@@ -138,7 +137,7 @@ class ResultWriter {
     if (is_error) {
       std::fflush(stdout);
       const std::string which = finished_.size() > 1 ? fmt::format("prompt {}: ", name) : "";
-      fmt::print(stderr, "fast-dllm: error: {}{}\n", which, result.error);
+      fmt::print(stderr, "fast-dllm: error: {}{}\n", which, result.error->message);
     } else {
       fmt::print("{}\n", is_terminal(STDOUT_FILENO) ? printable(result.text) : result.text);
     }
@@ -162,7 +161,8 @@ class ResultWriter {
   std::ofstream trace_;
   std::size_t next_ = 0;
   std::int64_t tokens_ = 0, refresh_ = 0, window_ = 0;
-  bool failed_ = false, cancelled_ = false;
+  RequestFailures failures_;
+  bool cancelled_ = false;
 };
 
 int run_generate(const GenerateFlags& flags) {

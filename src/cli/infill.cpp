@@ -201,8 +201,7 @@ class InfillRun {
     progress.clear();
     for (std::size_t i = 0; i < specs_.size(); ++i) print(i);
     if (!flags_.json) print_summary();
-    if (interrupted()) return kExitCancelled;
-    return failed_ ? kExitFailed : 0;
+    return interrupted() ? kExitCancelled : failures_.code();
   }
 
  private:
@@ -230,7 +229,7 @@ class InfillRun {
     std::size_t canvases = 0;
     double seconds = 0;
     std::int64_t refresh = 0, window = 0;
-    std::string error;
+    std::optional<Failure> error;
     for (std::size_t i = 0; i < candidates_.size(); ++i) {
       const Candidate& candidate = candidates_[i];
       const GenerateResult& result = results_[i];
@@ -241,7 +240,7 @@ class InfillRun {
       refresh += result.refresh_forwards;
       window += result.window_forwards;
       if (result.finish_reason != FinishReason::kLength) {
-        error = result.error.empty() ? "cancelled" : result.error;
+        error = result.error.value_or(Failure{ErrorCode::kCancelled, "cancelled"});
       } else if (best == nullptr || mean_log_confidence(candidate) > mean_log_confidence(*best)) {
         best = &candidate;
       }
@@ -249,9 +248,8 @@ class InfillRun {
     refresh_ += refresh;
     window_ += window;
     const InfillSpec& spec = specs_[index];
-    if (!error.empty() || best == nullptr) {
-      failed_ = true;
-      print_error(spec, error);
+    if (error || best == nullptr) {
+      print_error(spec, error.value_or(Failure{}));
       return;
     }
     tokens_ += static_cast<std::int64_t>(best->request.holes.size());
@@ -270,16 +268,18 @@ class InfillRun {
     fmt::print("{}\n", json.dump(-1, ' ', false, Json::error_handler_t::replace));
   }
 
-  void print_error(const InfillSpec& spec, const std::string& error) {
+  void print_error(const InfillSpec& spec, const Failure& error) {
+    failures_.add(error.code);
     if (flags_.json) {
       Json json;
       if (!spec.id.is_null()) json["id"] = spec.id;
-      json["error"] = error;
+      json["error"] = error.message;
+      json["error_code"] = fdllm::name_of(error.code);
       fmt::print("{}\n", json.dump(-1, ' ', false, Json::error_handler_t::replace));
       return;
     }
     std::fflush(stdout);
-    fmt::print(stderr, "fast-dllm: error: {}: {}\n", spec.where, error);
+    fmt::print(stderr, "fast-dllm: error: {}: {}\n", spec.where, error.message);
   }
 
   void print_summary() const {
@@ -295,7 +295,7 @@ class InfillRun {
   std::vector<GenerateResult> results_;  // of each candidate
   std::int64_t tokens_ = 0, refresh_ = 0, window_ = 0;
   double seconds_ = 0;
-  bool failed_ = false;
+  RequestFailures failures_;
 };
 
 int run_infill(const InfillFlags& flags) {

@@ -122,7 +122,8 @@ Json result_json(const FinishedRequest& finished, const ModelInfo& info) {
   Json json;
   if (!finished.id.is_null()) json["id"] = finished.id;
   if (result.finish_reason == FinishReason::kError) {
-    json["error"] = result.error;
+    json["error"] = result.error->message;
+    json["error_code"] = fdllm::name_of(result.error->code);
     return json;
   }
   json["text"] = result.text;

@@ -17,7 +17,7 @@ struct FinishedRequest {
   double seconds = 0;  ///< result.seconds without what a view spent
 };
 
-/// The object of `--json`: {id, error} where it failed.
+/// The object of `--json`: {id, error, error_code} where it failed.
 nlohmann::ordered_json result_json(const FinishedRequest& finished, const ModelInfo& info);
 
 /// The decoding options by their long names; those that are not set are left out.

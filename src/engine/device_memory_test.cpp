@@ -87,9 +87,11 @@ TEST_F(DeviceMemory, CanvasesThatDoNotFitAreRefusedOrWait) {
   const GenerateRequest both[] = {request(128), request(8)};
   const auto mixed = engine.generate(both);
   EXPECT_EQ(mixed[0].finish_reason, FinishReason::kError);
-  EXPECT_NE(mixed[0].error.find("out of memory: a canvas of 136 tokens"), std::string::npos)
-      << mixed[0].error;
-  EXPECT_NE(mixed[1].finish_reason, FinishReason::kError) << mixed[1].error;
+  ASSERT_TRUE(mixed[0].error);
+  EXPECT_EQ(mixed[0].error->code, ErrorCode::kOutOfMemory);
+  EXPECT_NE(mixed[0].error->message.find("a canvas of 136 tokens"), std::string::npos)
+      << mixed[0].error->message;
+  EXPECT_FALSE(mixed[1].error) << mixed[1].error->message;
 
   // Room for two and their buffers, in which six would never fit: the others wait.
   const MemoryEstimate two = estimate(136, 2);
@@ -97,7 +99,7 @@ TEST_F(DeviceMemory, CanvasesThatDoNotFitAreRefusedOrWait) {
   set_available(loaded + two.kv + two.buffers);
   const std::vector<GenerateRequest> many(6, request(128));
   for (const GenerateResult& result : engine.generate(many)) {
-    EXPECT_NE(result.finish_reason, FinishReason::kError) << result.error;
+    EXPECT_FALSE(result.error) << result.error->message;
   }
 }
 

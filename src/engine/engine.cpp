@@ -336,7 +336,7 @@ std::vector<GenerateResult> Engine::generate(std::span<const GenerateRequest> re
       GenerateResult result;
       result.prompt_ids = requests[i].prompt_ids;
       result.finish_reason = FinishReason::kError;
-      result.error = error.what();
+      result.error = Failure{error.code(), error.what()};
       keep(i, std::move(result));
     }
   }

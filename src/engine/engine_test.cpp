@@ -115,7 +115,7 @@ TEST_P(BatchInvariance, BatchOrderAndThreadsDoNotChangeABit) {
   std::vector<Recording> alone;
   for (const GenerateRequest& request : requests) {
     alone.push_back(record(two_threads, std::span(&request, 1)));
-    ASSERT_EQ(alone.back().results[0].error, "");
+    ASSERT_FALSE(alone.back().results[0].error);
   }
   std::vector<std::size_t> order(requests.size());
   std::iota(order.begin(), order.end(), 0);
@@ -163,7 +163,7 @@ TEST(Engine, IntegerWeightsStillAnswer) {
   };
   std::size_t same = 0;
   for (std::size_t i = 0; i < requests.size(); ++i) {
-    EXPECT_EQ(found[i].error, "");
+    EXPECT_FALSE(found[i].error);
     EXPECT_NE(answer_of(wanted[i].text), "no answer");
     same += answer_of(found[i].text) == answer_of(wanted[i].text) ? 1 : 0;
   }
@@ -287,11 +287,15 @@ TEST(Engine, InvalidRequestsAreReportedAndHarmNobody) {
   requests[1].options.threshold = 0.9;
   requests[2].prompt_ids.push_back(100000);
   const auto results = engine.generate(requests);
-  EXPECT_NE(results[0].error.find("block"), std::string::npos) << results[0].error;
-  EXPECT_NE(results[1].error.find("threshold"), std::string::npos) << results[1].error;
-  EXPECT_NE(results[2].error.find("100000"), std::string::npos) << results[2].error;
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(results[i].finish_reason, FinishReason::kError);
-  EXPECT_EQ(results[3].error, "");
+  const char* parts[] = {"block", "threshold", "100000"};
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(results[i].finish_reason, FinishReason::kError);
+    ASSERT_TRUE(results[i].error);
+    EXPECT_EQ(results[i].error->code, ErrorCode::kInvalidArgument);
+    EXPECT_NE(results[i].error->message.find(parts[i]), std::string::npos)
+        << results[i].error->message;
+  }
+  EXPECT_FALSE(results[3].error);
   EXPECT_FALSE(results[3].text.empty());
 }
 
@@ -322,14 +326,15 @@ TEST(Engine, MemoryLimits) {
   const auto request = request_for(engine, 0);
   const auto result = engine.generate(std::span(&request, 1))[0];
   EXPECT_EQ(result.finish_reason, FinishReason::kError);
-  EXPECT_NE(result.error.find("memory"), std::string::npos);
+  ASSERT_TRUE(result.error);
+  EXPECT_EQ(result.error->code, ErrorCode::kOutOfMemory);
 
   // Enough for one canvas at a time: the others wait for its K/V.
   const auto estimate = Engine::estimate(model_path("llada-nano"), {}, 128, 1);
   options.memory_limit = estimate.total() + estimate.kv / 2;
   Engine tight = Engine::load(model_path("llada-nano"), options);
   const std::vector<GenerateRequest> requests(5, request);
-  for (const auto& each : tight.generate(requests)) EXPECT_EQ(each.error, "");
+  for (const auto& each : tight.generate(requests)) EXPECT_FALSE(each.error);
 }
 
 TEST(Engine, APromptThatContainsTheMaskTokenStaysAsItIs) {
@@ -358,7 +363,7 @@ TEST(Engine, EmptyPromptWorks) {
     }
     requests[1].options.cache = CacheKind::kNone;
     for (const auto& result : engine.generate(requests)) {
-      EXPECT_EQ(result.error, "");
+      EXPECT_FALSE(result.error);
       EXPECT_EQ(result.output_ids.size(), 32u);
     }
   }
@@ -375,7 +380,7 @@ TEST(Engine, CorrectModeDecodes) {
       requests.push_back(request);
     }
     for (const auto& result : engine.generate(requests)) {
-      EXPECT_EQ(result.error, "");
+      EXPECT_FALSE(result.error);
       EXPECT_NE(result.text.find("####"), std::string::npos) << result.text;
     }
   }
@@ -397,7 +402,7 @@ TEST(Engine, InfillingKeepsTheTextAroundTheHoles) {
     for (const CacheKind cache : {CacheKind::kNone, CacheKind::kPrefix, CacheKind::kDual}) {
       request.options.cache = cache;
       const GenerateResult filled = engine.generate(std::span(&request, 1)).front();
-      ASSERT_EQ(filled.error, "");
+      ASSERT_FALSE(filled.error);
       ASSERT_EQ(filled.output_ids.size(), request.prompt_ids.size());
       for (std::size_t p = 0; p < request.prompt_ids.size(); ++p) {
         const bool hole = std::binary_search(request.holes.begin(), request.holes.end(),

@@ -91,7 +91,7 @@ void Service::Impl::fail_all(const std::string& message) {
   for (const Ticket ticket : tickets) {
     GenerateResult result;
     result.finish_reason = FinishReason::kError;
-    result.error = message;
+    result.error = Failure{ErrorCode::kInternal, message};
     deliver(ticket, std::move(result));
   }
 }

@@ -93,7 +93,7 @@ TEST(Service, AnswersAreThoseOfEachRequestAlone) {
     }
     for (std::size_t i = 0; i < requests.size(); ++i) {
       const GenerateResult result = pending[i]->wait();
-      EXPECT_EQ(result.error, "");
+      EXPECT_FALSE(result.error);
       EXPECT_EQ(result.output_ids, alone[i].output_ids) << i << " with slice " << slice_seconds;
       EXPECT_EQ(result.finish_reason, alone[i].finish_reason);
       EXPECT_EQ(result.refresh_forwards, alone[i].refresh_forwards);

@@ -126,7 +126,7 @@ void StepLoop::guarded(Batch& batch, const ResultCallback& on_result, Run&& run)
     run();
   } catch (const Error& error) {
     for (Live* live : batch) {
-      live->result.error = error.what();
+      live->result.error = Failure{error.code(), error.what()};
       finish(*live, on_result);
     }
     batch.clear();
@@ -144,9 +144,9 @@ void StepLoop::complete(std::span<Live* const> batch, const Engine::StepCallback
     try {
       if (!live->ending) advance(*live, own, on_step);
     } catch (const Error& error) {
-      live->result.error = error.what();
+      live->result.error = Failure{error.code(), error.what()};
     }
-    if (live->ending || !live->result.error.empty() || live->decoder->finished()) {
+    if (live->ending || live->result.error || live->decoder->finished()) {
       finish(*live, on_result);
     }
   }
@@ -204,17 +204,18 @@ void StepLoop::admit(const ResultCallback& on_result) {
     }
     if (available != 0 && kv + buffers > available) {
       if (!live_.empty()) return;  // wait until a live request gives its K/V back
-      next.result.error = fmt::format(
-          "out of memory: a canvas of {} tokens needs {} (K/V {}, buffers {}), {} is available; "
-          "shorten the prompt or --gen-length",
-          next.canvas_length(), bytes_text(kv + buffers), bytes_text(kv), bytes_text(buffers),
-          bytes_text(available));
+      next.result.error = Failure{
+          ErrorCode::kOutOfMemory,
+          fmt::format("out of memory: a canvas of {} tokens needs {} (K/V {}, buffers {}), {} is "
+                      "available; shorten the prompt or --gen-length",
+                      next.canvas_length(), bytes_text(kv + buffers), bytes_text(kv),
+                      bytes_text(buffers), bytes_text(available))};
     }
     live_.push_back(std::move(waiting_.front()));
     waiting_.pop_front();
     Live& live = *live_.back();
-    if (live.result.error.empty()) begin(live);
-    if (!live.result.error.empty()) finish(live, on_result);
+    if (!live.result.error) begin(live);
+    if (live.result.error) finish(live, on_result);
   }
 }
 
@@ -231,7 +232,7 @@ void StepLoop::begin(Live& live) {
       kv_bytes_ += live.unconditional_kv->bytes();
     }
   } catch (const Error& error) {
-    live.result.error = error.what();
+    live.result.error = Failure{error.code(), error.what()};
   }
 }
 
@@ -382,7 +383,7 @@ void StepLoop::finish(Live& live, const ResultCallback& on_result) {
     }
   }
   if (live.ending) result.finish_reason = *live.ending;
-  if (!result.error.empty()) result.finish_reason = FinishReason::kError;
+  if (result.error) result.finish_reason = FinishReason::kError;
   result.prompt_ids = std::move(live.request.prompt_ids);
   result.seconds = seconds_since(live.arrival);
   for (const auto* slab : {&live.kv, &live.unconditional_kv}) {

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/failure.h"
 #include "base/json.h"
 #include "base/mapped_file.h"
 #include "eval/data.h"
@@ -64,6 +65,9 @@ LoggedItem parse_item(const nlohmann::json& line) {
   record.seconds = line.at("seconds").get<double>();
   record.clock = line.at("clock").get<double>();
   record.error = line.value("error", "");
+  if (line.contains("error_code")) {
+    record.error_code = error_code_from(line.at("error_code").get<std::string>());
+  }
   const auto finish = line.at("finish").get<std::string>();
   const auto known = std::find_if(std::begin(kFinishNames), std::end(kFinishNames),
                                   [&](const auto& entry) { return entry.second == finish; });
@@ -184,6 +188,7 @@ Json record_json(const ItemRecord& record) {
                                    [&](const auto& entry) { return entry.first == record.finish; });
   json["finish"] = finish->second;
   if (!record.error.empty()) json["error"] = record.error;
+  if (record.error_code) json["error_code"] = name_of(*record.error_code);
   return json;
 }
 

@@ -43,6 +43,7 @@ TEST(ResultLog, KeepsWhatWasWritten) {
     record.correct.reset();
     record.finish = FinishReason::kError;
     record.error = "too long";
+    record.error_code = ErrorCode::kOutOfMemory;
     log.add(record);
   }
   const LogContent content = read_log(path);
@@ -60,6 +61,8 @@ TEST(ResultLog, KeepsWhatWasWritten) {
   EXPECT_EQ(a.finish, FinishReason::kStop);
   EXPECT_EQ(content.items[1].record.correct, std::nullopt);
   EXPECT_EQ(content.items[1].record.error, "too long");
+  EXPECT_EQ(content.items[0].record.error_code, std::nullopt);
+  EXPECT_EQ(content.items[1].record.error_code, ErrorCode::kOutOfMemory);
   EXPECT_EQ(content.items[1].record.finish, FinishReason::kError);
 }
 

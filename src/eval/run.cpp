@@ -234,6 +234,7 @@ class Run {
         pending_.erase(item);
         record.finish = FinishReason::kError;
         record.error = error.what();
+        record.error_code = error.code();
         record.correct = false;
         hand_out(record, item);
       }
@@ -254,8 +255,9 @@ class Run {
     record.scored_rows = result.scored_rows;
     record.attention_pairs = result.attention_pairs;
     record.finish = result.finish_reason;
-    record.error = result.error;
-    if (result.finish_reason == FinishReason::kError) {
+    if (result.error) {
+      record.error = result.error->message;
+      record.error_code = result.error->code;
       record.correct = false;
       release(item);
       return;

@@ -13,7 +13,7 @@ std::string AnswerProgress::push(const StepEvent& event) {
 }
 
 Choice AnswerProgress::finish(const GenerateResult& result) {
-  if (result.finish_reason == FinishReason::kError) throw ApiError(500, result.error);
+  if (result.error) throw to_api_error(*result.error);
   if (result.finish_reason == FinishReason::kCancelled) {
     throw ApiError(503, "The server was stopped before the answer was complete.", "", "cancelled");
   }

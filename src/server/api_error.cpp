@@ -55,8 +55,13 @@ std::string code_of(ErrorCode code) {
 
 }  // namespace
 
+ApiError to_api_error(const Failure& failure) {
+  return {status_of(failure.code), failure.message, named_field(failure.message),
+          code_of(failure.code)};
+}
+
 ApiError to_api_error(const Error& error) {
-  return {status_of(error.code()), error.what(), named_field(error.what()), code_of(error.code())};
+  return to_api_error(Failure{error.code(), error.what()});
 }
 
 std::string error_type(int status) {

@@ -21,6 +21,7 @@ struct ApiError : std::runtime_error {
 };
 
 /// The one place where an error of the engine becomes a status.
+ApiError to_api_error(const Failure& failure);
 ApiError to_api_error(const Error& error);
 /// OpenAI's word for errors of that status.
 std::string error_type(int status);

@@ -53,7 +53,7 @@ std::map<std::size_t, std::vector<double>> decoded(const std::string& model,
     return true;
   });
   for (std::size_t i = 0; i < results.size(); ++i) {
-    EXPECT_NE(results[i].finish_reason, FinishReason::kError) << results[i].error;
+    EXPECT_FALSE(results[i].error) << results[i].error->message;
     found[i].insert(found[i].end(), results[i].output_ids.begin(), results[i].output_ids.end());
   }
   return found;

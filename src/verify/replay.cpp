@@ -140,7 +140,7 @@ void Replayer::replay(const TraceLine& line) {
     });
     const GenerateResult& result = results.front();
     if (result.finish_reason == FinishReason::kError) {
-      report_(line.where, ReplayOutcome::kFailed, result.error);
+      report_(line.where, ReplayOutcome::kFailed, result.error->message);
     } else if (const auto difference = first_divergence(line.trace, recorder.finish({}, result))) {
       report_(line.where, ReplayOutcome::kFailed, *difference);
     } else {
