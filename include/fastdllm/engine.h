@@ -100,6 +100,8 @@ class Engine {
   /// `requests`. A request's result never depends on the others. A request that fails ends only
   /// itself (finish_reason kError); invalid ones are reported the same way. `on_progress` hears
   /// of forwards that take longer than EngineOptions::progress_seconds; it changes no result.
+  /// Throws Error only where there is no memory to begin; what a callback throws leaves it too, and
+  /// with it all results.
   std::vector<GenerateResult> generate(std::span<const GenerateRequest> requests,
                                        const StepCallback& on_step = {},
                                        const ResultCallback& on_result = {},

@@ -30,6 +30,8 @@ struct ServiceState {
   std::size_t live = 0;        ///< requests that hold K/V
   std::uint64_t kv_bytes = 0;  ///< of the live requests
   bool draining = false;
+  /// The last forward failed and so did the smallest one after it: the device needs a new process.
+  bool device_failed = false;
 };
 
 /// An engine that serves requests as they come: its step loop runs on a thread of its own, and
@@ -39,7 +41,8 @@ struct ServiceState {
 class Service {
  public:
   using Ticket = std::uint64_t;
-  /// Called on the loop's thread: they must be quick and must not throw.
+  /// Called on the loop's thread: they must be quick and should not throw. A request whose on_step
+  /// threw ends with that as its error; what on_result throws is lost.
   struct Handlers {
     std::function<void(const StepEvent&)> on_step;  ///< StepEvent::request is the ticket
     /// Exactly once for each ticket, whatever becomes of the request; nothing follows it.
@@ -62,8 +65,9 @@ class Service {
   Service& operator=(const Service&) = delete;
 
   /// Queues a request; its clock starts now. A request that is not done after `deadline` ends with
-  /// FinishReason::kDeadline and the text that it has by then. Throws as Engine::validate() does,
-  /// and kBusy (too many wait) or kUnavailable (draining).
+  /// FinishReason::kDeadline and the text that it has by then (none, where it has run no forward).
+  /// One whose K/V don't fit beside those of others waits. Throws as Engine::validate() does, and
+  /// kBusy (too many wait), kUnavailable (draining) or kOutOfMemory (it would not fit alone).
   Ticket submit(GenerateRequest request, Handlers handlers,
                 std::optional<std::chrono::milliseconds> deadline = {});
   /// The same for several requests: queues all of them or, where one is refused, none.
@@ -71,7 +75,7 @@ class Service {
                                  std::optional<std::chrono::milliseconds> deadline = {});
   /// Ends the request before its next step (FinishReason::kCancelled). Unknown tickets and those of
   /// requests that have ended are ignored.
-  void cancel(Ticket ticket);
+  void cancel(Ticket ticket) noexcept;
   /// Refuses new requests from now on and returns when all others have ended.
   void drain();
   ServiceState state() const;

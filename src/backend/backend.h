@@ -2,6 +2,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -161,9 +162,12 @@ class Backend {
   virtual std::string description() const = 0;  ///< e.g. "cpu avx512bf16, 2 threads"
   virtual ComputeType compute_type() const = 0;
   virtual WeightFormat weight_format(MatrixRole role) const = 0;
-  /// Bytes that weights, K/V and buffers can still take where this back end keeps them; 0 where it
-  /// cannot tell.
-  virtual std::uint64_t available_memory() const = 0;
+  /// Bytes that weights, K/V and buffers can still take where this back end keeps them; nullopt
+  /// where it cannot tell.
+  virtual std::optional<std::uint64_t> available_memory() const = 0;
+  /// Memory is taken when it is first written: what was allocated and not yet written still counts
+  /// as available.
+  virtual bool takes_memory_lazily() const { return false; }
 
   /// An operation that writes fewer values than a buffer holds may lose the others.
   virtual std::unique_ptr<Buffer> allocate(std::int64_t elements) = 0;

@@ -4,10 +4,13 @@
 #include <cmath>
 #include <cstdint>
 #include <fstream>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
 #include <utility>
+
+#include "base/control_group.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -32,15 +35,6 @@ bool bit(std::uint32_t word, int index) {
   return (word >> index & 1u) != 0;
 }
 #endif
-
-/// CPUs that a cgroup v2 quota grants, rounded up; 0 where there is no quota.
-int quota_cpus() {
-  std::ifstream file("/sys/fs/cgroup/cpu.max");
-  double quota = 0;
-  double period = 0;
-  if (!(file >> quota >> period) || quota <= 0 || period <= 0) return 0;
-  return static_cast<int>(std::ceil(std::min(quota / period, 1e6)));
-}
 
 }  // namespace
 
@@ -91,7 +85,9 @@ int physical_cores() {
     cores = static_cast<int>(distinct.size());
   }
 #endif
-  if (const int quota = quota_cpus(); quota > 0) cores = std::min(cores, quota);
+  if (const std::optional<double> quota = control_group_cpus()) {
+    cores = std::min(cores, static_cast<int>(std::ceil(std::min(*quota, 1e6))));
+  }
   return std::max(cores, 1);
 }
 

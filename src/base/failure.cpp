@@ -53,6 +53,10 @@ std::optional<ErrorCode> error_code_from(std::string_view name) noexcept {
   return std::nullopt;
 }
 
+Failure copy_of(const Failure& failure) noexcept {
+  return failure_of(failure.code, failure.message.c_str());
+}
+
 void throw_out_of_memory() {
   throw Error(kOutOfMemoryError);
 }

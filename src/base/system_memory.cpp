@@ -5,18 +5,18 @@
 
 #include <fmt/format.h>
 
+#include "base/control_group.h"
+
+#if defined(__linux__)
+#include <sys/resource.h>
+#include <unistd.h>
+#endif
+
 namespace fdllm {
 namespace {
 
-/// The number in the file's first line, or 0 ("max", no such file).
-std::uint64_t number_in(const char* file) {
-  std::ifstream in(file);
-  std::uint64_t value = 0;
-  return in >> value ? value : 0;
-}
-
-std::uint64_t system_available() {
-  std::ifstream in("/proc/meminfo");
+std::optional<std::uint64_t> machine_available(const std::string& root) {
+  std::ifstream in(root + "/proc/meminfo");
   std::string key;
   std::uint64_t kilobytes = 0;
   std::string unit;
@@ -24,20 +24,33 @@ std::uint64_t system_available() {
     std::getline(in, unit);
     if (key == "MemAvailable:") return kilobytes * 1024;
   }
-  return 0;
+  return std::nullopt;
+}
+
+/// What `ulimit -v` leaves of the address space.
+std::optional<std::uint64_t> address_space_left(const std::string& root) {
+#if defined(__linux__)
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return std::nullopt;
+  std::ifstream in(root + "/proc/self/statm");
+  std::uint64_t pages = 0;
+  if (!(in >> pages)) return std::nullopt;
+  const std::uint64_t used = pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  return limit.rlim_cur - std::min<std::uint64_t>(limit.rlim_cur, used);
+#else
+  static_cast<void>(root);
+  return std::nullopt;
+#endif
 }
 
 }  // namespace
 
-std::uint64_t available_memory() {
-  std::uint64_t available = system_available();
-  const std::uint64_t limit = number_in("/sys/fs/cgroup/memory.max");
-  if (limit != 0) {
-    const std::uint64_t used = number_in("/sys/fs/cgroup/memory.current");
-    const std::uint64_t left = limit > used ? limit - used : 0;
-    available = available == 0 ? left : std::min(available, left);
+std::optional<std::uint64_t> available_memory(const std::string& root) {
+  std::optional<std::uint64_t> least = machine_available(root);
+  for (const auto& left : {control_group_memory_left(root), address_space_left(root)}) {
+    if (left) least = std::min(least.value_or(*left), *left);
   }
-  return available;
+  return least;
 }
 
 std::string bytes_text(std::uint64_t bytes) {

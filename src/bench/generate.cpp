@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "bench/host.h"
 #include "decode/settings.h"
+#include "engine/memory_account.h"
 #include "engine/step_loop.h"
 
 namespace fdllm::bench {
@@ -98,13 +99,6 @@ void check_length(const BenchModel& model, const GenerateRequest& request) {
   }
 }
 
-/// Of --memory-limit what the weights leave; 0: what the machine has.
-std::uint64_t memory_left(BenchModel& model, const EngineOptions& engine) {
-  if (engine.memory_limit == 0) return 0;
-  const std::uint64_t weights = model.transformer().weight_bytes();
-  return engine.memory_limit > weights ? engine.memory_limit - weights : 1;
-}
-
 struct RunSettings {
   const DecodeTraits& traits;
   const EngineOptions& engine;
@@ -120,9 +114,11 @@ void run_requests(BenchModel& model, const std::vector<GenerateRequest>& request
   const NoText no_text;
   const Tokenizer& tokenizer = model.has_random_weights() ? no_text : *model.tokenizer();
   // No forward pauses between layers, so that each has a time of its own.
+  MemoryAccount account(
+      account_settings(model.backend(), engine, model.transformer().weight_bytes()));
   const LoopLimits limits{.row_budget = engine.row_budget,
                           .max_live_requests = engine.max_live_requests,
-                          .memory = memory_left(model, engine),
+                          .memory = &account,
                           .slice_seconds = std::numeric_limits<double>::max()};
   StepLoop loop(model.transformer(), model.backend(), tokenizer, settings.traits, limits);
   MemoryWatch memory;

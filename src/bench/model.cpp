@@ -15,11 +15,12 @@
 namespace fdllm::bench {
 namespace {
 
-void require_memory(const std::string& name, std::uint64_t needed, std::uint64_t available) {
-  if (available != 0 && needed > available) {
+void require_memory(const std::string& name, std::uint64_t needed,
+                    std::optional<std::uint64_t> available) {
+  if (available && needed > *available) {
     fail(ErrorCode::kOutOfMemory,
          "{}: the weights need {}, {} is available; try fewer bits (--weights) or --layers", name,
-         bytes_text(needed), bytes_text(available));
+         bytes_text(needed), bytes_text(*available));
   }
 }
 
@@ -68,7 +69,8 @@ BenchModel::BenchModel(const ModelChoice& choice, const EngineOptions& options,
   weights_ = resolved.weights = resolve_weights(options.weights, tensors);
   backend_ = std::make_unique<TimedBackend>(make_backend(backend_options(resolved)));
   require_memory(name_, Transformer::packed_bytes(*backend_, config_),
-                 options.memory_limit != 0 ? options.memory_limit : backend_->available_memory());
+                 options.memory_limit != 0 ? std::optional(options.memory_limit)
+                                           : backend_->available_memory());
   transformer_ = std::make_unique<Transformer>(*backend_, config_, tensors, watch.on_packed());
   load_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   watch.loaded();

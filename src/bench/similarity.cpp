@@ -9,6 +9,7 @@
 #include "base/system_memory.h"
 #include "bench/kv_comparison.h"
 #include "decode/decoder.h"
+#include "engine/memory_account.h"
 #include "engine/step_loop.h"
 
 namespace fdllm::bench {
@@ -163,12 +164,12 @@ SimilarityReport run_similarity(BenchModel& model, const SimilaritySettings& set
   check_settings(model, settings);
   const ModelConfig& config = model.config();
   const std::uint64_t kept = kept_bytes(config, settings);
-  const std::uint64_t available =
-      engine.memory_limit != 0 ? engine.memory_limit : available_memory();
-  if (available != 0 && kept > available) {
+  const std::optional<std::uint64_t> available =
+      engine.memory_limit != 0 ? std::optional(engine.memory_limit) : available_memory();
+  if (available && kept > *available) {
     fail(ErrorCode::kOutOfMemory,
          "the rows to compare need {}, {} is available; give fewer --rows or --map-steps",
-         bytes_text(kept), bytes_text(available));
+         bytes_text(kept), bytes_text(*available));
   }
   const DecodeTraits traits{config.mask_token, config.end_tokens, config.rules};
   const GenerateOptions options = baseline(settings);
@@ -176,9 +177,11 @@ SimilarityReport run_similarity(BenchModel& model, const SimilaritySettings& set
     validate_options(options, traits, static_cast<std::int32_t>(prompt.size()));
   }
   // No forward pauses between layers: K/V are read when a forward is complete.
+  MemoryAccount memory(
+      account_settings(model.backend(), engine, model.transformer().weight_bytes()));
   const LoopLimits limits{.row_budget = engine.row_budget,
                           .max_live_requests = 1,
-                          .memory = engine.memory_limit,
+                          .memory = &memory,
                           .slice_seconds = std::numeric_limits<double>::max()};
   StepLoop loop(model.transformer(), model.backend(), *model.tokenizer(), traits, limits);
   Recorder recorder(model, settings);

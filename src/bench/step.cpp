@@ -39,13 +39,13 @@ void require_memory(BenchModel& model, const StepSettings& settings) {
   const std::uint64_t kv = model.backend().kv_bytes(model.transformer().kv_shape(settings.attend));
   const std::uint64_t buffers =
       Transformer::buffer_bytes(model.backend(), model.config(), settings.rows);
-  const std::uint64_t available = model.backend().available_memory();
-  if (available != 0 && kv + buffers > available) {
+  const std::optional<std::uint64_t> available = model.backend().available_memory();
+  if (available && kv + buffers > *available) {
     fail(ErrorCode::kOutOfMemory,
          "K/V of {} rows need {}, buffers of {} rows {}; {} is available; give a smaller --attend "
          "or --rows",
          settings.attend, bytes_text(kv), settings.rows, bytes_text(buffers),
-         bytes_text(available));
+         bytes_text(*available));
   }
 }
 

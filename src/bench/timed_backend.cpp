@@ -58,7 +58,7 @@ ComputeType TimedBackend::compute_type() const {
 WeightFormat TimedBackend::weight_format(MatrixRole role) const {
   return inner_->weight_format(role);
 }
-std::uint64_t TimedBackend::available_memory() const {
+std::optional<std::uint64_t> TimedBackend::available_memory() const {
   return inner_->available_memory();
 }
 std::unique_ptr<Buffer> TimedBackend::allocate(std::int64_t elements) {

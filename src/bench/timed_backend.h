@@ -1,5 +1,6 @@
 #pragma once
 #include <memory>
+#include <optional>
 
 #include "backend/backend.h"
 #include "bench/operation.h"
@@ -23,7 +24,8 @@ class TimedBackend final : public Backend {
   std::string description() const override;
   ComputeType compute_type() const override;
   WeightFormat weight_format(MatrixRole role) const override;
-  std::uint64_t available_memory() const override;
+  std::optional<std::uint64_t> available_memory() const override;
+  bool takes_memory_lazily() const override { return inner_->takes_memory_lazily(); }
   std::unique_ptr<Buffer> allocate(std::int64_t elements) override;
   std::size_t buffer_bytes(std::int64_t elements) const override;
   std::unique_ptr<Buffer> upload(std::span<const float> values) override;

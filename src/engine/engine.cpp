@@ -6,6 +6,7 @@
 
 #include "backend/backend.h"
 #include "base/check.h"
+#include "base/failure.h"
 #include "base/log.h"
 #include "base/system_memory.h"
 #include "decode/decoder.h"
@@ -13,6 +14,7 @@
 #include "engine/answer.h"
 #include "engine/backend_options.h"
 #include "engine/load_watch.h"
+#include "engine/memory_account.h"
 #include "engine/open_text.h"
 #include "engine/request_canvas.h"
 #include "engine/step_loop.h"
@@ -205,16 +207,17 @@ void check_length(const GenerateRequest& request, std::int64_t max_positions) {
 }
 
 void require_memory(const OpenModel& model, const EngineOptions& options) {
-  const std::uint64_t available =
-      options.memory_limit != 0 ? options.memory_limit : model.backend->available_memory();
+  const std::optional<std::uint64_t> available = options.memory_limit != 0
+                                                     ? std::optional(options.memory_limit)
+                                                     : model.backend->available_memory();
   const std::int64_t canvas = std::min(kSmallCanvas, model.config.max_positions);
   const MemoryEstimate needed = estimate_of(model, canvas, 1, options.row_budget);
-  if (available != 0 && needed.total() > available) {
+  if (available && needed.total() > *available) {
     fail(ErrorCode::kOutOfMemory,
          "{}: the weights need {} and a canvas of {} tokens {}, {} is available on the device "
          "'{}'{}",
          model.info.path, bytes_text(needed.weights), canvas,
-         bytes_text(needed.kv + needed.buffers), bytes_text(available), options.device,
+         bytes_text(needed.kv + needed.buffers), bytes_text(*available), options.device,
          smaller_weights_hint(model.info.weights));
   }
 }
@@ -226,6 +229,7 @@ struct Engine::Impl {
       : model(std::move(opened)),
         options(engine_options),
         transformer(*model.backend, model.config, model.tensors, on_packed),
+        memory(account_settings(*model.backend, options, model.info.weight_bytes)),
         traits{model.config.mask_token, model.config.end_tokens, model.config.rules,
                unused_tokens(*model.tokenizer, model.config)} {
     model.info.kept_weights = kept_weights(transformer.conversions());
@@ -235,13 +239,8 @@ struct Engine::Impl {
     }
   }
 
-  LoopLimits limits() const {
-    std::uint64_t memory = 0;
-    if (options.memory_limit != 0) {
-      memory = options.memory_limit -
-               std::min<std::uint64_t>(options.memory_limit, model.info.weight_bytes);
-    }
-    return {options.row_budget, options.max_live_requests, memory, options.slice_seconds,
+  LoopLimits limits() {
+    return {options.row_budget, options.max_live_requests, &memory, options.slice_seconds,
             options.progress_seconds};
   }
   std::vector<float> run_logits(KvSlab& kv, std::span<const std::int32_t> tokens, ForwardPlan plan);
@@ -249,6 +248,7 @@ struct Engine::Impl {
   OpenModel model;
   EngineOptions options;
   Transformer transformer;
+  MemoryAccount memory;
   DecodeTraits traits;
 };
 
@@ -259,14 +259,18 @@ Engine::~Engine() = default;
 
 Engine Engine::load(const std::filesystem::path& model, const EngineOptions& options,
                     const LoadListener& on_progress) {
-  validate_engine_options(options);
-  LoadWatch watch(on_progress, options.progress_seconds, model.string());
-  watch.opening();
-  OpenModel opened = open_model(model, options);
-  require_memory(opened, options);
-  Engine engine(std::make_unique<Impl>(std::move(opened), options, watch.on_packed()));
-  watch.loaded();
-  return engine;
+  try {
+    validate_engine_options(options);
+    LoadWatch watch(on_progress, options.progress_seconds, model.string());
+    watch.opening();
+    OpenModel opened = open_model(model, options);
+    require_memory(opened, options);
+    Engine engine(std::make_unique<Impl>(std::move(opened), options, watch.on_packed()));
+    watch.loaded();
+    return engine;
+  } catch (const std::bad_alloc&) {
+    throw_out_of_memory();
+  }
 }
 
 ModelInfo Engine::inspect(const std::filesystem::path& model, const EngineOptions& options) {
@@ -322,24 +326,35 @@ std::vector<GenerateResult> Engine::generate(std::span<const GenerateRequest> re
                                              const StepCallback& on_step,
                                              const ResultCallback& on_result,
                                              const ForwardListener& on_progress) {
-  std::vector<GenerateResult> results(requests.size());
+  std::vector<GenerateResult> results;
+  std::unique_ptr<StepLoop> loop;
+  try {
+    results.resize(requests.size());
+    loop = make_loop();
+  } catch (const std::bad_alloc&) {
+    throw_out_of_memory();
+  }
   const auto keep = [&](std::size_t number, GenerateResult result) {
     results[number] = std::move(result);
     if (on_result) on_result(number, results[number]);
   };
-  const std::unique_ptr<StepLoop> loop = make_loop();
   for (std::size_t i = 0; i < requests.size(); ++i) {
+    GenerateResult failed;
     try {
       validate(requests[i]);
       loop->submit(i, requests[i], on_progress);
-    } catch (const Error& error) {
-      GenerateResult result;
-      result.prompt_ids = requests[i].prompt_ids;
-      result.finish_reason = FinishReason::kError;
-      result.error = Failure{error.code(), error.what()};
-      keep(i, std::move(result));
+      continue;
+    } catch (...) {
+      failed.error = current_failure();
+      failed.finish_reason = FinishReason::kError;
     }
+    try {
+      failed.prompt_ids = requests[i].prompt_ids;
+    } catch (const std::bad_alloc&) {  // the error is what matters
+    }
+    keep(i, std::move(failed));
   }
+  // It throws only what the callbacks throw.
   while (loop->step(on_step, keep)) {
   }
   return results;

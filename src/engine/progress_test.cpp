@@ -187,7 +187,7 @@ TEST(ForwardProgress, AListenerCanCancelInTheMiddleOfAForward) {
     const auto both = engine.generate(
         requests, {}, {}, [](const ForwardProgress& progress) { return progress.request != 0; });
     EXPECT_EQ(both[0].finish_reason, FinishReason::kCancelled);
-    EXPECT_EQ(both[1].error, "");
+    EXPECT_FALSE(both[1].error);
     EXPECT_EQ(both[1].output_ids, alone.output_ids);
   }
 }

@@ -2,16 +2,18 @@
 
 #include <algorithm>
 #include <condition_variable>
-#include <deque>
 #include <exception>
+#include <list>
+#include <map>
 #include <mutex>
 #include <string>
+#include <system_error>
 #include <thread>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "base/check.h"
+#include "base/failure.h"
 #include "engine/step_loop.h"
 
 namespace fdllm {
@@ -21,107 +23,116 @@ using Clock = std::chrono::steady_clock;
 
 }  // namespace
 
+// What the loop's thread does between steps allocates nothing: lists and map nodes are moved, and
+// what is asked of a request is noted in its entry. So nothing but a request of its own can fail.
 struct Service::Impl {
   struct Entry {
     Handlers handlers;
     std::optional<Clock::time_point> deadline;
+    bool admitted = false;               ///< the loop knows it
+    std::optional<FinishReason> ending;  ///< asked for, and not yet told to the loop
+    std::optional<Failure> failure;      ///< of its own on_step
   };
   struct Arrival {
     Ticket ticket;
     GenerateRequest request;
   };
+  struct Ending {
+    Ticket ticket;
+    FinishReason reason;
+  };
 
   Impl(Engine& served, const ServiceOptions& service_options,
        std::function<void(const ForwardInfo&)> on_forward)
-      : engine(served), loop(served.make_loop()) {
+      : loop(served.make_loop()), engine(served) {
     loop->on_forward(std::move(on_forward));
     max_requests = service_options.max_waiting + loop->max_live();
-    thread = std::thread([this] { serve(); });
+    try {
+      thread = std::thread([this] { serve(); });
+    } catch (const std::system_error& error) {
+      fail(ErrorCode::kUnavailable, "the service has no thread to run on: {}", error.what());
+    }
   }
 
   ~Impl() {
     {
       const std::lock_guard lock(mutex);
       draining = true;
-      for (const auto& [ticket, entry] : entries) cancelled.push_back(ticket);
       closing = true;
+      for (auto& [ticket, entry] : entries) entry.ending = FinishReason::kCancelled;
+      has_endings = true;
     }
     changed.notify_all();
     thread.join();
   }
 
-  void serve();
-  /// Hands over what has arrived since the last step; false when the service ends.
-  bool take_commands(std::vector<Ticket>& to_cancel, std::vector<Ticket>& expired);
-  void fail_all(const std::string& message);
-  void deliver(Ticket ticket, GenerateResult result);
-  ForwardListener listener_of(Ticket ticket) const;
+  void serve() noexcept;
+  /// Waits for something to do; false when the service ends.
+  bool wait_for_work(std::list<Arrival>& arrived);
+  std::optional<Ending> next_ending();
+  void admit(std::list<Arrival>& arrived);
+  bool step_handler(const StepEvent& event) noexcept;
+  void deliver(Ticket ticket, GenerateResult result) noexcept;
+  ForwardListener listener_of(Ticket ticket);
 
-  Engine& engine;
+  const std::unique_ptr<StepLoop> loop;  ///< of the loop's thread alone, but for require_fits()
+  const Engine& engine;
   std::size_t max_requests = 0;
-  std::unique_ptr<StepLoop> loop;  ///< of the loop's thread alone
 
   mutable std::mutex mutex;
-  std::condition_variable changed;            ///< something arrived, was cancelled, or has ended
-  std::unordered_map<Ticket, Entry> entries;  ///< of all requests that have not ended
-  std::deque<Arrival> arrivals;
-  std::vector<Ticket> cancelled;
+  std::condition_variable changed;  ///< something arrived, was cancelled, or has ended
+  std::map<Ticket, Entry> entries;  ///< of all requests that have not ended
+  std::list<Arrival> arrivals;
+  bool has_endings = false;  ///< some entry's `ending` is set
   Ticket next_ticket = 1;
   std::size_t open = 0;        ///< entries whose result has not been handed over
   std::size_t live = 0;        ///< as of the last step
   std::uint64_t kv_bytes = 0;  ///< as of the last step
+  bool device_failed = false;  ///< as of the last step
   bool draining = false;
   bool closing = false;
 
   std::thread thread;
 };
 
-/// Something that no request is to blame for went wrong in the loop: it begins anew.
-void Service::Impl::fail_all(const std::string& message) {
-  std::vector<Ticket> tickets;
-  {
-    const std::lock_guard lock(mutex);
-    for (const auto& [ticket, entry] : entries) tickets.push_back(ticket);
-    arrivals.clear();
-    cancelled.clear();
-  }
-  auto on_forward = loop->on_forward();
-  loop = engine.make_loop();
-  loop->on_forward(std::move(on_forward));
-  for (const Ticket ticket : tickets) {
-    GenerateResult result;
-    result.finish_reason = FinishReason::kError;
-    result.error = Failure{ErrorCode::kInternal, message};
-    deliver(ticket, std::move(result));
-  }
-}
-
-bool Service::Impl::take_commands(std::vector<Ticket>& to_cancel, std::vector<Ticket>& expired) {
+bool Service::Impl::wait_for_work(std::list<Arrival>& arrived) {
   std::unique_lock lock(mutex);
   live = loop->live();
   kv_bytes = loop->kv_bytes();
-  while (arrivals.empty() && cancelled.empty() && loop->waiting() + loop->live() == 0) {
+  device_failed = loop->device_failed();
+  while (arrivals.empty() && !has_endings && loop->waiting() + loop->live() == 0) {
     if (closing && entries.empty()) return false;
     changed.wait(lock);
   }
-  for (Arrival& arrival : arrivals) {
-    loop->submit(arrival.ticket, arrival.request, listener_of(arrival.ticket));
-  }
-  arrivals.clear();
-  to_cancel = std::exchange(cancelled, {});
-  const Clock::time_point now = Clock::now();
-  for (auto& [ticket, entry] : entries) {
-    if (!entry.deadline || *entry.deadline > now) continue;
-    entry.deadline.reset();
-    expired.push_back(ticket);
-  }
+  arrived.splice(arrived.end(), arrivals);
+  for (const Arrival& arrival : arrived) entries.find(arrival.ticket)->second.admitted = true;
   return true;
 }
 
-/// To be called with the mutex held. Elements of the map stay where they are as long as their
-/// requests live.
-ForwardListener Service::Impl::listener_of(Ticket ticket) const {
-  const auto& handler = entries.at(ticket).handlers.on_progress;
+/// A request that was cancelled or whose time is over, each once.
+std::optional<Service::Impl::Ending> Service::Impl::next_ending() {
+  const std::lock_guard lock(mutex);
+  const Clock::time_point now = Clock::now();
+  has_endings = false;
+  for (auto& [ticket, entry] : entries) {
+    if (entry.deadline && *entry.deadline <= now && !entry.ending) {
+      entry.ending = FinishReason::kDeadline;
+    }
+    if (!entry.ending) continue;
+    has_endings = true;
+    if (!entry.admitted) continue;
+    const FinishReason reason = *entry.ending;
+    entry.ending.reset();
+    entry.deadline.reset();
+    return Ending{ticket, reason};
+  }
+  return std::nullopt;
+}
+
+ForwardListener Service::Impl::listener_of(Ticket ticket) {
+  const std::lock_guard lock(mutex);
+  // Elements of the map stay where they are as long as their requests live.
+  const auto& handler = entries.find(ticket)->second.handlers.on_progress;
   if (!handler) return {};
   return [&handler](const ForwardProgress& progress) {
     handler(progress);
@@ -129,47 +140,79 @@ ForwardListener Service::Impl::listener_of(Ticket ticket) const {
   };
 }
 
-void Service::Impl::deliver(Ticket ticket, GenerateResult result) {
-  Handlers handlers;
+void Service::Impl::admit(std::list<Arrival>& arrived) {
+  for (Arrival& arrival : arrived) {
+    try {
+      loop->submit(arrival.ticket, std::move(arrival.request), listener_of(arrival.ticket));
+    } catch (...) {
+      GenerateResult result;
+      result.finish_reason = FinishReason::kError;
+      result.error = current_failure();
+      deliver(arrival.ticket, std::move(result));
+    }
+  }
+  arrived.clear();
+}
+
+/// An answer of which its owner missed a step is no answer: the request ends with an error.
+bool Service::Impl::step_handler(const StepEvent& event) noexcept {
+  Entry* entry = nullptr;
   {
     const std::lock_guard lock(mutex);
-    const auto found = entries.find(ticket);
-    check(found != entries.end(), "a result of a request that has ended");
-    handlers = std::move(found->second.handlers);
+    // Elements of the map stay where they are, and only this thread erases them.
+    entry = &entries.find(event.request)->second;
+  }
+  if (!entry->handlers.on_step) return true;
+  try {
+    entry->handlers.on_step(event);
+    return true;
+  } catch (...) {
+    entry->failure = current_failure();
+    return false;
+  }
+}
+
+void Service::Impl::deliver(Ticket ticket, GenerateResult result) noexcept {
+  std::map<Ticket, Entry>::iterator entry;
+  {
+    const std::lock_guard lock(mutex);
+    entry = entries.find(ticket);
+    if (entry == entries.end()) return;
     --open;  // who hears of the end may ask again at once
   }
-  if (handlers.on_result) handlers.on_result(std::move(result));
+  if (entry->second.failure) {
+    result.error = std::move(entry->second.failure);
+    result.finish_reason = FinishReason::kError;
+  }
+  try {
+    if (entry->second.handlers.on_result) entry->second.handlers.on_result(std::move(result));
+  } catch (...) {
+    // Nobody is left to be told; the request has ended all the same.
+  }
   {
     const std::lock_guard lock(mutex);
-    entries.erase(ticket);
+    entries.erase(entry);
   }
   changed.notify_all();
 }
 
-void Service::Impl::serve() {
+void Service::Impl::serve() noexcept {
   const StepLoop::ResultCallback on_result = [this](std::size_t ticket, GenerateResult result) {
     deliver(ticket, std::move(result));
   };
   const Engine::StepCallback on_step = [this](const StepEvent& event) {
-    const std::function<void(const StepEvent&)>* handler = nullptr;
-    {
-      const std::lock_guard lock(mutex);
-      // Elements of the map stay where they are, and only this thread erases them.
-      handler = &entries.at(event.request).handlers.on_step;
-    }
-    if (*handler) (*handler)(event);
-    return true;
+    return step_handler(event);
   };
-  for (;;) {
-    std::vector<Ticket> to_cancel;
-    std::vector<Ticket> expired;
-    if (!take_commands(to_cancel, expired)) return;
+  std::list<Arrival> arrived;
+  while (wait_for_work(arrived)) {
+    admit(arrived);
     try {
-      for (const Ticket ticket : to_cancel) loop->end(ticket, FinishReason::kCancelled, on_result);
-      for (const Ticket ticket : expired) loop->end(ticket, FinishReason::kDeadline, on_result);
+      while (const std::optional<Ending> ending = next_ending()) {
+        loop->end(ending->ticket, ending->reason, on_result);
+      }
       loop->step(on_step, on_result);
-    } catch (const std::exception& error) {
-      fail_all(error.what());
+    } catch (...) {  // no request is to blame
+      loop->fail_all(current_failure(), on_result);
     }
   }
 }
@@ -189,8 +232,15 @@ Service::Ticket Service::submit(GenerateRequest request, Handlers handlers,
 
 std::vector<Service::Ticket> Service::submit_all(
     std::vector<Submission> submissions, std::optional<std::chrono::milliseconds> deadline) {
-  for (const Submission& submission : submissions) impl_->engine.validate(submission.request);
+  for (const Submission& submission : submissions) {
+    impl_->engine.validate(submission.request);
+    impl_->loop->require_fits(submission.request);
+  }
   std::vector<Ticket> tickets;
+  tickets.reserve(submissions.size());
+  // Made before anything is changed: where memory runs out, nothing has been queued.
+  std::map<Ticket, Impl::Entry> entries;
+  std::list<Impl::Arrival> arrivals;
   {
     const std::lock_guard lock(impl_->mutex);
     if (impl_->draining) {
@@ -202,22 +252,29 @@ std::vector<Service::Ticket> Service::submit_all(
     }
     std::optional<Clock::time_point> end;
     if (deadline) end = Clock::now() + *deadline;
-    impl_->open += submissions.size();
     for (Submission& submission : submissions) {
       const Ticket ticket = tickets.emplace_back(impl_->next_ticket++);
-      impl_->entries.emplace(ticket, Impl::Entry{std::move(submission.handlers), end});
-      impl_->arrivals.push_back({ticket, std::move(submission.request)});
+      entries.emplace(ticket, Impl::Entry{.handlers = std::move(submission.handlers),
+                                          .deadline = end,
+                                          .ending = {},
+                                          .failure = {}});
+      arrivals.push_back({ticket, std::move(submission.request)});
     }
+    impl_->open += submissions.size();
+    impl_->entries.merge(entries);
+    impl_->arrivals.splice(impl_->arrivals.end(), arrivals);
   }
   impl_->changed.notify_all();
   return tickets;
 }
 
-void Service::cancel(Ticket ticket) {
+void Service::cancel(Ticket ticket) noexcept {
   {
     const std::lock_guard lock(impl_->mutex);
-    if (!impl_->entries.contains(ticket)) return;
-    impl_->cancelled.push_back(ticket);
+    const auto entry = impl_->entries.find(ticket);
+    if (entry == impl_->entries.end()) return;
+    entry->second.ending = FinishReason::kCancelled;
+    impl_->has_endings = true;
   }
   impl_->changed.notify_all();
 }
@@ -231,7 +288,7 @@ void Service::drain() {
 ServiceState Service::state() const {
   const std::lock_guard lock(impl_->mutex);
   const std::size_t live = std::min(impl_->live, impl_->open);
-  return {impl_->open - live, live, impl_->kv_bytes, impl_->draining};
+  return {impl_->open - live, live, impl_->kv_bytes, impl_->draining, impl_->device_failed};
 }
 
 }  // namespace fdllm

@@ -4,7 +4,9 @@
 #include <iterator>
 #include <utility>
 
-#include "base/check.h"
+#include <fmt/format.h>
+
+#include "base/failure.h"
 #include "base/system_memory.h"
 #include "engine/answer.h"
 #include "engine/request_canvas.h"
@@ -21,15 +23,32 @@ double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
+std::int64_t canvases_of(const GenerateRequest& request) {
+  return request.options.cfg_scale > 0 ? 2 : 1;
+}
+
+std::uint64_t kv_bytes_of(const Backend& backend, const KvShape& shape, std::int64_t canvases) {
+  return backend.kv_bytes(shape) * static_cast<std::uint64_t>(canvases);
+}
+
+Error does_not_fit(std::int64_t length, const MemoryNeed& need, std::uint64_t available) {
+  return {ErrorCode::kOutOfMemory,
+          fmt::format("out of memory: a canvas of {} tokens needs {} (K/V {}, buffers {}), {} is "
+                      "available; shorten the prompt or gen_length",
+                      length, bytes_text(need.total()), bytes_text(need.kv),
+                      bytes_text(need.buffers), bytes_text(available))};
+}
+
 }  // namespace
 
 struct StepLoop::Live {
-  std::size_t number;
+  std::size_t number = 0;
   GenerateRequest request;
-  Clock::time_point arrival;
-  std::int64_t max_positions = 0;  ///< of the model
+  Clock::time_point arrival = Clock::now();
+  std::int32_t canvas_length = 0;
   std::optional<Decoder> decoder;
   std::unique_ptr<KvSlab> kv, unconditional_kv;
+  std::uint64_t kv_bytes = 0;      ///< reserved
   std::optional<DecodeStep> step;  ///< wanted, not yet run
   std::int32_t steps_done = 0;
   GenerateResult result;
@@ -38,19 +57,24 @@ struct StepLoop::Live {
   bool ended = false;
   ForwardListener listener;
 
-  std::int32_t canvas_length() const { return RequestCanvas(request, max_positions).length; }
-  std::int64_t canvases() const { return request.options.cfg_scale > 0 ? 2 : 1; }
-  std::int64_t canvas_rows() const { return canvases() * canvas_length(); }
+  std::int64_t canvases() const { return canvases_of(request); }
+  std::int64_t canvas_rows() const { return canvases() * canvas_length; }
   std::int64_t rows() const {
     return static_cast<std::int64_t>(step->plan.query.size()) * canvases();
   }
   bool is_long() const { return rows() > kShortRows; }
 };
 
-std::int64_t StepLoop::rows_of(std::span<Live* const> batch) {
-  std::int64_t rows = 0;
-  for (const Live* live : batch) rows += live->rows();
-  return rows;
+ForwardSize StepLoop::size_of(std::span<Live* const> batch) {
+  ForwardSize size;
+  for (const Live* live : batch) {
+    const auto scored = static_cast<std::int64_t>(live->step->plan.score.size()) * live->canvases();
+    size.rows += live->rows();
+    size.pairs += live->rows() * live->step->attended_rows;
+    size.scored_rows += scored;
+    size.scored_pairs += scored * live->step->attended_rows;
+  }
+  return size;
 }
 
 StepLoop::StepLoop(Transformer& transformer, Backend& backend, const Tokenizer& tokenizer,
@@ -61,62 +85,84 @@ StepLoop::StepLoop(Transformer& transformer, Backend& backend, const Tokenizer& 
       traits_(traits),
       limits_(limits),
       progress_(limits.progress_seconds),
-      long_progress_(limits.progress_seconds) {}
+      long_progress_(limits.progress_seconds),
+      cost_(transformer.config()) {}
 
-StepLoop::~StepLoop() = default;
+StepLoop::~StepLoop() {
+  for (const auto& live : live_) {
+    if (live->kv_bytes > 0) limits_.memory->release(live->kv_bytes, live->steps_done > 0);
+  }
+}
 
-void StepLoop::submit(std::size_t number, const GenerateRequest& request,
-                      const ForwardListener& listener) {
-  auto live = std::make_unique<Live>();
-  live->number = number;
-  live->request = request;
-  live->listener = listener;
-  live->max_positions = transformer_.config().max_positions;
-  live->arrival = Clock::now();
-  waiting_.push_back(std::move(live));
+void StepLoop::require_fits(const GenerateRequest& request) const {
+  const std::int64_t length = RequestCanvas(request, transformer_.config().max_positions).length;
+  const std::int64_t canvases = canvases_of(request);
+  const MemoryNeed need{
+      kv_bytes_of(backend_, transformer_.kv_shape(length), canvases),
+      Transformer::buffer_bytes(backend_, transformer_.config(), length * canvases)};
+  if (limits_.memory->fits_alone(need)) return;
+  throw does_not_fit(length, need, limits_.memory->budget().value_or(0));
+}
+
+void StepLoop::submit(std::size_t number, GenerateRequest request, ForwardListener listener) {
+  LiveList one;
+  Live& live = *one.emplace_back(std::make_unique<Live>());
+  live.number = number;
+  live.canvas_length = RequestCanvas(request, transformer_.config().max_positions).length;
+  live.request = std::move(request);
+  live.listener = std::move(listener);
+  waiting_.splice(waiting_.end(), one);
 }
 
 bool StepLoop::step(const Engine::StepCallback& on_step, const ResultCallback& on_result) {
   admit(on_result);
   plan_steps(on_result);
-  const auto layers = static_cast<std::int32_t>(transformer_.config().layers);
-  Batch batch = gather(long_batch_.empty() ? Take::kAll : Take::kShort);
-  if (long_batch_.empty()) {
-    Batch long_plans;
-    std::copy_if(batch.begin(), batch.end(), std::back_inserter(long_plans),
-                 [](const Live* live) { return live->is_long(); });
-    if (expected_seconds(rows_of(long_plans), layers) > limits_.slice_seconds) {
-      long_batch_ = std::move(long_plans);
-      for (Live* live : long_batch_) live->in_long_pass = true;
-      guarded(long_batch_, on_result, [&] { start(long_pass_, long_batch_); });
-      batch = gather(Take::kShort);
-    }
-  }
+  divide_batch(on_result);
   double seconds = 0;
-  if (!batch.empty()) {
+  if (!batch_.empty()) {
     const Clock::time_point begin = Clock::now();
-    guarded(batch, on_result, [&] {
-      start(pass_, batch);
-      run(pass_, batch, layers);
+    guarded(batch_, on_result, [&] {
+      start(pass_, batch_);
+      run(pass_, batch_, static_cast<std::int32_t>(transformer_.config().layers));
     });
     seconds = seconds_since(begin);
-    complete(batch, on_step, on_result);
+    complete(batch_, on_step, on_result);
   }
-  if (!long_batch_.empty()) {
-    bool complete_now = false;
-    guarded(long_batch_, on_result, [&] {
-      const double layer = expected_seconds(rows_of(long_batch_), 1);
-      const double wanted = std::max(seconds, limits_.slice_seconds) / std::max(layer, 1e-9);
-      complete_now = run(long_pass_, long_batch_,
-                         static_cast<std::int32_t>(std::clamp(wanted, 1.0, double(layers))));
-    });
-    if (complete_now) {
-      const Batch done = std::exchange(long_batch_, {});
-      complete(done, on_step, on_result);
-    }
-  }
+  if (!long_batch_.empty()) run_long_pass(seconds, on_step, on_result);
   remove_finished();
   return !live_.empty() || !waiting_.empty();
+}
+
+/// What runs now becomes batch_; what would take longer than a slice becomes the long pass.
+void StepLoop::divide_batch(const ResultCallback& on_result) {
+  const auto layers = static_cast<std::int32_t>(transformer_.config().layers);
+  gather(long_batch_.empty() ? Take::kAll : Take::kShort, batch_);
+  if (!long_batch_.empty()) return;
+  std::copy_if(batch_.begin(), batch_.end(), std::back_inserter(long_batch_),
+               [](const Live* live) { return live->is_long(); });
+  if (long_batch_.empty() ||
+      cost_.seconds(size_of(long_batch_), {0, layers}) <= limits_.slice_seconds) {
+    long_batch_.clear();
+    return;
+  }
+  for (Live* live : long_batch_) live->in_long_pass = true;
+  guarded(long_batch_, on_result, [&] { start(long_pass_, long_batch_); });
+  gather(Take::kShort, batch_);
+}
+
+/// Goes on with the long pass for a slice, or for as long as the short plans took.
+void StepLoop::run_long_pass(double seconds, const Engine::StepCallback& on_step,
+                             const ResultCallback& on_result) {
+  bool is_complete = false;
+  guarded(long_batch_, on_result, [&] {
+    const std::int32_t layers = cost_.layers_within(size_of(long_batch_), long_pass_.next_layer(),
+                                                    std::max(seconds, limits_.slice_seconds));
+    is_complete = run(long_pass_, long_batch_, layers);
+  });
+  if (!is_complete) return;
+  done_.swap(long_batch_);
+  complete(done_, on_step, on_result);
+  done_.clear();
 }
 
 /// Runs `run`; where it fails, so do all requests of the batch, which is then empty.
@@ -124,12 +170,27 @@ template <typename Run>
 void StepLoop::guarded(Batch& batch, const ResultCallback& on_result, Run&& run) {
   try {
     run();
-  } catch (const Error& error) {
-    for (Live* live : batch) {
-      live->result.error = Failure{error.code(), error.what()};
-      finish(*live, on_result);
-    }
-    batch.clear();
+    return;
+  } catch (...) {
+    for (Live* live : batch) live->result.error = current_failure();
+  }
+  check_device();
+  for (Live* live : batch) finish(*live, on_result);
+  batch.clear();
+}
+
+/// After a failed forward: tells a device that fails from then on from a request that failed.
+void StepLoop::check_device() noexcept {
+  try {
+    const auto kv = backend_.allocate_kv(transformer_.kv_shape(1));
+    const ForwardPlan plan{{0}, {{0, 1}}, {}};
+    const SequenceInput input{kv.get(), std::span(&traits_.mask_token, 1), &plan, {}};
+    ForwardPass pass;
+    transformer_.start(pass, std::span(&input, 1));
+    transformer_.run_layers(pass, {0, static_cast<std::int32_t>(transformer_.config().layers)});
+    device_failed_ = false;
+  } catch (...) {
+    device_failed_ = current_failure().code != ErrorCode::kOutOfMemory;
   }
 }
 
@@ -141,14 +202,12 @@ void StepLoop::complete(std::span<Live* const> batch, const Engine::StepCallback
     const std::size_t count = live->step->scores.size();
     const auto own = std::span(scores_).subspan(offset, count);
     offset += count;
-    try {
-      if (!live->ending) advance(*live, own, on_step);
-    } catch (const Error& error) {
-      live->result.error = Failure{error.code(), error.what()};
+    if (!live->ending) {
+      const std::optional<StepEvent> event = advance(*live, own);
+      if (event && on_step && !on_step(*event)) live->ending = FinishReason::kCancelled;
+      if (event && !live->ending) look_for_stop(*live);
     }
-    if (live->ending || live->result.error || live->decoder->finished()) {
-      finish(*live, on_result);
-    }
+    if (live->ending || live->result.error || live->decoder->finished()) finish(*live, on_result);
   }
 }
 
@@ -170,88 +229,112 @@ void StepLoop::end(std::size_t number, FinishReason reason, const ResultCallback
     const bool wanted = std::any_of(long_batch_.begin(), long_batch_.end(),
                                     [](const Live* live) { return !live->ending; });
     if (wanted) return;
-    for (Live* live : std::exchange(long_batch_, {})) finish(*live, on_result);
+    for (Live* live : long_batch_) finish(*live, on_result);
+    long_batch_.clear();
   } else {
     finish(**found, on_result);
   }
   remove_finished();
 }
 
-/// Rows that a forward may have once `next` is live too.
-std::int64_t StepLoop::rows_with(const Live& next) const {
+void StepLoop::fail_all(const Failure& failure, const ResultCallback& on_result) {
+  long_batch_.clear();
+  live_.splice(live_.end(), waiting_);
+  for (const auto& live : live_) {
+    if (live->ended) continue;
+    if (!live->result.error) live->result.error = copy_of(failure);
+    finish(*live, on_result);
+  }
+  remove_finished();
+}
+
+/// With the rows that a forward may have once `next` is live too.
+MemoryNeed StepLoop::need_of(const Live& next) const {
   std::int64_t all = next.canvas_rows();
   std::int64_t longest = all;
   for (const auto& live : live_) {
     all += live->canvas_rows();
     longest = std::max(longest, live->canvas_rows());
   }
-  return std::min(all, std::max(longest, limits_.row_budget));
+  const std::int64_t rows = std::min(all, std::max(longest, limits_.row_budget));
+  return {kv_bytes_of(backend_, transformer_.kv_shape(next.canvas_length), next.canvases()),
+          Transformer::buffer_bytes(backend_, transformer_.config(), rows)};
+}
+
+bool StepLoop::make_room(const MemoryNeed& need) {
+  if (limits_.memory->fits(need)) return true;
+  if (!live_.empty()) return false;  // it waits until a live request gives its K/V back
+  // Buffers stay as large as the largest forward so far needed them.
+  pass_ = {};
+  long_pass_ = {};
+  transformer_.release_buffers();
+  limits_.memory->set_buffers(0);
+  return limits_.memory->fits(need);
 }
 
 void StepLoop::admit(const ResultCallback& on_result) {
-  while (!waiting_.empty() && live_.size() < static_cast<std::size_t>(limits_.max_live_requests)) {
+  while (!waiting_.empty() && live_.size() < max_live()) {
     Live& next = *waiting_.front();
-    const std::uint64_t kv = backend_.kv_bytes(transformer_.kv_shape(next.canvas_length())) *
-                             static_cast<std::uint64_t>(next.canvases());
-    const ModelConfig& config = transformer_.config();
-    const std::uint64_t buffers = Transformer::buffer_bytes(backend_, config, rows_with(next));
-    std::uint64_t available = limits_.memory - std::min(limits_.memory, kv_bytes_);
-    if (limits_.memory == 0) {
-      available = backend_.available_memory();
-      if (available != 0) {  // those that are there already serve the next request too
-        available += Transformer::buffer_bytes(backend_, config, transformer_.buffer_rows());
+    const MemoryNeed need = need_of(next);
+    const bool has_room = make_room(need);
+    if (!has_room && !live_.empty()) return;
+    live_.splice(live_.end(), waiting_, waiting_.begin());
+    try {
+      if (!has_room) {
+        throw does_not_fit(next.canvas_length, need,
+                           limits_.memory->left(need.buffers).value_or(0) + need.buffers);
       }
+      begin(next);
+    } catch (...) {
+      next.result.error = current_failure();
+      if (next.result.error->code == ErrorCode::kOutOfMemory && live_.size() > 1) {
+        // The account allowed it, the system did not: it waits as if it had not fitted.
+        next.result.error.reset();
+        next.decoder.reset();
+        next.kv.reset();
+        next.unconditional_kv.reset();
+        waiting_.splice(waiting_.begin(), live_, std::prev(live_.end()));
+        return;
+      }
+      finish(next, on_result);
+      remove_finished();
     }
-    if (available != 0 && kv + buffers > available) {
-      if (!live_.empty()) return;  // wait until a live request gives its K/V back
-      next.result.error = Failure{
-          ErrorCode::kOutOfMemory,
-          fmt::format("out of memory: a canvas of {} tokens needs {} (K/V {}, buffers {}), {} is "
-                      "available; shorten the prompt or --gen-length",
-                      next.canvas_length(), bytes_text(kv + buffers), bytes_text(kv),
-                      bytes_text(buffers), bytes_text(available))};
-    }
-    live_.push_back(std::move(waiting_.front()));
-    waiting_.pop_front();
-    Live& live = *live_.back();
-    if (!live.result.error) begin(live);
-    if (live.result.error) finish(live, on_result);
   }
 }
 
 void StepLoop::begin(Live& live) {
-  try {
-    const KvShape shape = transformer_.kv_shape(live.canvas_length());
-    const RequestCanvas canvas(live.request, live.max_positions);
-    live.decoder.emplace(canvas.make(live.request, traits_.mask_token), canvas.options, traits_,
-                         canvas.kind);
-    live.kv = backend_.allocate_kv(shape);
-    kv_bytes_ += live.kv->bytes();
-    if (live.canvases() == 2) {
-      live.unconditional_kv = backend_.allocate_kv(shape);
-      kv_bytes_ += live.unconditional_kv->bytes();
-    }
-  } catch (const Error& error) {
-    live.result.error = Failure{error.code(), error.what()};
-  }
+  for (Batch* batch : {&batch_, &long_batch_, &done_}) batch->reserve(live_.size());
+  const KvShape shape = transformer_.kv_shape(live.canvas_length);
+  const RequestCanvas canvas(live.request, transformer_.config().max_positions);
+  live.decoder.emplace(canvas.make(live.request, traits_.mask_token), canvas.options, traits_,
+                       canvas.kind);
+  live.kv = backend_.allocate_kv(shape);
+  if (live.canvases() == 2) live.unconditional_kv = backend_.allocate_kv(shape);
+  live.kv_bytes = kv_bytes_of(backend_, shape, live.canvases());
+  kv_bytes_ += live.kv_bytes;
+  limits_.memory->reserve(live.kv_bytes);
 }
 
 void StepLoop::plan_steps(const ResultCallback& on_result) {
   for (const auto& entry : live_) {
     Live& live = *entry;
     if (live.ended || live.step) continue;
-    live.step = live.decoder->next();
-    if (!live.step) {
-      finish(live, on_result);
-      continue;
+    try {
+      live.step = live.decoder->next();
+      if (live.step) {
+        live.step->plan =
+            with_shifted_rows(std::move(live.step->plan), transformer_.config().logit_shift);
+      }
+    } catch (...) {
+      live.step.reset();
+      live.result.error = current_failure();
     }
-    live.step->plan =
-        with_shifted_rows(std::move(live.step->plan), transformer_.config().logit_shift);
+    if (!live.step) finish(live, on_result);
   }
 }
 
-StepLoop::Batch StepLoop::gather(Take take) const {
-  Batch batch;
+void StepLoop::gather(Take take, Batch& batch) const {
+  batch.clear();
   std::int64_t rows = 0;
   for (const auto& entry : live_) {
     Live& live = *entry;
@@ -262,7 +345,6 @@ StepLoop::Batch StepLoop::gather(Take take) const {
     rows += live.rows();
     batch.push_back(&live);
   }
-  return batch;
 }
 
 void StepLoop::start(ForwardPass& pass, std::span<Live* const> batch) {
@@ -323,76 +405,94 @@ void StepLoop::tell(std::span<Live* const> batch, ForwardProgress progress) {
 bool StepLoop::run(ForwardPass& pass, std::span<Live* const> batch, std::int32_t layers) {
   const Clock::time_point begin = Clock::now();
   const auto all = static_cast<std::int32_t>(transformer_.config().layers);
-  const std::int32_t first = pass.next_layer();
-  const std::int32_t last = std::min(first + layers, all);
-  const bool wanted = run_layers(pass, batch, {first, last});
-  if (last == all || !wanted) {
+  const Range range{pass.next_layer(), std::min(pass.next_layer() + layers, all)};
+  const bool is_complete = range.end == all;
+  const bool wanted = run_layers(pass, batch, range);
+  if (is_complete || !wanted) {
     std::size_t count = 0;
     for (const Live* live : batch) count += live->step->scores.size();
     scores_.resize(count);
     if (wanted) transformer_.score(pass, scores_);
+    device_failed_ = false;
   }
   if (!wanted) return true;  // and complete() ends all of them
-  const std::int64_t rows = rows_of(batch);
+  const ForwardSize size = size_of(batch);
   const double seconds = seconds_since(begin);
-  if (rows > kShortRows) row_layer_seconds_ = seconds / (double(rows) * double(last - first));
+  if (size.rows > kShortRows) cost_.observe(size, range, seconds);
+  limits_.memory->set_buffers(
+      Transformer::buffer_bytes(backend_, transformer_.config(), transformer_.buffer_rows()));
   if (on_forward_) {
-    on_forward_({.rows = rows,
+    on_forward_({.rows = size.rows,
                  .requests = static_cast<std::int32_t>(batch.size()),
-                 .layers = last - first,
-                 .complete = last == all,
+                 .layers = range.size(),
+                 .complete = is_complete,
                  .seconds = seconds});
   }
-  return last == all;
+  return is_complete;
 }
 
-double StepLoop::expected_seconds(std::int64_t rows, std::int32_t layers) const {
-  return row_layer_seconds_ * double(rows) * double(layers);
-}
-
-void StepLoop::advance(Live& live, std::span<const Score> scores,
-                       const Engine::StepCallback& on_step) {
-  const std::int64_t forwards = live.canvases();
-  (live.step->refresh ? live.result.refresh_forwards : live.result.window_forwards) += forwards;
-  StepEvent event = live.decoder->advance(scores);
-  event.request = live.number;
-  event.step = live.steps_done++;
-  event.query_begin = live.step->plan.query.front();
-  event.query_end = live.step->plan.query.back() + 1;
-  event.query_rows = static_cast<std::int32_t>(live.step->plan.query.size());
-  live.result.query_rows += forwards * event.query_rows;
-  live.result.scored_rows += event.scored_rows;
-  live.result.attention_pairs +=
-      forwards * std::int64_t{event.query_rows} * std::int64_t{event.attended_rows};
-  live.step.reset();
-  if (on_step && !on_step(event)) live.ending = FinishReason::kCancelled;
-  if (!live.ending && !live.decoder->finished() &&
-      has_stop_string(live.decoder->canvas(), live.request.options.stop, tokenizer_)) {
-    live.decoder->finish(FinishReason::kStop);
+/// Commits what the scores say; nullopt where that failed.
+std::optional<StepEvent> StepLoop::advance(Live& live, std::span<const Score> scores) noexcept {
+  try {
+    const std::int64_t forwards = live.canvases();
+    (live.step->refresh ? live.result.refresh_forwards : live.result.window_forwards) += forwards;
+    StepEvent event = live.decoder->advance(scores);
+    if (live.steps_done == 0) limits_.memory->touched(live.kv_bytes);
+    event.request = live.number;
+    event.step = live.steps_done++;
+    event.query_begin = live.step->plan.query.front();
+    event.query_end = live.step->plan.query.back() + 1;
+    event.query_rows = static_cast<std::int32_t>(live.step->plan.query.size());
+    live.result.query_rows += forwards * event.query_rows;
+    live.result.scored_rows += event.scored_rows;
+    live.result.attention_pairs +=
+        forwards * std::int64_t{event.query_rows} * std::int64_t{event.attended_rows};
+    live.step.reset();
+    return event;
+  } catch (...) {
+    live.result.error = current_failure();
+    return std::nullopt;
   }
 }
 
-void StepLoop::finish(Live& live, const ResultCallback& on_result) {
+void StepLoop::look_for_stop(Live& live) noexcept {
+  try {
+    if (!live.decoder->finished() &&
+        has_stop_string(live.decoder->canvas(), live.request.options.stop, tokenizer_)) {
+      live.decoder->finish(FinishReason::kStop);
+    }
+  } catch (...) {
+    live.result.error = current_failure();
+  }
+}
+
+void StepLoop::read_result(Live& live) noexcept {
   GenerateResult& result = live.result;
-  if (live.decoder) {
-    if (live.request.holes.empty()) {
+  try {
+    if (live.decoder && live.request.holes.empty()) {
       read_answer(live.decoder->canvas(), traits_.end_tokens, live.request.options.stop, tokenizer_,
                   result);
-    } else {
+    } else if (live.decoder) {
       read_infilled(live.decoder->canvas(), tokenizer_, result);
     }
+  } catch (...) {
+    if (!result.error) result.error = current_failure();
   }
   if (live.ending) result.finish_reason = *live.ending;
   if (result.error) result.finish_reason = FinishReason::kError;
   result.prompt_ids = std::move(live.request.prompt_ids);
   result.seconds = seconds_since(live.arrival);
-  for (const auto* slab : {&live.kv, &live.unconditional_kv}) {
-    if (*slab) kv_bytes_ -= (*slab)->bytes();
-  }
+}
+
+void StepLoop::finish(Live& live, const ResultCallback& on_result) {
+  read_result(live);
   live.kv.reset();
   live.unconditional_kv.reset();
+  limits_.memory->release(live.kv_bytes, live.steps_done > 0);
+  kv_bytes_ -= live.kv_bytes;
+  live.kv_bytes = 0;
   live.ended = true;
-  on_result(live.number, std::move(result));
+  on_result(live.number, std::move(live.result));
 }
 
 void StepLoop::remove_finished() {

@@ -1,7 +1,6 @@
 #pragma once
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <list>
 #include <memory>
@@ -14,6 +13,8 @@
 
 #include "backend/backend.h"
 #include "decode/decoder.h"
+#include "engine/forward_cost.h"
+#include "engine/memory_account.h"
 #include "engine/pass_progress.h"
 #include "model/transformer.h"
 #include "text/tokenizer.h"
@@ -24,7 +25,7 @@ namespace fdllm {
 struct LoopLimits {
   std::int64_t row_budget;
   std::int32_t max_live_requests;
-  std::uint64_t memory;           ///< bytes for K/V and buffers; 0: what the back end has available
+  MemoryAccount* memory;          ///< of K/V and buffers; outlives the loop
   double slice_seconds;           ///< EngineOptions::slice_seconds
   double progress_seconds = 0.1;  ///< EngineOptions::progress_seconds
 };
@@ -36,6 +37,10 @@ struct LoopLimits {
 /// Where the plans of many rows (refreshes) would take longer than a slice, they become a pass of
 /// their own that pauses between layers: a step then runs the short plans whole and as much of the
 /// long pass as takes about the same time, so that neither holds up the other for long.
+///
+/// Whatever goes wrong in a request, a failed allocation too, ends that request alone, or those of
+/// the forward that failed, with an error. What a callback throws is the caller's: it leaves
+/// step(), after which the loop may only be destroyed.
 class StepLoop {
  public:
   using ResultCallback = std::function<void(std::size_t request, GenerateResult result)>;
@@ -45,22 +50,28 @@ class StepLoop {
            const DecodeTraits& traits, LoopLimits limits);
   ~StepLoop();
 
+  /// Throws kOutOfMemory, with numbers, for a request that would not fit if it were the only one.
+  /// From any thread.
+  void require_fits(const GenerateRequest& request) const;
   /// Queues a validated request under a number of the caller's. Its clock starts now. `listener`
   /// hears of its forwards of many rows.
-  void submit(std::size_t number, const GenerateRequest& request,
-              const ForwardListener& listener = {});
+  void submit(std::size_t number, GenerateRequest request, ForwardListener listener = {});
   /// Admits what fits and runs one forward. Returns false when nothing is left to do.
   bool step(const Engine::StepCallback& on_step, const ResultCallback& on_result);
   /// Ends a request with `reason` and what it has so far: at once, or where it is part of a paused
   /// pass that others need too, at the end of that pass. Unknown numbers are ignored.
   void end(std::size_t number, FinishReason reason, const ResultCallback& on_result);
+  /// Ends all requests with an error. Allocates nothing.
+  void fail_all(const Failure& failure, const ResultCallback& on_result);
 
   std::size_t waiting() const { return waiting_.size(); }
   std::size_t live() const { return live_.size(); }
   std::uint64_t kv_bytes() const { return kv_bytes_; }
   std::size_t max_live() const { return static_cast<std::size_t>(limits_.max_live_requests); }
+  /// The last forward failed, and so did one of a single row after it: the device does not work any
+  /// more.
+  bool device_failed() const { return device_failed_; }
   void on_forward(ForwardCallback callback) { on_forward_ = std::move(callback); }
-  const ForwardCallback& on_forward() const { return on_forward_; }
 
  private:
   struct Live;
@@ -69,10 +80,14 @@ class StepLoop {
   enum class Take : std::uint8_t { kAll, kShort };
 
   void admit(const ResultCallback& on_result);
-  std::int64_t rows_with(const Live& next) const;
+  bool make_room(const MemoryNeed& need);
+  MemoryNeed need_of(const Live& next) const;
   void begin(Live& live);
   void plan_steps(const ResultCallback& on_result);
-  Batch gather(Take take) const;
+  void gather(Take take, Batch& batch) const;
+  void divide_batch(const ResultCallback& on_result);
+  void run_long_pass(double seconds, const Engine::StepCallback& on_step,
+                     const ResultCallback& on_result);
   void start(ForwardPass& pass, std::span<Live* const> batch);
   /// Runs layers of a started pass, and the head after the last one; returns whether that was all.
   bool run(ForwardPass& pass, std::span<Live* const> batch, std::int32_t layers);
@@ -83,13 +98,15 @@ class StepLoop {
     return &pass == &long_pass_ ? long_progress_ : progress_;
   }
   void tell(std::span<Live* const> batch, ForwardProgress progress);
-  static std::int64_t rows_of(std::span<Live* const> batch);
-  double expected_seconds(std::int64_t rows, std::int32_t layers) const;
+  static ForwardSize size_of(std::span<Live* const> batch);
   template <typename Run>
   void guarded(Batch& batch, const ResultCallback& on_result, Run&& run);
+  void check_device() noexcept;
   void complete(std::span<Live* const> batch, const Engine::StepCallback& on_step,
                 const ResultCallback& on_result);
-  void advance(Live& live, std::span<const Score> scores, const Engine::StepCallback& on_step);
+  std::optional<StepEvent> advance(Live& live, std::span<const Score> scores) noexcept;
+  void look_for_stop(Live& live) noexcept;
+  void read_result(Live& live) noexcept;
   void finish(Live& live, const ResultCallback& on_result);
   void remove_finished();
 
@@ -98,16 +115,18 @@ class StepLoop {
   const Tokenizer& tokenizer_;
   const DecodeTraits& traits_;
   LoopLimits limits_;
-  std::deque<std::unique_ptr<Live>> waiting_;
-  LiveList live_;
+  LiveList waiting_, live_;
   std::uint64_t kv_bytes_ = 0;
   ForwardCallback on_forward_;
   ForwardPass pass_, long_pass_;
   PassProgress progress_, long_progress_;
+  // begin() gives the batches room for all live requests, so that gathering allocates nothing.
+  Batch batch_;       ///< whose plans pass_ runs
   Batch long_batch_;  ///< whose plans long_pass_ runs; empty: there is none
+  Batch done_;
   std::vector<Score> scores_;
-  /// Seconds that a row took in a layer of the last pass of many rows, its head included.
-  double row_layer_seconds_ = 0;
+  ForwardCost cost_;
+  bool device_failed_ = false;
 };
 
 }  // namespace fdllm

@@ -161,6 +161,13 @@ Buffer& Transformer::workspace(std::unique_ptr<Buffer>& buffer, std::int64_t ele
   return *buffer;
 }
 
+void Transformer::release_buffers() {
+  for (auto* buffer : {&normed_, &qkv_, &scored_qkv_, &attended_, &gate_up_, &ffn_}) {
+    buffer->reset();
+  }
+  buffer_rows_ = 0;
+}
+
 void Transformer::start(ForwardPass& pass, std::span<const SequenceInput> sequences) {
   pass.inputs_.assign(sequences.begin(), sequences.end());
   pass.sequences_.clear();

@@ -80,6 +80,8 @@ class Transformer {
   KvShape kv_shape(std::int64_t length) const;
   /// Rows that its buffers hold by now: the most of a forward so far.
   std::int64_t buffer_rows() const { return buffer_rows_; }
+  /// Gives the buffers back; the next forward makes them anew. No pass may be under way.
+  void release_buffers();
 
   /// Embeds the rows of all sequences: one ragged batch, no padding.
   void start(ForwardPass& pass, std::span<const SequenceInput> sequences);

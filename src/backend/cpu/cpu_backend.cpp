@@ -48,7 +48,13 @@ class CpuBackend final : public Backend {
   WeightFormat weight_format(MatrixRole role) const override {
     return role == MatrixRole::kHead && bits_of(weights_) == 4 ? WeightFormat::kInt8 : weights_;
   }
-  std::uint64_t available_memory() const override { return fdllm::available_memory(); }
+  /// The rest is for everything else that the process does: stacks, texts, connections.
+  std::optional<std::uint64_t> available_memory() const override {
+    const std::optional<std::uint64_t> available = fdllm::available_memory();
+    if (!available) return std::nullopt;
+    return *available - *available / 32;
+  }
+  bool takes_memory_lazily() const override { return true; }
 
   std::unique_ptr<Buffer> allocate(std::int64_t elements) override {
     return std::make_unique<HostBuffer>(elements);

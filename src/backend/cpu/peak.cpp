@@ -86,8 +86,7 @@ std::size_t buffer_bytes() {
   const long cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
   if (cache > 0) bytes = std::max(bytes, kCachesInBuffer * static_cast<std::uint64_t>(cache));
 #endif
-  const std::uint64_t available = available_memory();
-  if (available != 0) bytes = std::min(bytes, available / 4);
+  if (const auto available = available_memory()) bytes = std::min(bytes, *available / 4);
   return bytes / (kLine * kShares) * (kLine * kShares);
 }
 

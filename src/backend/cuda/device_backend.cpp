@@ -50,7 +50,7 @@ class DeviceBackend final : public Backend {
   WeightFormat weight_format(MatrixRole role) const override {
     return role == MatrixRole::kHead && bits_of(weights_) == 4 ? WeightFormat::kInt8 : weights_;
   }
-  std::uint64_t available_memory() const override {
+  std::optional<std::uint64_t> available_memory() const override {
     // The rest is for the kernels' own scratch memory and for what the allocator rounds up.
     const std::uint64_t free = runtime_.free_memory();
     return free - free / 16;

@@ -55,13 +55,16 @@ class TensorParallelBackend final : public Backend {
     return group_[0].weight_format(role);
   }
   /// So that what is estimated for all devices together fits the one that has least.
-  std::uint64_t available_memory() const override {
-    std::uint64_t least = group_[0].available_memory();
-    for (int device = 1; device < group_.size(); ++device) {
-      least = std::min(least, group_[device].available_memory());
+  std::optional<std::uint64_t> available_memory() const override {
+    std::optional<std::uint64_t> least = group_[0].available_memory();
+    for (int device = 1; least && device < group_.size(); ++device) {
+      const std::optional<std::uint64_t> other = group_[device].available_memory();
+      least = other ? std::optional(std::min(*least, *other)) : std::nullopt;
     }
-    return least * static_cast<std::uint64_t>(group_.size());
+    if (!least) return std::nullopt;
+    return *least * static_cast<std::uint64_t>(group_.size());
   }
+  bool takes_memory_lazily() const override { return group_[0].takes_memory_lazily(); }
 
   std::unique_ptr<Buffer> allocate(std::int64_t elements) override {
     return std::make_unique<ParallelBuffer>(group_, elements);

@@ -119,7 +119,8 @@ void Runtime::release(std::byte* memory) noexcept {
 std::uint64_t Runtime::free_memory() const {
   Allocations& all = allocations();
   const std::lock_guard lock(all.mutex);
-  return all.limit == 0 ? available_memory() : all.limit - std::min(all.limit, all.used[ordinal_]);
+  if (all.limit != 0) return all.limit - std::min(all.limit, all.used[ordinal_]);
+  return available_memory().value_or(std::uint64_t{1} << 40);
 }
 std::byte* Runtime::allocate_pinned(std::size_t bytes, std::string_view what) {
   return allocate_aligned(bytes, what);
