@@ -282,7 +282,7 @@ TEST(Engine, CancellingEndsOnlyThatRequest) {
 TEST(Engine, InvalidRequestsAreReportedAndHarmNobody) {
   Engine engine = load("llada-nano", WeightType::kF32);
   std::vector<GenerateRequest> requests(4, request_for(engine, 2));
-  requests[0].options.gen_length = 40;
+  requests[0].options.block_length = 0;
   requests[1].options.steps = 64;
   requests[1].options.threshold = 0.9;
   requests[2].prompt_ids.push_back(100000);

@@ -1,6 +1,7 @@
 #include "engine/memory_account.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 namespace fdllm {
@@ -29,7 +30,11 @@ void MemoryAccount::measure(Clock::duration oldest) {
   const Clock::time_point now = Clock::now();
   if (measured_at_ != Clock::time_point() && now - measured_at_ < oldest) return;
   measured_at_ = now;
-  available_ = settings_.measure();
+  try {
+    available_ = settings_.measure();
+  } catch (const std::bad_alloc&) {
+    return;  // what was known stands
+  }
   // What is live keeps its share; when nothing is, more may have become free than there was.
   if (available_ && reserved_ == 0) {
     budget_ = std::max(budget_.value_or(0), *available_ + buffers_);
@@ -41,24 +46,22 @@ std::optional<std::uint64_t> MemoryAccount::budget() const {
   return budget_;
 }
 
-std::optional<std::uint64_t> MemoryAccount::left_locked(std::uint64_t buffers) const {
+std::optional<std::uint64_t> MemoryAccount::room_locked() const {
   if (!budget_) return std::nullopt;
-  const std::uint64_t needed = std::max(buffers, buffers_);
-  std::uint64_t left = minus(*budget_, reserved_ + needed);
-  if (available_) left = std::min(left, minus(*available_, untouched_ + (needed - buffers_)));
-  return left;
+  const std::uint64_t booked = minus(*budget_, reserved_);
+  return available_ ? std::min(booked, minus(*available_ + buffers_, untouched_)) : booked;
 }
 
-std::optional<std::uint64_t> MemoryAccount::left(std::uint64_t buffers) {
+std::optional<std::uint64_t> MemoryAccount::room() const {
   const std::lock_guard lock(mutex_);
-  return left_locked(buffers);
+  return room_locked();
 }
 
 bool MemoryAccount::fits(const MemoryNeed& need) {
   const std::lock_guard lock(mutex_);
   measure(kFresh);
-  const std::optional<std::uint64_t> left = left_locked(need.buffers);
-  return !left || need.kv <= *left;
+  const std::optional<std::uint64_t> room = room_locked();
+  return !room || need.kv + std::max(need.buffers, buffers_) <= *room;
 }
 
 bool MemoryAccount::fits_alone(const MemoryNeed& need) {

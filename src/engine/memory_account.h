@@ -45,8 +45,8 @@ class MemoryAccount {
   bool fits_alone(const MemoryNeed& need);
   /// Whether it fits beside those that are live.
   bool fits(const MemoryNeed& need);
-  /// Bytes that fits() compares K/V with.
-  std::optional<std::uint64_t> left(std::uint64_t buffers);
+  /// Bytes that the K/V of another request may take together with all buffers.
+  std::optional<std::uint64_t> room() const;
 
   void reserve(std::uint64_t kv);
   /// All pages of K/V that were reserved have been written by now.
@@ -58,7 +58,7 @@ class MemoryAccount {
 
  private:
   void measure(Clock::duration oldest);
-  std::optional<std::uint64_t> left_locked(std::uint64_t buffers) const;
+  std::optional<std::uint64_t> room_locked() const;
 
   Settings settings_;
   mutable std::mutex mutex_;

@@ -45,12 +45,13 @@ TEST(MemoryAccount, TouchedPagesAreCountedOnce) {
   account.reserve(300);
   account.set_buffers(100);
   account.touched(300);
-  EXPECT_EQ(account.left(100), 600u);
-  EXPECT_EQ(account.left(150), 550u);
+  EXPECT_EQ(account.room(), 700u);
+  EXPECT_TRUE(account.fits({600, 50}));
+  EXPECT_FALSE(account.fits({601, 50})) << "the buffers that exist count";
   account.release(300, true);
-  EXPECT_EQ(account.left(0), 900u);
+  EXPECT_EQ(account.room(), 1000u);
   account.set_buffers(0);
-  EXPECT_EQ(account.left(0), 1000u);
+  EXPECT_EQ(account.room(), 1000u);
 }
 
 TEST(MemoryAccount, ADeviceThatTakesMemoryAtOnce) {
@@ -59,7 +60,7 @@ TEST(MemoryAccount, ADeviceThatTakesMemoryAtOnce) {
   EXPECT_EQ(admit_as_many_as_fit(account, {.kv = 100, .buffers = 50}), 9);
   account.touched(100);
   account.release(100, true);
-  EXPECT_EQ(account.left(50), 150u);
+  EXPECT_EQ(account.room(), 200u);
 }
 
 TEST(MemoryAccount, NothingLeftIsNotUnknown) {

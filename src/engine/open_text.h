@@ -19,7 +19,8 @@ struct ModelText {
   std::optional<ChatTemplate> chat_template;
 };
 
-/// From the tokenizer's files and tokenizer_config.json of a folder, or from a GGUF file's metadata.
+/// From the tokenizer's files and tokenizer_config.json of a folder, or from a GGUF file's
+/// metadata.
 ModelText open_text(const Checkpoint& checkpoint);
 
 /// Adds the tokens that end an answer by the family's texts, where the tokenizer has them.

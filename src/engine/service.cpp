@@ -6,6 +6,7 @@
 #include <list>
 #include <map>
 #include <mutex>
+#include <new>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -66,6 +67,8 @@ struct Service::Impl {
     thread.join();
   }
 
+  std::vector<Ticket> queue(std::vector<Submission> submissions,
+                            std::optional<std::chrono::milliseconds> allowed);
   void serve() noexcept;
   /// Waits for something to do; false when the service ends.
   bool wait_for_work(std::list<Arrival>& arrived);
@@ -94,6 +97,38 @@ struct Service::Impl {
 
   std::thread thread;
 };
+
+std::vector<Service::Ticket> Service::Impl::queue(
+    std::vector<Submission> submissions, std::optional<std::chrono::milliseconds> allowed) {
+  std::vector<Ticket> tickets;
+  tickets.reserve(submissions.size());
+  // Made before anything is changed: where memory runs out, nothing has been queued.
+  std::map<Ticket, Entry> new_entries;
+  std::list<Arrival> new_arrivals;
+  {
+    const std::lock_guard lock(mutex);
+    if (draining) {
+      fail(ErrorCode::kUnavailable, "the service is shutting down and takes no new requests");
+    }
+    if (open + submissions.size() > max_requests) {
+      fail(ErrorCode::kBusy, "{} requests are being answered or wait; try again later", open);
+    }
+    std::optional<Clock::time_point> end;
+    if (allowed) end = Clock::now() + *allowed;
+    for (Submission& submission : submissions) {
+      const Ticket ticket = tickets.emplace_back(next_ticket++);
+      Entry& entry = new_entries[ticket];
+      entry.handlers = std::move(submission.handlers);
+      entry.deadline = end;
+      new_arrivals.push_back({ticket, std::move(submission.request)});
+    }
+    open += submissions.size();
+    entries.merge(new_entries);
+    arrivals.splice(arrivals.end(), new_arrivals);
+  }
+  changed.notify_all();
+  return tickets;
+}
 
 bool Service::Impl::wait_for_work(std::list<Arrival>& arrived) {
   std::unique_lock lock(mutex);
@@ -135,7 +170,11 @@ ForwardListener Service::Impl::listener_of(Ticket ticket) {
   const auto& handler = entries.find(ticket)->second.handlers.on_progress;
   if (!handler) return {};
   return [&handler](const ForwardProgress& progress) {
-    handler(progress);
+    try {
+      handler(progress);
+    } catch (...) {
+      // Progress that nobody hears of changes nothing.
+    }
     return true;
   };
 }
@@ -232,40 +271,15 @@ Service::Ticket Service::submit(GenerateRequest request, Handlers handlers,
 
 std::vector<Service::Ticket> Service::submit_all(
     std::vector<Submission> submissions, std::optional<std::chrono::milliseconds> deadline) {
-  for (const Submission& submission : submissions) {
-    impl_->engine.validate(submission.request);
-    impl_->loop->require_fits(submission.request);
+  try {
+    for (const Submission& submission : submissions) {
+      impl_->engine.validate(submission.request);
+      impl_->loop->require_fits(submission.request);
+    }
+    return impl_->queue(std::move(submissions), deadline);
+  } catch (const std::bad_alloc&) {
+    throw_out_of_memory();
   }
-  std::vector<Ticket> tickets;
-  tickets.reserve(submissions.size());
-  // Made before anything is changed: where memory runs out, nothing has been queued.
-  std::map<Ticket, Impl::Entry> entries;
-  std::list<Impl::Arrival> arrivals;
-  {
-    const std::lock_guard lock(impl_->mutex);
-    if (impl_->draining) {
-      fail(ErrorCode::kUnavailable, "the service is shutting down and takes no new requests");
-    }
-    if (impl_->open + submissions.size() > impl_->max_requests) {
-      fail(ErrorCode::kBusy, "{} requests are being answered or wait; try again later",
-           impl_->open);
-    }
-    std::optional<Clock::time_point> end;
-    if (deadline) end = Clock::now() + *deadline;
-    for (Submission& submission : submissions) {
-      const Ticket ticket = tickets.emplace_back(impl_->next_ticket++);
-      entries.emplace(ticket, Impl::Entry{.handlers = std::move(submission.handlers),
-                                          .deadline = end,
-                                          .ending = {},
-                                          .failure = {}});
-      arrivals.push_back({ticket, std::move(submission.request)});
-    }
-    impl_->open += submissions.size();
-    impl_->entries.merge(entries);
-    impl_->arrivals.splice(impl_->arrivals.end(), arrivals);
-  }
-  impl_->changed.notify_all();
-  return tickets;
 }
 
 void Service::cancel(Ticket ticket) noexcept {
@@ -288,7 +302,8 @@ void Service::drain() {
 ServiceState Service::state() const {
   const std::lock_guard lock(impl_->mutex);
   const std::size_t live = std::min(impl_->live, impl_->open);
-  return {impl_->open - live, live, impl_->kv_bytes, impl_->draining, impl_->device_failed};
+  return {impl_->open - live, live, live == 0 ? 0 : impl_->kv_bytes, impl_->draining,
+          impl_->device_failed};
 }
 
 }  // namespace fdllm

@@ -281,8 +281,7 @@ void StepLoop::admit(const ResultCallback& on_result) {
     live_.splice(live_.end(), waiting_, waiting_.begin());
     try {
       if (!has_room) {
-        throw does_not_fit(next.canvas_length, need,
-                           limits_.memory->left(need.buffers).value_or(0) + need.buffers);
+        throw does_not_fit(next.canvas_length, need, limits_.memory->room().value_or(0));
       }
       begin(next);
     } catch (...) {

@@ -43,7 +43,7 @@ struct ItemRecord {
   double seconds = 0;              ///< from submission to the last token
   double clock = 0;                ///< seconds from the run's first submission to the last token
   FinishReason finish = FinishReason::kLength;
-  std::string error;  ///< where finish is kError; such an item counts as wrong
+  std::string error;                    ///< where finish is kError; such an item counts as wrong
   std::optional<ErrorCode> error_code;  ///< what kind of error; absent in old logs
 };
 

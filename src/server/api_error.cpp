@@ -64,6 +64,11 @@ ApiError to_api_error(const Error& error) {
   return to_api_error(Failure{error.code(), error.what()});
 }
 
+ApiError device_failed() {
+  return {503, "The device runs no forward any more; the server must be started anew.", "",
+          "device_failed"};
+}
+
 std::string error_type(int status) {
   switch (status) {
     case 401:

@@ -23,6 +23,8 @@ struct ApiError : std::runtime_error {
 /// The one place where an error of the engine becomes a status.
 ApiError to_api_error(const Failure& failure);
 ApiError to_api_error(const Error& error);
+/// What the probes say once nothing can be answered until the process is started anew.
+ApiError device_failed();
 /// OpenAI's word for errors of that status.
 std::string error_type(int status);
 

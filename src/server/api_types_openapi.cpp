@@ -88,13 +88,16 @@ void add_errors(Doc& responses, std::initializer_list<std::pair<const char*, con
 Doc post(std::string_view summary, Doc body, Doc ok_content) {
   Doc responses;
   responses["200"] = response("The answer.", std::move(ok_content));
-  add_errors(responses, {{"400", "A field is unknown, contradicts others or is out of range."},
-                         {"401", "The API key is missing or wrong."},
-                         {"404", "The model isn't the served one."},
-                         {"413", "The body is too large."},
-                         {"415", "The body is no JSON."},
-                         {"429", "Too many requests wait; Retry-After says when to come again."},
-                         {"503", "The server is shutting down or out of memory."}});
+  add_errors(responses,
+             {{"400", "A field is unknown, contradicts others or is out of range."},
+              {"401", "The API key is missing or wrong."},
+              {"404", "The model isn't the served one."},
+              {"413", "The body is too large."},
+              {"415", "The body is no JSON."},
+              {"429", "Too many requests wait; Retry-After says when to come again."},
+              {"503",
+               "Memory, or the time before its turn, was too short, or the server is shutting "
+               "down; Retry-After says when to come again."}});
   return {{"post",
            {{"summary", summary},
             {"security", Doc::array({Doc::object(), {{"key", Doc::array()}}})},

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <condition_variable>
-#include <deque>
+#include <list>
 #include <mutex>
 #include <utility>
 
@@ -39,22 +39,22 @@ class StepClock {
 struct Generation::Mailbox {
   std::mutex mutex;
   std::condition_variable changed;
-  std::deque<GenerationUpdate> updates;
+  std::list<GenerationUpdate> updates;
 
-  void put(GenerationUpdate update) {
+  void put(std::list<GenerationUpdate>& update) noexcept {
     {
       const std::lock_guard lock(mutex);
-      updates.push_back(std::move(update));
+      updates.splice(updates.end(), update);
     }
     changed.notify_one();
   }
 
   /// In place of progress that its reader has not fetched yet.
-  void put_progress(std::size_t choice, const ForwardProgress& progress) {
+  void put_progress(std::size_t request, const ForwardProgress& progress) {
     {
       const std::lock_guard lock(mutex);
       const auto same = [&](const GenerationUpdate& update) {
-        return update.forward && update.choice == choice;
+        return update.forward && update.request == request;
       };
       const auto old = std::find_if(updates.rbegin(), updates.rend(), same);
       if (old != updates.rend() && old->forward->step == progress.step) {
@@ -62,7 +62,10 @@ struct Generation::Mailbox {
         return;
       }
     }
-    put({choice, std::nullopt, std::nullopt, progress});
+    std::list<GenerationUpdate> update(1);
+    update.back().request = request;
+    update.back().forward = progress;
+    put(update);
   }
 };
 
@@ -80,25 +83,31 @@ void Generation::submit(std::vector<GenerateRequest> requests,
                         std::optional<std::chrono::milliseconds> deadline) {
   std::vector<Service::Submission> submissions;
   for (GenerateRequest& request : requests) {
-    const std::size_t choice = submissions.size();
+    const std::size_t index = submissions.size();
     Service::Handlers handlers;
     handlers.on_step =
-        [mailbox = mailbox_, choice, events = events_,
+        [mailbox = mailbox_, index, events = events_,
          clock = std::make_shared<StepClock>(metrics_, Clock::now())](const StepEvent& event) {
           clock->step(event);
           if (events == Events::kResults) return;
-          StepEvent copy = event;
+          std::list<GenerationUpdate> update;
+          StepEvent& copy = update.emplace_back().step.emplace(event);
+          update.back().request = index;
           if (events == Events::kSteps) copy.provisional.clear();
-          mailbox->put({choice, std::move(copy), std::nullopt});
+          mailbox->put(update);
         };
     if (events_ == Events::kDenoising) {
-      handlers.on_progress = [mailbox = mailbox_, choice](const ForwardProgress& progress) {
-        mailbox->put_progress(choice, progress);
+      handlers.on_progress = [mailbox = mailbox_, index](const ForwardProgress& progress) {
+        mailbox->put_progress(index, progress);
       };
     }
-    handlers.on_result = [mailbox = mailbox_, choice, &metrics = metrics_](GenerateResult result) {
+    // Made now: a result must arrive also where no memory is left by then.
+    const auto last = std::make_shared<std::list<GenerationUpdate>>(1);
+    last->back().request = index;
+    handlers.on_result = [mailbox = mailbox_, last, &metrics = metrics_](GenerateResult result) {
       metrics.result(result);
-      mailbox->put({choice, std::nullopt, std::move(result)});
+      last->back().result = std::move(result);
+      mailbox->put(*last);
     };
     submissions.push_back({std::move(request), std::move(handlers)});
   }

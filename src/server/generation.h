@@ -14,7 +14,7 @@ namespace fdllm::server {
 /// What has happened to one of the requests of a Generation: layers of a long forward, a step, or
 /// its end.
 struct GenerationUpdate {
-  std::size_t choice = 0;
+  std::size_t request = 0;  ///< in the order of submit()
   std::optional<StepEvent> step;
   std::optional<GenerateResult> result;
   std::optional<ForwardProgress> forward = {};

@@ -98,12 +98,12 @@ void Metrics::first_token(double seconds) {
   first_token_seconds_.observe(seconds);
 }
 
-void Metrics::result(const GenerateResult& result) {
+void Metrics::result(const GenerateResult& result) noexcept {
   useful_tokens_ += result.ids.size();
   prompt_tokens_ += result.prompt_ids.size();
   request_seconds_.observe(result.seconds);
   const std::lock_guard lock(mutex_);
-  ++finishes_[name_of(result.finish_reason)];
+  ++finishes_[static_cast<std::size_t>(result.finish_reason)];
 }
 
 void Metrics::refused(int status) {
@@ -145,8 +145,14 @@ std::string Metrics::text(const ServiceState& state) const {
                          "Time from a request's arrival to its end.");
   http_seconds_.write(text, "fastdllm_http_seconds", "Time of an HTTP request.");
   const std::lock_guard lock(mutex_);
+  std::map<std::string, std::uint64_t> finishes;
+  for (std::size_t i = 0; i < finishes_.size(); ++i) {
+    if (finishes_[i] > 0) finishes[name_of(static_cast<FinishReason>(i))] = finishes_[i];
+  }
   write_labelled(text, "fastdllm_finished_total", "reason", "Requests that have ended, by why.",
-                 finishes_);
+                 finishes);
+  write_value(text, "fastdllm_device_failed", "gauge",
+              "1 where the device runs no forward any more.", state.device_failed ? 1 : 0);
   write_labelled(text, "fastdllm_refused_total", "status",
                  "Requests that were refused before they began, by HTTP status.", refusals_);
   write_labelled(text, "fastdllm_http_responses_total", "status", "HTTP responses by status.",

@@ -1,5 +1,7 @@
 #pragma once
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -27,6 +29,8 @@ class Histogram {
   double sum_ = 0;
 };
 
+inline constexpr std::size_t kFinishReasons = 5;
+
 /// What the server counts, in Prometheus's text format. Thread-safe.
 class Metrics {
  public:
@@ -35,7 +39,7 @@ class Metrics {
   void forward(const ForwardInfo& info);
   void step(double seconds_since_last);
   void first_token(double seconds);
-  void result(const GenerateResult& result);
+  void result(const GenerateResult& result) noexcept;
   void refused(int status);
   void http(int status, double seconds);
 
@@ -47,7 +51,7 @@ class Metrics {
       request_seconds_, http_seconds_;
   mutable std::mutex mutex_;
   std::map<int, std::uint64_t> statuses_, refusals_;
-  std::map<std::string, std::uint64_t> finishes_;
+  std::array<std::uint64_t, kFinishReasons> finishes_{};
 };
 
 }  // namespace fdllm::server

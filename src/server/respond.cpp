@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "server/answer_progress.h"
+#include "server/equal_answers.h"
 #include "server/generation.h"
 #include "server/sse.h"
 
@@ -63,15 +64,16 @@ class Responder {
              std::chrono::duration_cast<std::chrono::seconds>(now).count(), context.model};
     usage_.prompt_tokens = job_.prompt_tokens;
     choices_.resize(job_.answers.size());
-    std::vector<GenerateRequest> requests;
+    equal_ = group_equal(job_.answers);
     for (std::size_t i = 0; i < job_.answers.size(); ++i) {
       const auto index = static_cast<std::int32_t>(i);
       progress_.push_back(
           job_.shape == ChunkShape::kInfill
               ? infill_progress(context.engine, job_.answers[i], index)
               : text_progress(context.engine, job_.answers[i], index, job_.fields.logprobs));
-      requests.push_back(job_.answers[i].request);
     }
+    std::vector<GenerateRequest> requests;
+    for (const std::size_t first : equal_.firsts) requests.push_back(job_.answers[first].request);
     generation_.submit(std::move(requests), deadline_of(context.options));
   }
 
@@ -84,9 +86,13 @@ class Responder {
       if (context_.aborting) throw aborted();
       if (client_is_gone()) return std::nullopt;
       if (!update) continue;
-      if (update->step) progress_[update->choice]->push(*update->step);
-      if (update->result) finish(update->choice, *update->result);
+      for (const std::size_t choice : equal_.groups[update->request]) {
+        if (update->step) progress_[choice]->push(*update->step);
+        if (update->result) finish(choice, *update->result);
+      }
+      if (update->result) count(*update->result);
     }
+    require_begun();
     switch (job_.shape) {
       case ChunkShape::kChat:
         return chat_json(head_, choices_, usage_);
@@ -106,17 +112,24 @@ class Responder {
       const auto update = generation_.wait(kPoll);
       if (context_.aborting) throw aborted();
       if (client_is_gone()) return false;
-      std::string events = update ? events_for(*update) : "";
+      std::string events;
+      if (update) {
+        for (const std::size_t choice : equal_.groups[update->request]) {
+          events += events_for(*update, choice);
+        }
+        if (update->result) count(*update->result);
+      }
       if (events.empty() && Clock::now() - last > kSilence) events = kSseKeepAlive;
       if (events.empty()) continue;
       if (!write(events)) return false;
       last = Clock::now();
     }
-    std::string closing;
+    require_begun();
+    std::string closing = std::exchange(late_events_, {});
     if (job_.shape == ChunkShape::kInfill) {
-      closing = sse_event(infill_json(head_, choices_, usage_));
+      closing += sse_event(infill_json(head_, choices_, usage_));
     } else if (job_.fields.include_usage || job_.fields.denoising) {
-      closing = sse_event(usage_chunk(job_.shape, head_, usage_));
+      closing += sse_event(usage_chunk(job_.shape, head_, usage_));
     }
     return write(closing += kSseDone);
   }
@@ -143,34 +156,55 @@ class Responder {
     return events;
   }
 
-  std::string events_for(const GenerationUpdate& update) {
-    AnswerProgress& progress = *progress_[update.choice];
+  std::string events_for(const GenerationUpdate& update, std::size_t choice) {
+    AnswerProgress& progress = *progress_[choice];
     std::string events;
     if (update.forward) {
-      events += sse_event(forward_chunk(job_.shape, head_, static_cast<std::int32_t>(update.choice),
-                                        *update.forward));
+      events += sse_event(
+          forward_chunk(job_.shape, head_, static_cast<std::int32_t>(choice), *update.forward));
     }
     if (update.step) {
       if (job_.fields.denoising) {
         events += sse_event(denoising_chunk(job_.shape, head_, progress.denoising(*update.step)));
       }
       Choice part;
-      part.index = static_cast<std::int32_t>(update.choice);
+      part.index = static_cast<std::int32_t>(choice);
       part.text = progress.push(*update.step);
       if (!part.text.empty()) events += sse_event(text_chunk(job_.shape, head_, part));
     }
     if (update.result) {
-      finish(update.choice, *update.result);
-      Choice last = choices_[update.choice];
+      finish(choice, *update.result);
+      Choice last = choices_[choice];
       last.text = progress.rest(last);
-      events += sse_event(text_chunk(job_.shape, head_, last));
+      // Of one that never began it is not known yet whether that is an error.
+      (has_begun(*update.result) ? events : late_events_) +=
+          sse_event(text_chunk(job_.shape, head_, last));
     }
     return events;
+  }
+
+  static bool has_begun(const GenerateResult& result) {
+    return result.finish_reason != FinishReason::kDeadline ||
+           result.refresh_forwards + result.window_forwards > 0;
+  }
+
+  /// The time that the request had may be over while all its answers wait: then there is none.
+  void require_begun() const {
+    if (has_begun_) return;
+    throw ApiError(503,
+                   "The time that this server gives a request was over before its turn came; try "
+                   "again later.",
+                   "", "deadline");
   }
 
   void finish(std::size_t choice, const GenerateResult& result) {
     choices_[choice] = progress_[choice]->finish(result);
     usage_.completion_tokens += choices_[choice].tokens;
+  }
+
+  /// What equal answers have cost together.
+  void count(const GenerateResult& result) {
+    has_begun_ |= has_begun(result);
     usage_.forwards += result.refresh_forwards + result.window_forwards;
     usage_.refresh_forwards += result.refresh_forwards;
     usage_.seconds = std::max(usage_.seconds, result.seconds);
@@ -185,6 +219,9 @@ class Responder {
   Usage usage_;
   std::vector<std::unique_ptr<AnswerProgress>> progress_;
   std::vector<Choice> choices_;  ///< those that have ended
+  EqualAnswers equal_;
+  bool has_begun_ = false;   ///< some request ran a forward, or ended for another reason
+  std::string late_events_;  ///< the last chunks of choices that never began
   Generation generation_;
   Clock::time_point asked_ = Clock::now();
 };

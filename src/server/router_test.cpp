@@ -4,6 +4,8 @@
 #include <array>
 #include <filesystem>
 #include <future>
+#include <map>
+#include <sstream>
 #include <string>
 
 #include <gmock/gmock.h>
@@ -335,11 +337,61 @@ TEST_F(RouterTest, DrainingIsNotReady) {
 TEST_F(RouterTest, AClientThatHasGoneFreesItsRequest) {
   base_.connected = [] { return false; };
   const std::string body =
-      std::string(kChat) + R"(, "n": 50, "gen_length": 384, "block_length": 8, "steps": 384)";
+      std::string(kChat) +
+      R"(, "n": 50, "temperature": 0.5, "gen_length": 384, "block_length": 8, "steps": 384)";
   EXPECT_EQ(send("POST", "/v1/chat/completions", body + "}").status, 499);
   const HttpResponse stream = send("POST", "/v1/chat/completions", body + R"(, "stream": true})");
   ASSERT_TRUE(stream.stream);
   EXPECT_FALSE(stream.stream([](std::string_view) { return false; }));
+}
+
+TEST_F(RouterTest, EqualAnswersAreGeneratedOnce) {
+  const Json one = post("/v1/chat/completions", std::string(kChat) + "}");
+  const Json four = post("/v1/chat/completions", std::string(kChat) + R"(, "n": 4})");
+  ASSERT_EQ(four["choices"].size(), 4u);
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(four["choices"][i]["index"], i);
+    EXPECT_EQ(four["choices"][i]["message"], one["choices"][0]["message"]);
+    EXPECT_EQ(four["choices"][i]["finish_reason"], one["choices"][0]["finish_reason"]);
+  }
+  EXPECT_EQ(four["usage"]["forwards"], one["usage"]["forwards"]);
+  EXPECT_EQ(four["usage"]["completion_tokens"], 4 * one["usage"]["completion_tokens"].get<int>());
+  EXPECT_EQ(four["usage"]["prompt_tokens"], one["usage"]["prompt_tokens"]);
+  // What draws is generated for each seed.
+  const Json drawn =
+      post("/v1/chat/completions", std::string(kChat) + R"(, "n": 4, "temperature": 2})");
+  EXPECT_GT(drawn["usage"]["forwards"], 3 * one["usage"]["forwards"].get<int>());
+  EXPECT_NE(drawn["choices"][0]["message"], drawn["choices"][1]["message"]);
+}
+
+TEST_F(RouterTest, EqualAnswersAreStreamedToEveryIndex) {
+  const HttpResponse stream =
+      send("POST", "/v1/completions",
+           R"({"prompt": ["Sam has", "Olga has", "Sam has"], "n": 2, "gen_length": 32, "echo": true,
+               "stream": true, "stream_options": {"include_usage": true}})");
+  ASSERT_TRUE(stream.stream);
+  std::string events;
+  EXPECT_TRUE(stream.stream([&](std::string_view text) {
+    events += text;
+    return true;
+  }));
+  std::map<int, std::string> texts;
+  std::map<int, int> ends;
+  std::istringstream lines(events);
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with("data: {")) continue;
+    const Json chunk = Json::parse(line.substr(6));
+    for (const Json& choice : chunk["choices"]) {
+      texts[choice["index"]] += choice["text"].get<std::string>();
+      ends[choice["index"]] += !choice["finish_reason"].is_null();
+    }
+  }
+  ASSERT_EQ(texts.size(), 6u);
+  for (int i = 0; i < 6; ++i) EXPECT_EQ(ends[i], 1) << i;
+  for (const int same : {1, 4, 5}) EXPECT_EQ(texts[same], texts[0]);
+  EXPECT_EQ(texts[3], texts[2]);
+  EXPECT_THAT(texts[0], ::testing::StartsWith("Sam has"));
+  EXPECT_THAT(texts[2], ::testing::StartsWith("Olga has"));
 }
 
 TEST_F(RouterTest, TooManyWaitingAreRefused) {
@@ -353,7 +405,7 @@ TEST_F(RouterTest, TooManyWaitingAreRefused) {
   request.method = "POST";
   request.path = "/v1/chat/completions";
   request.headers = {{"Content-Type", "application/json"}};
-  request.body = std::string(kChat) + R"(, "n": 128})";
+  request.body = std::string(kChat) + R"(, "n": 128, "temperature": 0.5})";
   const HttpResponse response = answer(context, request);
   EXPECT_EQ(response.status, 429) << response.body;
   EXPECT_EQ(Json::parse(response.body)["error"]["type"], "rate_limit_error");

@@ -359,18 +359,39 @@ class Errors(TestCase):
         model = self.copy_model()
         fill_tensor(model, "model.transformer.ln_f.weight", b"\xc0\x7f")
         done = run("generate", "--model", model, "--prompt", "Hi", "--gen-length", 32)
-        self.assertIn(done.returncode, (1, 7))
+        self.assertEqual(done.returncode, 7)
         self.assertIn("NaN", done.stderr)
         self.assertEqual(done.stdout, "")
         done = run("generate", "--model", model, "--prompts", "-", "--json",
                    stdin='{"prompt": "Hi", "id": "a"}\n{"prompt": "Hi", "id": "b"}\n')
-        if done.returncode == 1:  # found while running: every request has its own result
-            results = [json.loads(line) for line in done.stdout.splitlines()]
-            self.assertEqual([list(result) for result in results], [["id", "error"]] * 2)
-            self.assertIn("NaN", results[0]["error"])
+        self.assertEqual(done.returncode, 7)
+        results = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual([list(result) for result in results],
+                         [["id", "error", "error_code"]] * 2)
+        self.assertIn("NaN", results[0]["error"])
+        self.assertEqual(results[0]["error_code"], "numeric")
+        done = run("infill", "--model", model, "--text", "Sam has <|hole:4|>.", "--json")
+        self.assertEqual(done.returncode, 7)
+        self.assertEqual(json.loads(done.stdout)["error_code"], "numeric")
+        self.assertEqual(run("chat", "--model", model, stdin="Hi\n").returncode, 7)
 
     def test_memory_limit(self):
         self.check(6, "--memory-limit", "100kb")
+        # Enough to load and for short canvases: the code is that of the requests that failed.
+        need = json.loads(run("inspect", LLADA, "--canvas", 100, "--json").stdout)["memory"]
+        limit = ("--memory-limit", need["total"])
+        self.assertIn("a canvas of", self.fail_with(
+            6, "generate", "--model", LLADA, "--prompt", "Hi", "--gen-length", 400, *limit))
+        done = run("generate", "--model", LLADA, "--prompts", "-", "--json", *limit,
+                   stdin='{"prompt": "Hi", "gen_length": 16}\n{"prompt": "Hi", "gen_length": 400}\n')
+        self.assertEqual(done.returncode, 6)
+        first, second = map(json.loads, done.stdout.splitlines())
+        self.assertIn("text", first)
+        self.assertEqual(second["error_code"], "out_of_memory")
+        done = run("chat", "--model", LLADA, "--gen-length", 400, *limit, stdin="Hi\n")
+        self.assertEqual(done.returncode, 6)
+        self.assertIn("out of memory", done.stderr)
+        self.fail_with(6, "infill", "--model", LLADA, "--text", "Sam has <|hole:400|>.", *limit)
 
     def test_full_disk_is_noticed(self):
         with open("/dev/full", "wb") as full:

@@ -11,8 +11,10 @@ import threading
 from support import BINARY, LLADA, QUESTION
 
 CHAT = {"messages": [{"role": "user", "content": QUESTION}]}
-# Hundreds of forwards: long enough to do something to it meanwhile.
-LONG = {**CHAT, "gen_length": 384, "block_length": 8, "steps": 384, "eos_stop": False}
+# Hundreds of forwards: long enough to do something to it meanwhile. With a temperature n answers
+# differ, so that they are n requests of the engine.
+LONG = {**CHAT, "gen_length": 384, "block_length": 8, "steps": 384, "eos_stop": False,
+        "temperature": 0.5}
 
 
 class Server:

@@ -1,8 +1,10 @@
 """`fast-dllm serve` on the shipped models, through plain HTTP."""
 import concurrent.futures
 import json
+import pathlib
 import random
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -10,7 +12,7 @@ import time
 import unittest
 
 from serve_support import CHAT, LONG, Server
-from support import DREAM, LLADA, QUESTION, ROOT, TestCase
+from support import DREAM, LLADA, QUESTION, ROOT, TestCase, run
 
 
 def wait_until(condition, seconds=30):
@@ -158,6 +160,63 @@ class Operation(TestCase):
             self.assertEqual(status, 200)
             self.assertLess(time.monotonic() - begin, 20)
             self.assertIn("deadline", [choice.get("stop_reason") for choice in body["choices"]])
+
+    def test_a_deadline_that_passes_in_the_queue_is_an_error(self):
+        with Server("--max-live-requests", 1, "--request-timeout", 0.4) as server:
+            with concurrent.futures.ThreadPoolExecutor(6) as pool:
+                answers = list(pool.map(
+                    lambda seed: server.ask("/v1/chat/completions", {**LONG, "seed": seed}),
+                    range(6)))
+            self.assertIn(200, [status for status, _, _ in answers])
+            late = [(headers, body) for status, headers, body in answers if status != 200]
+            self.assertGreater(len(late), 1)
+            for headers, body in late:
+                self.assertEqual(body["error"]["code"], "deadline", body)
+                self.assertEqual(headers["Retry-After"], "1")
+            for status, _, body in answers:
+                if status == 200:
+                    self.assertEqual(body["choices"][0]["stop_reason"], "deadline")
+            stream = list(server.stream("/v1/chat/completions", {**LONG, "n": 2}))
+            self.assertEqual({choice.get("stop_reason") for chunk in stream
+                              for choice in chunk["choices"] if choice["finish_reason"]},
+                             {"deadline"})
+
+    def test_memory_that_is_too_small_for_a_request(self):
+        need = json.loads(run("inspect", LLADA, "--canvas", 100, "--json").stdout)["memory"]
+        with Server("--memory-limit", need["total"]) as server:
+            status, headers, body = server.ask("/v1/chat/completions", LONG)
+            self.assertEqual((status, body["error"]["code"]), (503, "out_of_memory"))
+            self.assertEqual(headers["Retry-After"], "1")
+            self.assertRegex(body["error"]["message"], r"a canvas of \d+ tokens needs .* is available")
+            small = {**CHAT, "max_tokens": 16, "temperature": 0.5, "n": 6}
+            self.assertEqual(server.ask("/v1/chat/completions", small)[0], 200)
+            self.assertEqual(server.metric("fastdllm_kv_bytes"), 0)
+
+    def test_a_limit_of_the_address_space_is_survived(self):
+        with Server() as server:
+            connection = server.connect()  # whose thread exists before memory is short
+
+            def ask(body):
+                connection.request("POST", "/v1/chat/completions", json.dumps(body),
+                                   {"Content-Type": "application/json"})
+                response = connection.getresponse()
+                return response.status, json.loads(response.read())
+
+            self.assertEqual(ask(CHAT)[0], 200)
+            pid = server.process.pid
+            pages = int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[0])
+            unlimited = resource.prlimit(pid, resource.RLIMIT_AS)
+            resource.prlimit(pid, resource.RLIMIT_AS,
+                             (pages * resource.getpagesize() + (64 << 10), unlimited[1]))
+            time.sleep(0.2)
+            for _ in range(5):
+                status, body = ask({**LONG, "n": 4})
+                self.assertEqual((status, body["error"]["code"]), (503, "out_of_memory"), body)
+                time.sleep(0.1)
+            resource.prlimit(pid, resource.RLIMIT_AS, unlimited)
+            time.sleep(0.2)
+            self.assertEqual(ask(CHAT)[0], 200)
+            connection.close()
 
     def test_sigterm_finishes_what_was_accepted(self):
         server = Server()

@@ -3,7 +3,8 @@
 
 namespace fdllm::server {
 
-HttpResponse health(Context&, const HttpRequest&) {
+HttpResponse health(Context& context, const HttpRequest&) {
+  if (context.service.state().device_failed) throw device_failed();
   HttpResponse response;
   response.body = status_json("ok");
   return response;
