@@ -87,7 +87,7 @@ class Results(TestCase):
     def test_end_tokens_as_asked(self):
         base = ("generate", "--prompt", QUESTION, "--json", "--gen-length", 50)
         for model in (LLADA, DREAM):
-            ends = json.loads(self.succeed("inspect", "--model", model, "--json").stdout)[
+            ends = json.loads(self.succeed("inspect", model, "--json").stdout)[
                 "end_tokens"]
             for cache in ("none", "prefix", "dual"):
                 for rest in ((), ("--temperature", 1, "--top-p", 0.9), ("--margin", 0.3)):
@@ -106,8 +106,8 @@ class Results(TestCase):
         """Rows of the matrix that the tokenizer knows nothing of: here tokens of an answer."""
         for source in (LLADA, DREAM):
             model = self.copy_model(source, f"holes-{source.name}")
-            base = ("generate", "--model", model, "--prompt-ids", "40,41,42,43", "--json",
-                    "--gen-length", 40, "--no-eos-stop")
+            base = ("generate", "--model", model, "--prompt", QUESTION, "--json",
+                    "--gen-length", 64)
             path = model / "tokenizer.json"
             tokenizer = json.loads(path.read_text(encoding="utf-8"))
             vocab, merges = tokenizer["model"]["vocab"], tokenizer["model"]["merges"]
