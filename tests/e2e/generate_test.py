@@ -352,7 +352,8 @@ class Errors(TestCase):
             self.check(4, model=model, part=name)
 
     def test_prompt_longer_than_the_model_allows(self):
-        message = self.fail_with(2, "generate", "--model", LLADA, "--prompt", "Sam has rocks. " * 99)
+        message = self.fail_with(2, "generate", "--model", LLADA, "--prompt",
+                                 "Sam has rocks. " * 300)
         self.assertIn("512", message)
 
     def test_nan_weights(self):

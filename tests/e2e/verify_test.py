@@ -93,7 +93,7 @@ class Traces(TestCase):
         self.check_failure({**self.trace, "output_ids": []}, "'output_ids'")
         self.check_failure({**self.trace, "model": "missing"}, "missing")
         self.check_failure({**self.trace, "prompt_ids": [10 ** 6] * 34}, "prompt")
-        self.check_failure({**self.trace, "block_length": 48}, "block_length")
+        self.check_failure({**self.trace, "block_length": 0}, "block_length")
 
     def test_what_cannot_be_replayed_is_named(self):
         done = self.verify(self.trace, {**self.trace, "temperature": 0.5})
