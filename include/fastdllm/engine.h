@@ -23,6 +23,15 @@ struct ChatMessage {
   std::string content;
 };
 
+/// What stands around a text that is no chat: a model's files may ask for BOS before it or EOS
+/// after it (tokenizer.json's `post_processor`, `add_bos_token`, GGUF's `add_bos_token`). Chat
+/// templates write theirs themselves.
+enum class AroundText : std::uint8_t {
+  kNothing,
+  kAsFilesAsk,
+  kUnlessThere,  ///< as the files ask, unless the text begins with the token that is to come first
+};
+
 /// One thing to generate.
 struct GenerateRequest {
   std::vector<std::int32_t> prompt_ids;
@@ -108,7 +117,12 @@ class Engine {
                                        const ForwardListener& on_progress = {});
 
   /// Token ids of a text; texts of special tokens become those tokens.
-  std::vector<std::int32_t> tokenize(std::string_view text) const;
+  std::vector<std::int32_t> tokenize(std::string_view text,
+                                     AroundText around = AroundText::kNothing) const;
+  /// The same for what must fit into the model's positions. More tokens throw kInvalidArgument,
+  /// most of the time before the work of tokenizing: the bytes tell that they are too many.
+  std::vector<std::int32_t> tokenize_prompt(std::string_view text,
+                                            AroundText around = AroundText::kNothing) const;
   /// Text of token ids; bytes that are no valid UTF-8 become U+FFFD, ids it does not know nothing.
   std::string detokenize(std::span<const std::int32_t> ids, bool skip_special = true) const;
   /// The bytes of one token, which may be part of a character.

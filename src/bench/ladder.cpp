@@ -57,7 +57,8 @@ LadderCell run_ladder_cell(Engine& engine, const eval::Task& task, const eval::R
     return cell;
   }
   for (const eval::Item& item : task.items) {
-    request.prompt_ids = engine.tokenize(eval::full_prompt(engine, task, item, run));
+    request.prompt_ids =
+        engine.tokenize(eval::full_prompt(engine, task, item, run), AroundText::kUnlessThere);
     LadderItem& done = cell.items.emplace_back();
     done.id = item.id;
     done.prompt_tokens = std::ssize(request.prompt_ids);

@@ -57,6 +57,9 @@ int run_convert(const ConvertFlags& flags) {
       });
   const double seconds = line.seconds();
   line.clear();
+  for (const std::string& warning : report.warnings) {
+    fmt::print(stderr, "fast-dllm: warning: {}\n", warning);
+  }
   print_group(report.heads);
   print_group(report.fallbacks);
   fmt::print("{}: {} tensors, {} in {}\n", flags.output, report.tensors,
@@ -80,7 +83,7 @@ CommandBody add_convert(CLI::App& app) {
       ->type_name("F32|BF16|F16|Q8_0|Q4_0|Q4_K");
   app.add_option("--pre-tokenizer", flags->options.pre_tokenizer,
                  "llama.cpp's name for the way the tokenizer cuts up text (default: found by its "
-                 "patterns)")
+                 "patterns; the nearest, with a warning, where there is none)")
       ->type_name("NAME");
   app.add_option("--threads", flags->options.threads, "threads (default 0: one per physical core)")
       ->check(CLI::Range(0, 1024).description(""))

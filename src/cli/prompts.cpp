@@ -217,7 +217,7 @@ GenerateRequest make_request(const PromptSpec& spec, const Engine& engine) {
         fail(ErrorCode::kInvalidArgument, "a system message needs a chat template, which {} lacks",
              engine.info().path);
       }
-      request.prompt_ids = engine.tokenize(*spec.text);
+      request.prompt_ids = engine.tokenize_prompt(*spec.text, AroundText::kAsFilesAsk);
     } else {
       std::vector<ChatMessage> messages;
       if (spec.messages) {
@@ -226,7 +226,7 @@ GenerateRequest make_request(const PromptSpec& spec, const Engine& engine) {
         if (spec.system) messages.push_back({"system", *spec.system});
         messages.push_back({"user", *spec.text});
       }
-      request.prompt_ids = engine.tokenize(engine.apply_chat_template(messages));
+      request.prompt_ids = engine.tokenize_prompt(engine.apply_chat_template(messages));
     }
     engine.validate(request);
   } catch (const Error& error) {

@@ -21,7 +21,7 @@ namespace {
 struct TokenizeFlags {
   EngineFlags engine;
   std::optional<std::string> text, decode;
-  bool json = false;
+  bool json = false, add_special_tokens = false;
 };
 
 int run_tokenize(const TokenizeFlags& flags) {
@@ -38,6 +38,11 @@ int run_tokenize(const TokenizeFlags& flags) {
   } else {
     text = flags.text && *flags.text != "-" ? *flags.text : read_text("-");
     ids = tokenizer->encode(text);
+    if (flags.add_special_tokens) {
+      const SurroundingTokens& around = tokenizer->surrounding();
+      ids.insert(ids.begin(), around.before.begin(), around.before.end());
+      ids.insert(ids.end(), around.after.begin(), around.after.end());
+    }
   }
   if (flags.json) {
     nlohmann::ordered_json json;
@@ -67,6 +72,8 @@ CommandBody add_tokenize(CLI::App& app) {
   app.add_option("text", flags->text, "the text (-, or nothing: stdin)")->type_name("TEXT");
   app.add_option("--decode", flags->decode, "token ids to turn into text (-: stdin)")
       ->type_name("1,2,3");
+  app.add_flag("--add-special-tokens", flags->add_special_tokens,
+               "BOS and EOS around the text, as the model's files ask");
   app.add_flag("--json", flags->json, "print {text, ids, tokens}");
   return [flags] { return run_tokenize(*flags); };
 }

@@ -17,6 +17,7 @@
 #include "formats/hf_config.h"
 #include "model/config.h"
 #include "text/tokenizer_folder.h"
+#include "text/tokenizer_to_gguf.h"
 
 namespace fdllm {
 namespace {
@@ -44,7 +45,6 @@ const TargetType& target_of(DType type) {
 /// What the input says of special tokens and the chat template, beside the vocabulary.
 struct TextSettings {
   std::optional<std::int64_t> bos, eos, padding;
-  std::optional<bool> add_bos;
   std::optional<std::string> chat_template;
 };
 
@@ -52,7 +52,6 @@ TextSettings settings_of_gguf(const Metadata& metadata) {
   return {.bos = metadata.integer(gguf_keys::kBos),
           .eos = metadata.integer(gguf_keys::kEos),
           .padding = metadata.integer(gguf_keys::kPadding),
-          .add_bos = metadata.boolean(gguf_keys::kAddBos),
           .chat_template = metadata.text(gguf_keys::kChatTemplate)};
 }
 
@@ -86,7 +85,6 @@ TextSettings settings_of_folder(const Checkpoint& checkpoint, const ModelText& t
   TextSettings settings{.bos = token("bos"),
                         .eos = token("eos"),
                         .padding = token("pad"),
-                        .add_bos = tokenizer_config.boolean("add_bos_token"),
                         .chat_template = std::nullopt};
   if (text.chat_template) settings.chat_template = text.chat_template->source();
   return settings;
@@ -168,14 +166,15 @@ class Converter {
     writer_.add("diffusion.shift_logits", config_.logit_shift == 1);
   }
 
-  GgufVocabulary read_vocabulary() const {
+  GgufConversion convert_tokenizer() const {
     if (checkpoint_->format() == "gguf") {
       GgufVocabulary vocabulary = read_gguf_vocabulary(checkpoint_->config());
-      if (!options_.pre_tokenizer.empty()) vocabulary.pre_tokenizer = options_.pre_tokenizer;
-      return vocabulary;
+      if (options_.pre_tokenizer.empty()) return {std::move(vocabulary), {}};
+      return rename_pre_tokenizer(std::move(vocabulary), checkpoint_->config().source(),
+                                  options_.pre_tokenizer);
     }
-    return read_gguf_vocabulary(read_folder_document(checkpoint_->path()), config_.vocab,
-                                options_.pre_tokenizer);
+    return convert_vocabulary(read_folder_document(checkpoint_->path()), config_.vocab,
+                              options_.pre_tokenizer);
   }
 
   void add_token(const char* key, std::optional<std::int64_t> id) {
@@ -188,7 +187,9 @@ class Converter {
   }
 
   void add_tokenizer() {
-    GgufVocabulary vocabulary = read_vocabulary();
+    GgufConversion conversion = convert_tokenizer();
+    report_.warnings = std::move(conversion.warnings);
+    GgufVocabulary& vocabulary = conversion.vocabulary;
     writer_.add(gguf_keys::kTokenizerModel, std::move(vocabulary.model));
     writer_.add(gguf_keys::kPreTokenizer, std::move(vocabulary.pre_tokenizer));
     writer_.add(gguf_keys::kTokens, std::move(vocabulary.tokens));
@@ -206,7 +207,9 @@ class Converter {
     add_end_tokens(settings.eos);
     add_token(gguf_keys::kPadding, settings.padding);
     add_token(gguf_keys::kMask, config_.mask_token);
-    if (settings.add_bos) writer_.add(gguf_keys::kAddBos, *settings.add_bos);
+    if (vocabulary.add_bos) writer_.add(gguf_keys::kAddBos, *vocabulary.add_bos);
+    if (vocabulary.add_eos) writer_.add(gguf_keys::kAddEos, *vocabulary.add_eos);
+    if (!vocabulary.own.empty()) writer_.add(gguf_keys::kOwnTokenizer, vocabulary.own);
     if (settings.chat_template) writer_.add(gguf_keys::kChatTemplate, *settings.chat_template);
   }
 

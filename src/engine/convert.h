@@ -11,7 +11,8 @@ namespace fdllm {
 
 struct ConvertOptions {
   DType type = DType::kBF16;  ///< F32, BF16, F16, Q8_0, Q4_0 or Q4_K
-  /// A name for the tokenizer's way to cut up text; empty: found by its patterns.
+  /// llama.cpp's name for the tokenizer's way to cut up text; empty: found by its patterns, the
+  /// nearest where there is none. The tokenizer's own patterns are kept beside it.
   std::string pre_tokenizer = {};
   int threads = 0;  ///< 0: one per physical core
 };
@@ -31,6 +32,8 @@ struct ConvertReport {
   std::int64_t tensors = 0;
   std::vector<OtherType> heads;      ///< kept at more bits than asked for
   std::vector<OtherType> fallbacks;  ///< rows are no whole blocks
+  /// Sentences on what llama.cpp will read otherwise than this engine.
+  std::vector<std::string> warnings;
 };
 
 /// Called before the first tensor is written and after every few rows, with bytes of the new file's

@@ -360,8 +360,30 @@ std::vector<GenerateResult> Engine::generate(std::span<const GenerateRequest> re
   return results;
 }
 
-std::vector<std::int32_t> Engine::tokenize(std::string_view text) const {
-  return impl_->model.tokenizer->encode(text);
+namespace {
+
+std::vector<std::int32_t> encode_around(const Tokenizer& tokenizer, std::string_view text,
+                                        AroundText around, std::size_t most) {
+  const SurroundingTokens& asked = tokenizer.surrounding();
+  const bool wanted = around != AroundText::kNothing;
+  const std::size_t added = wanted ? asked.before.size() + asked.after.size() : 0;
+  std::vector<std::int32_t> ids = tokenizer.encode(text, most - std::min(most, added));
+  const bool there = !asked.before.empty() && !ids.empty() && ids.front() == asked.before.front();
+  if (!wanted || (around == AroundText::kUnlessThere && there)) return ids;
+  ids.insert(ids.begin(), asked.before.begin(), asked.before.end());
+  ids.insert(ids.end(), asked.after.begin(), asked.after.end());
+  return ids;
+}
+
+}  // namespace
+
+std::vector<std::int32_t> Engine::tokenize(std::string_view text, AroundText around) const {
+  return encode_around(*impl_->model.tokenizer, text, around, Tokenizer::kNoLimit);
+}
+
+std::vector<std::int32_t> Engine::tokenize_prompt(std::string_view text, AroundText around) const {
+  return encode_around(*impl_->model.tokenizer, text, around,
+                       static_cast<std::size_t>(impl_->model.config.max_positions));
 }
 
 std::string Engine::detokenize(std::span<const std::int32_t> ids, bool skip_special) const {

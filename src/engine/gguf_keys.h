@@ -14,8 +14,12 @@ inline constexpr char kEot[] = "tokenizer.ggml.eot_token_id";
 inline constexpr char kPadding[] = "tokenizer.ggml.padding_token_id";
 inline constexpr char kMask[] = "tokenizer.ggml.mask_token_id";
 inline constexpr char kAddBos[] = "tokenizer.ggml.add_bos_token";
+inline constexpr char kAddEos[] = "tokenizer.ggml.add_eos_token";
 inline constexpr char kChatTemplate[] = "tokenizer.chat_template";
 /// Our own: "NFC" where text is normalized first, of which llama.cpp's keys say nothing.
 inline constexpr char kNormalizer[] = "tokenizer.fastdllm.normalizer";
+/// Our own: a tokenizer.json without vocabulary and merges, where llama.cpp's keys can't say how
+/// text becomes tokens.
+inline constexpr char kOwnTokenizer[] = "tokenizer.fastdllm.tokenizer";
 
 }  // namespace fdllm::gguf_keys

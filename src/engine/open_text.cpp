@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "engine/gguf_keys.h"
 
 namespace fdllm {
@@ -54,13 +55,25 @@ GgufVocabulary read_gguf_vocabulary(const Metadata& metadata) {
          gguf_keys::kNormalizer);
   }
   vocabulary.nfc = !normalizer.empty();
+  vocabulary.bos = metadata.integer(gguf_keys::kBos);
+  vocabulary.eos = metadata.integer(gguf_keys::kEos);
+  vocabulary.add_bos = metadata.boolean(gguf_keys::kAddBos);
+  vocabulary.add_eos = metadata.boolean(gguf_keys::kAddEos);
+  vocabulary.own = metadata.text(gguf_keys::kOwnTokenizer).value_or("");
   return vocabulary;
 }
 
 ModelText open_text(const Checkpoint& checkpoint) {
   if (checkpoint.format() == "gguf") return open_gguf_text(checkpoint);
   const std::filesystem::path& folder = checkpoint.path();
-  return {folder.string(), read_folder_tokenizer(folder), read_chat_template(folder)};
+  ModelText text{folder.string(), read_folder_tokenizer(folder), read_chat_template(folder)};
+  if (!text.chat_template && !std::filesystem::exists(folder / "tokenizer_config.json")) {
+    log_warning(
+        "{}: there is no tokenizer_config.json, hence no chat template: prompts go to the model as "
+        "they are; was it downloaded?",
+        folder.string());
+  }
+  return text;
 }
 
 void add_end_tokens(const Family& family, const Tokenizer& tokenizer, ModelConfig& config) {

@@ -210,7 +210,7 @@ class Run {
       try {
         const std::string prompt = full_prompt(engine_, task_, task_.items[item], options_);
         record.prompt_hash = hash_bytes(prompt);
-        request.prompt_ids = engine_.tokenize(prompt);
+        request.prompt_ids = engine_.tokenize(prompt, AroundText::kUnlessThere);
         record.prompt_tokens = std::ssize(request.prompt_ids);
         request.options = options_.generate;
         request.options.seed += item;  // or sampling would draw the same numbers for every item

@@ -36,6 +36,7 @@ using Prompt = std::variant<std::string, std::vector<std::int32_t>>;
 struct CompletionRequest : GenerationFields {
   std::vector<Prompt> prompts;
   bool echo = false;
+  bool add_special_tokens = true;  ///< BOS and EOS as the model's files ask
 };
 
 /// A text, or that many masked positions.
@@ -49,6 +50,8 @@ struct TokenizeRequest {
   std::optional<std::string> prompt;
   std::vector<ChatMessage> messages;  ///< where there is no prompt
   bool add_generation_prompt = true;
+  /// BOS and EOS as the model's files ask; nullopt: for a prompt, not for a conversation.
+  std::optional<bool> add_special_tokens;
   bool return_token_strs = false;
 };
 

@@ -183,7 +183,11 @@ Doc schemas(std::int64_t vocabulary) {
       generation_schema(kChat, {{"messages", Doc::parse(kMessagesSchema)}}, {"messages"});
   all["CompletionRequest"] = generation_schema(
       kCompletion,
-      {{"prompt", Doc::parse(kPromptSchema)}, {"echo", {{"type", {"boolean", "null"}}}}},
+      {{"prompt", Doc::parse(kPromptSchema)},
+       {"echo", {{"type", {"boolean", "null"}}}},
+       {"add_special_tokens",
+        {{"type", {"boolean", "null"}},
+         {"description", "BOS and EOS around a text, as the model's files ask; default true"}}}},
       {"prompt"});
   const Doc holes = {{"type", "string"},
                      {"pattern", R"(<\|hole:[1-9][0-9]{0,5}\|>)"},
@@ -204,7 +208,10 @@ Doc schemas(std::int64_t vocabulary) {
         {"messages", Doc::parse(kMessagesSchema)},
         {"model", text_or_null},
         {"add_generation_prompt", {{"type", flag_or_null}, {"default", true}}},
-        {"add_special_tokens", {{"type", flag_or_null}, {"description", "changes nothing"}}},
+        {"add_special_tokens",
+         {{"type", flag_or_null},
+          {"description",
+           "BOS and EOS as the model's files ask; default true for a prompt, false for messages"}}},
         {"return_token_strs", {{"type", flag_or_null}, {"default", false}}}}}};
   all["DetokenizeRequest"] = {{"type", "object"},
                               {"additionalProperties", false},

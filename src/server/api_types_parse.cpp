@@ -176,6 +176,8 @@ CompletionRequest parse_completion_request(std::string_view body) {
           completion.prompts = read_prompts(name, value);
         } else if (name == "echo") {
           completion.echo = !value.is_null() && read_flag(name, value);
+        } else if (name == "add_special_tokens") {
+          completion.add_special_tokens = value.is_null() || read_flag(name, value);
         } else {
           return false;
         }
@@ -264,7 +266,7 @@ TokenizeRequest parse_tokenize_request(std::string_view body) {
     } else if (name == "return_token_strs") {
       request.return_token_strs = !value.is_null() && read_flag(name, value);
     } else if (name == "add_special_tokens") {
-      if (!value.is_null()) read_flag(name, value);  // neither family's tokenizer adds any
+      if (!value.is_null()) request.add_special_tokens = read_flag(name, value);
     } else if (name == "model") {
       if (!value.is_null()) read_text(name, value);
     } else {

@@ -130,6 +130,20 @@ class Reader {
 
 }  // namespace
 
+Json template_processing(const SurroundingTokens& surrounding) {
+  Json single = Json::array();
+  Json tokens = Json::object();
+  const auto add = [&](const std::vector<std::int32_t>& ids, const char* name) {
+    if (ids.empty()) return;
+    single.push_back({{"SpecialToken", {{"id", name}}}});
+    tokens[name] = {{"id", name}, {"ids", ids}};
+  };
+  add(surrounding.before, "before");
+  single.push_back({{"Sequence", {{"id", "A"}}}});
+  add(surrounding.after, "after");
+  return {{"type", "TemplateProcessing"}, {"single", single}, {"special_tokens", tokens}};
+}
+
 SurroundingTokens read_post_processor(const Json& node, const JsonFields& fields,
                                       std::int32_t vocab_size) {
   if (node.is_null()) return {};

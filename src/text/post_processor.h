@@ -13,4 +13,7 @@ namespace fdllm {
 SurroundingTokens read_post_processor(const nlohmann::json& node, const JsonFields& fields,
                                       std::int32_t vocab_size);
 
+/// A TemplateProcessing that puts these around a text.
+nlohmann::json template_processing(const SurroundingTokens& surrounding);
+
 }  // namespace fdllm

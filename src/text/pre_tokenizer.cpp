@@ -5,14 +5,11 @@
 
 #include <utf8proc.h>
 
+#include "text/split_patterns.h"
 #include "text/utf8.h"
 
 namespace fdllm {
 namespace {
-
-/// The pattern that GPT-2 splits with.
-constexpr std::string_view kGpt2Pattern =
-    R"('(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
 /// A part of a piece, alternately a match of the pattern and what lies between matches.
 struct Section {
@@ -98,7 +95,7 @@ std::vector<TextSpan> find_digits(std::string_view text) {
 }  // namespace
 
 PreTokenizer::PreTokenizer(std::vector<PreTokenizerStep> steps, std::string where)
-    : steps_(std::move(steps)), gpt2_(kGpt2Pattern, std::move(where)) {}
+    : steps_(std::move(steps)), gpt2_(split_patterns::kGpt2, std::move(where)) {}
 
 bool PreTokenizer::keeps_all() const {
   return std::none_of(steps_.begin(), steps_.end(), [](const PreTokenizerStep& step) {

@@ -41,7 +41,7 @@ struct Pieces {
 /// Cuts text into the pieces that byte-pair encoding works on, step after step.
 class PreTokenizer {
  public:
-  explicit PreTokenizer(std::vector<PreTokenizerStep> steps, std::string where);
+  PreTokenizer(std::vector<PreTokenizerStep> steps, std::string where);
   /// `text` is valid UTF-8 and outlives the result.
   Pieces split(std::string_view text) const;
   /// Whether every byte of a text is in one of its pieces.

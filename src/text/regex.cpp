@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/check.h"
+#include "text/regex_rewrite.h"
 #include "text/utf8.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -137,7 +138,8 @@ Regex::Regex(std::string_view pattern, std::string where) : impl_(std::make_uniq
   pcre2_set_newline(context.get(), PCRE2_NEWLINE_LF);
   int error = 0;
   std::size_t offset = 0;
-  impl_->code.reset(pcre2_compile(units(pattern), pattern.size(),
+  const std::string linear = rewrite_for_linear_time(pattern);
+  impl_->code.reset(pcre2_compile(units(linear), linear.size(),
                                   PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C,
                                   &error, &offset, context.get()));
   if (!impl_->code) {

@@ -12,6 +12,7 @@
 
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
+#include "text/tokenizer_gguf.h"
 #include "text/utf8_stream.h"
 
 namespace {
@@ -48,6 +49,16 @@ class Driver {
                                                        : fdllm::read_tokenizer_json(path);
       const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
       return {{"vocab_size", tokenizer_->vocab_size()}, {"seconds", seconds.count()}};
+    }
+    if (op == "load_gguf") {
+      fdllm::GgufVocabulary vocabulary;
+      vocabulary.model = "gpt2";
+      vocabulary.pre_tokenizer = request.at("pre");
+      request.at("tokens").get_to(vocabulary.tokens);
+      request.at("types").get_to(vocabulary.types);
+      request.at("merges").get_to(vocabulary.merges);
+      tokenizer_ = fdllm::make_gguf_tokenizer(vocabulary, "gguf");
+      return {{"vocab_size", tokenizer_->vocab_size()}};
     }
     if ((op == "encode" || op == "decode" || op == "special") && tokenizer_ == nullptr) {
       throw std::runtime_error("no tokenizer is loaded");

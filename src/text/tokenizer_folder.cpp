@@ -112,14 +112,18 @@ TokenizerDocument read_vocabulary_document(const std::filesystem::path& folder, 
   return document;
 }
 
+std::optional<std::int64_t> valid_id(const Json& id) {
+  const bool valid = id.is_number_integer() && id >= 0 && id < Bpe::kMaxIds;
+  return valid ? std::optional(id.get<std::int64_t>()) : std::nullopt;
+}
+
 /// The id of a token by its text; nullopt where the document has none.
 std::optional<std::int64_t> id_of(const Json& root, const std::string& content) {
   const Json& added = JsonFields::optional_member(root, "added_tokens");
   if (added.is_array()) {
     for (const Json& token : added) {
-      if (token.is_object() && JsonFields::optional_member(token, "content") == content &&
-          JsonFields::optional_member(token, "id").is_number_integer()) {
-        return token["id"].get<std::int64_t>();
+      if (token.is_object() && JsonFields::optional_member(token, "content") == content) {
+        return valid_id(JsonFields::optional_member(token, "id"));
       }
     }
   }
@@ -127,29 +131,13 @@ std::optional<std::int64_t> id_of(const Json& root, const std::string& content) 
   if (!model.is_object() || !model.contains("vocab")) return std::nullopt;
   const Json& vocab = model["vocab"];
   if (!vocab.is_object() || !vocab.contains(content)) return std::nullopt;
-  const Json& id = vocab[content];
-  return id.is_number_integer() ? std::optional(id.get<std::int64_t>()) : std::nullopt;
-}
-
-/// A TemplateProcessing that puts the given ids around a text.
-Json template_of(std::optional<std::int64_t> before, std::optional<std::int64_t> after) {
-  Json single = Json::array();
-  Json tokens = Json::object();
-  const auto add = [&](std::optional<std::int64_t> id, const char* name) {
-    if (!id) return;
-    single.push_back({{"SpecialToken", {{"id", name}}}});
-    tokens[name] = {{"id", name}, {"ids", {*id}}};
-  };
-  add(before, "before");
-  single.push_back({{"Sequence", {{"id", "A"}}}});
-  add(after, "after");
-  return {{"type", "TemplateProcessing"}, {"single", single}, {"special_tokens", tokens}};
+  return valid_id(vocab[content]);
 }
 
 /// Adds the BOS and EOS that `config` asks for, unless the post-processor adds them already.
 void ask_for_bos_and_eos(const Json& config, TokenizerDocument& document) {
   const JsonFields fields(kConfig);
-  const auto asked = [&](const char* flag, const char* name) -> std::optional<std::int64_t> {
+  const auto asked = [&](const char* flag, const char* name) -> std::optional<std::int32_t> {
     if (!fields.flag(config, "", flag, false)) return std::nullopt;
     const auto text = special_token_text(config, name, kConfig);
     if (!text) return std::nullopt;  // transformers adds none then
@@ -158,17 +146,20 @@ void ask_for_bos_and_eos(const Json& config, TokenizerDocument& document) {
       fail(ErrorCode::kCorruptFile, "{}: '{}' asks for {}, which is no token of the vocabulary",
            kConfig, flag, quote(*text));
     }
-    return id;
+    return static_cast<std::int32_t>(*id);
   };
-  std::optional<std::int64_t> bos = asked("add_bos_token", "bos_token");
-  std::optional<std::int64_t> eos = asked("add_eos_token", "eos_token");
+  std::optional<std::int32_t> bos = asked("add_bos_token", "bos_token");
+  std::optional<std::int32_t> eos = asked("add_eos_token", "eos_token");
   if ((!bos && !eos) || !document.root.is_object()) return;
   Json& processor = document.root["post_processor"];
   const SurroundingTokens known =
       read_post_processor(processor, JsonFields(document.source), Bpe::kMaxIds);
   if (bos && !known.before.empty() && known.before.front() == *bos) bos.reset();
   if (eos && !known.after.empty() && known.after.back() == *eos) eos.reset();
-  Json own = template_of(bos, eos);
+  SurroundingTokens asked_for;
+  if (bos) asked_for.before.push_back(*bos);
+  if (eos) asked_for.after.push_back(*eos);
+  Json own = template_processing(asked_for);
   if (processor.is_null()) {
     processor = std::move(own);
   } else {

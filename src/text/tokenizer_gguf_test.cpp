@@ -1,31 +1,18 @@
 #include "text/tokenizer_gguf.h"
 
-#include <fstream>
 #include <functional>
-#include <iterator>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 #include "fastdllm/error.h"
 
+#include "text/byte_level.h"
+
 namespace fdllm {
 namespace {
-
-using Json = nlohmann::json;
-
-const char* const kTexts[] = {
-    "Hello world, it's 12345 o'clock!\n\n  \tIndented   text\r\nwith breaks  ",
-    "na\xc3\xafve caf\xc3\xa9 \xe4\xbd\xa0\xe5\xa5\xbd \xf0\x9f\x98\x80 DON'T 3.14 x<=y",
-    "<|endoftext|>Question: 7 + 8 = ?<|im_start|>",
-    "",
-    " ",
-};
-
-std::string read_model_file(const std::string& name) {
-  std::ifstream file(FASTDLLM_SOURCE_DIR "/models/" + name, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 void expect_error(const std::function<void()>& make, ErrorCode code, const std::string& part) {
   try {
@@ -48,34 +35,6 @@ GgufVocabulary small_vocabulary() {
   return vocabulary;
 }
 
-TEST(GgufTokenizer, AsTheTokenizerJsonThatItCameFrom) {
-  for (const std::string model : {"llada-nano", "dream-nano"}) {
-    const std::string json = read_model_file(model + "/tokenizer.json");
-    const auto expected = parse_tokenizer_json(json, "tokenizer.json");
-    const GgufVocabulary vocabulary =
-        read_gguf_vocabulary(parse_tokenizer_document(json, "tokenizer.json"), 600);
-    EXPECT_EQ(vocabulary.model, "gpt2");
-    EXPECT_EQ(vocabulary.pre_tokenizer, "qwen2");
-    EXPECT_FALSE(vocabulary.nfc);
-    EXPECT_EQ(vocabulary.tokens.size(), 600u);
-    EXPECT_EQ(vocabulary.types.back(), 5);
-    EXPECT_EQ(vocabulary.tokens.back(), "[PAD599]");
-    const auto found = make_gguf_tokenizer(vocabulary, "model.gguf");
-    EXPECT_EQ(found->vocab_size(), expected->vocab_size());
-    for (const char* text : kTexts) {
-      const auto ids = expected->encode(text);
-      EXPECT_EQ(found->encode(text), ids);
-      EXPECT_EQ(found->decode_bytes(ids, false), expected->decode_bytes(ids, false));
-    }
-    for (std::int32_t id = 0; id < expected->vocab_size(); ++id) {
-      EXPECT_EQ(found->is_special(id), expected->is_special(id)) << id;
-      EXPECT_EQ(found->decode_bytes(std::span(&id, 1), true),
-                expected->decode_bytes(std::span(&id, 1), true))
-          << id;
-    }
-  }
-}
-
 TEST(GgufTokenizer, KindsOfTokens) {
   const auto tokenizer = make_gguf_tokenizer(small_vocabulary(), "model.gguf");
   EXPECT_EQ(tokenizer->encode("ab<|end|>ba<mine>[PAD5]"),
@@ -88,17 +47,102 @@ TEST(GgufTokenizer, KindsOfTokens) {
   EXPECT_EQ(make_gguf_tokenizer(without_types, "model.gguf")->vocab_size(), 6);
 }
 
-TEST(GgufTokenizer, EveryNamedPreTokenizerIsMade) {
-  for (const std::string_view name : pre_tokenizer_names()) {
-    const std::string json = read_model_file("llada-nano/tokenizer.json");
-    const GgufVocabulary vocabulary =
-        read_gguf_vocabulary(parse_tokenizer_document(json, "tokenizer.json"), 544, name);
-    EXPECT_EQ(vocabulary.pre_tokenizer, name);
-    const auto tokenizer = make_gguf_tokenizer(vocabulary, "model.gguf");
-    for (const char* text : kTexts) {
-      EXPECT_EQ(tokenizer->decode_bytes(tokenizer->encode(text), false), text) << name;
-    }
+/// Every byte with its own id, then words; all but the last of them can be merged.
+GgufVocabulary words(const char* pre_tokenizer) {
+  GgufVocabulary vocabulary;
+  vocabulary.model = "gpt2";
+  vocabulary.pre_tokenizer = pre_tokenizer;
+  for (int byte = 0; byte < 256; ++byte) {
+    const char c = static_cast<char>(byte);
+    vocabulary.tokens.push_back(spell_bytes({&c, 1}));
   }
+  vocabulary.tokens.insert(vocabulary.tokens.end(), {"12", "123", "th", "\xc4\xa0t", "word"});
+  vocabulary.merges = {"1 2", "12 3", "t h", "\xc4\xa0 t"};
+  return vocabulary;
+}
+
+using Ids = std::vector<std::int32_t>;
+
+TEST(GgufTokenizer, OnlySomeNamesTakeAWordWithoutMerges) {
+  // As llama.cpp's tokenizer gives them (0.3.36 and later): "word" has no merges.
+  const auto ids = [](const char* name) {
+    return make_gguf_tokenizer(words(name), "model.gguf")->encode("word 123");
+  };
+  for (const char* name : {"llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral",
+                           "midm-2.0", "lfm2", "jina-v5-nano"}) {
+    EXPECT_EQ(ids(name), (Ids{260, ' ', 257})) << name;
+  }
+  for (const char* name : {"smaug-bpe", "dbrx", "chatglm-bpe", "glm4", "gpt-2", "default"}) {
+    EXPECT_EQ(ids(name), (Ids{'w', 'o', 'r', 'd', ' ', 257})) << name;
+  }
+  for (const char* name : {"qwen2", "starcoder", "llada-moe", "qwen35", "megrez", "kormo"}) {
+    EXPECT_EQ(ids(name), (Ids{'w', 'o', 'r', 'd', ' ', '1', '2', '3'})) << name;
+  }
+  // "default" cuts with GPT-2's pattern before it looks for numbers.
+  EXPECT_EQ(make_gguf_tokenizer(words("default"), "f")->encode("x  12345"),
+            (Ids{'x', ' ', ' ', 257, '4', '5'}));
+}
+
+TEST(GgufTokenizer, UndefinedTokensAreWords) {
+  GgufVocabulary vocabulary = words("qwen2");
+  vocabulary.types.assign(vocabulary.tokens.size(), 0);
+  const auto tokenizer = make_gguf_tokenizer(vocabulary, "model.gguf");
+  EXPECT_EQ(tokenizer->encode("th 12"), (Ids{258, ' ', '1', '2'}));
+  EXPECT_EQ(tokenizer->decode_bytes(Ids{258}, true), "th");
+  EXPECT_FALSE(tokenizer->is_special(258));
+}
+
+TEST(GgufTokenizer, MergesMakeTokensOfAnyKind) {
+  for (const std::int64_t type : {2, 3, 4, 5, 6}) {
+    GgufVocabulary vocabulary = words("gpt-2");
+    vocabulary.types.assign(vocabulary.tokens.size(), 1);
+    vocabulary.types[258] = type;  // "th"
+    const auto tokenizer = make_gguf_tokenizer(vocabulary, "model.gguf");
+    EXPECT_EQ(tokenizer->encode("th"), (Ids{258})) << type;
+    EXPECT_EQ(tokenizer->is_special(258), type == 2 || type == 3);
+  }
+}
+
+TEST(GgufTokenizer, SomeTextsAreControlTokensWhateverTheirType) {
+  GgufVocabulary vocabulary = words("qwen2");
+  vocabulary.tokens.emplace_back("<|im_end|>");
+  vocabulary.tokens.emplace_back("");
+  vocabulary.tokens.emplace_back("");
+  vocabulary.types.assign(vocabulary.tokens.size(), 1);
+  const auto tokenizer = make_gguf_tokenizer(vocabulary, "model.gguf");
+  EXPECT_EQ(tokenizer->encode("x<|im_end|>"), (Ids{'x', 261}));
+  EXPECT_TRUE(tokenizer->is_special(261));
+  EXPECT_FALSE(tokenizer->has(262)) << "an empty text is no token";
+}
+
+TEST(GgufTokenizer, OfAPairThatComesTwiceTheFirstCounts) {
+  GgufVocabulary vocabulary = words("gpt-2");
+  vocabulary.tokens.emplace_back("23");
+  vocabulary.merges = {"2 3", "1 2", "12 3", "2 3"};
+  EXPECT_EQ(make_gguf_tokenizer(vocabulary, "model.gguf")->encode("123"), (Ids{'1', 261}));
+}
+
+TEST(GgufTokenizer, BosAndEosAsLlamaCpp) {
+  GgufVocabulary vocabulary = words("qwen2");
+  const auto surrounding = [&] { return make_gguf_tokenizer(vocabulary, "f")->surrounding(); };
+  vocabulary.bos = 1;
+  vocabulary.eos = 2;
+  EXPECT_TRUE(surrounding().before.empty());
+  vocabulary.add_bos = vocabulary.add_eos = true;
+  EXPECT_EQ(surrounding().before, (Ids{1}));
+  EXPECT_EQ(surrounding().after, (Ids{2}));
+  // Llama 3's names have a BOS where the file says nothing.
+  vocabulary.pre_tokenizer = "llama-bpe";
+  vocabulary.add_bos = vocabulary.add_eos = std::nullopt;
+  EXPECT_EQ(surrounding().before, (Ids{1}));
+  EXPECT_TRUE(surrounding().after.empty());
+  vocabulary.add_bos = false;
+  EXPECT_TRUE(surrounding().before.empty());
+  vocabulary.add_bos = true;
+  vocabulary.bos = std::nullopt;
+  EXPECT_TRUE(surrounding().before.empty());
+  vocabulary.bos = 9999;
+  expect_error([&] { surrounding(); }, ErrorCode::kCorruptFile, "'tokenizer.ggml.bos_token_id'");
 }
 
 TEST(GgufTokenizer, NumbersAreCutAsTheNameSays) {
@@ -111,7 +155,6 @@ TEST(GgufTokenizer, NumbersAreCutAsTheNameSays) {
     vocabulary.pre_tokenizer = name;
     return make_gguf_tokenizer(vocabulary, "model.gguf")->encode("1234");
   };
-  using Ids = std::vector<std::int32_t>;
   EXPECT_EQ(ids("qwen2"), (Ids{0, 1, 2, 3}));
   EXPECT_EQ(ids("llada-moe"), (Ids{0, 1, 2, 3}));
   EXPECT_EQ(ids("starcoder"), (Ids{0, 1, 2, 3}));
@@ -145,39 +188,21 @@ TEST(GgufTokenizer, DamagedVocabularies) {
   expect_error(with([](auto& v) { v.types.pop_back(); }), ErrorCode::kCorruptFile,
                "expected 6 types");
   expect_error(with([](auto& v) { v.types[2] = 7; }), ErrorCode::kCorruptFile,
-               "expected a type from 1 to 6, found 7 for token 2");
+               "expected a type from 0 to 6, found 7 for token 2");
   expect_error(with([](auto& v) { v.tokens[1] = "a"; }), ErrorCode::kCorruptFile, "comes twice");
   expect_error(with([](auto& v) { v.tokens[4] = "<|end|>"; }), ErrorCode::kCorruptFile,
                "'<|end|>'");
   expect_error(with([](auto& v) { v.merges[0] = "a c"; }), ErrorCode::kCorruptFile, "merges[0]");
   expect_error(with([](auto& v) { v.merges[0] = "ab"; }), ErrorCode::kCorruptFile, "merges[0]");
+  expect_error(with([](auto& v) { v.own = "{"; }), ErrorCode::kCorruptFile,
+               "model.gguf: 'tokenizer.fastdllm.tokenizer'");
+  expect_error(with([](auto& v) { v.own = "[]"; }), ErrorCode::kCorruptFile, "an object");
+  expect_error(with([](auto& v) { v.own = R"({"model": 3})"; }), ErrorCode::kCorruptFile,
+               "an object");
+  expect_error(with([](auto& v) { v.own = R"({"model": {}})"; }), ErrorCode::kUnsupported,
+               "'tokenizer.fastdllm.tokenizer': 'pre_tokenizer'");
   expect_error(with([](auto& v) { v.tokens.clear(), v.types.clear(); }), ErrorCode::kCorruptFile,
                "model.vocab");
-}
-
-TEST(GgufVocabularyOfJson, PreTokenizersWithoutANameAreRefused) {
-  Json root = Json::parse(read_model_file("llada-nano/tokenizer.json"));
-  const auto read = [&] {
-    read_gguf_vocabulary(parse_tokenizer_document(root.dump(), "tokenizer.json"), 544);
-  };
-  root["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = "\\p{L}+|.";
-  expect_error(read, ErrorCode::kUnsupported, "expected one for which GGUF has a name (qwen2");
-  root["pre_tokenizer"] = {
-      {"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", nullptr}};
-  EXPECT_EQ(read_gguf_vocabulary(parse_tokenizer_document(root.dump(), "t"), 544).pre_tokenizer,
-            "gpt-2");
-  root["pre_tokenizer"]["add_prefix_space"] = true;
-  expect_error(read, ErrorCode::kUnsupported, "expected one for which GGUF has a name");
-}
-
-TEST(GgufVocabularyOfJson, SizeAndNormalizer) {
-  Json root = Json::parse(read_model_file("llada-nano/tokenizer.json"));
-  expect_error(
-      [&] { read_gguf_vocabulary(parse_tokenizer_document(root.dump(), "tokenizer.json"), 543); },
-      ErrorCode::kCorruptFile, "its largest token id is 543");
-  root["normalizer"] = {{"type", "NFC"}};
-  EXPECT_TRUE(
-      read_gguf_vocabulary(parse_tokenizer_document(root.dump(), "tokenizer.json"), 544).nfc);
 }
 
 }  // namespace

@@ -37,23 +37,25 @@ class Reader {
     std::vector<AddedToken> added = read_added_tokens(bpe);
     const bool nfc =
         read_normalizer(JsonFields::optional_member(root_, "normalizer"), "normalizer", 0);
-    std::vector<PreTokenizerStep> steps;
-    read_pre_tokenizer(JsonFields::optional_member(root_, "pre_tokenizer"), "pre_tokenizer", 0,
-                       steps);
-    if (steps.empty() || !std::holds_alternative<ByteLevelStep>(steps.back())) {
-      fail(ErrorCode::kUnsupported,
-           "{}: 'pre_tokenizer': expected a byte-level tokenizer, whose last step is ByteLevel",
-           document_.source);
-    }
+    PreTokenizer pre_tokenizer = read_pre_tokenizer();
     check_decoder();
     std::int32_t vocab_size = bpe.size();
     for (const AddedToken& token : added) vocab_size = std::max(vocab_size, token.id + 1);
     SurroundingTokens surrounding = read_post_processor(
         JsonFields::optional_member(root_, "post_processor"), fields_, vocab_size);
-    return std::make_unique<ByteLevelTokenizer>(
-        ByteLevelParts{std::move(bpe), std::move(added),
-                       PreTokenizer(std::move(steps), document_.source + ": 'pre_tokenizer'"), nfc,
-                       std::move(surrounding)});
+    return std::make_unique<ByteLevelTokenizer>(ByteLevelParts{
+        std::move(bpe), std::move(added), std::move(pre_tokenizer), nfc, std::move(surrounding)});
+  }
+
+  PreTokenizer read_pre_tokenizer() const {
+    std::vector<PreTokenizerStep> steps;
+    read_steps(JsonFields::optional_member(root_, "pre_tokenizer"), "pre_tokenizer", 0, steps);
+    if (steps.empty() || !std::holds_alternative<ByteLevelStep>(steps.back())) {
+      fail(ErrorCode::kUnsupported,
+           "{}: 'pre_tokenizer': expected a byte-level tokenizer, whose last step is ByteLevel",
+           document_.source);
+    }
+    return {std::move(steps), document_.source + ": 'pre_tokenizer'"};
   }
 
  private:
@@ -222,8 +224,8 @@ class Reader {
     return nfc;
   }
 
-  void read_pre_tokenizer(const Json& node, const std::string& field, int depth,
-                          std::vector<PreTokenizerStep>& steps) const {
+  void read_steps(const Json& node, const std::string& field, int depth,
+                  std::vector<PreTokenizerStep>& steps) const {
     if (node.is_null()) return;
     for_each_step(node, field, "pretokenizers", depth,
                   [&](const Json& step, const std::string& type, const std::string& path) {
@@ -297,6 +299,10 @@ TokenizerDocument parse_tokenizer_document(std::string_view json, std::string_vi
 
 std::unique_ptr<Tokenizer> make_tokenizer(const TokenizerDocument& document) {
   return Reader(document).read();
+}
+
+PreTokenizer make_pre_tokenizer(const TokenizerDocument& document) {
+  return Reader(document).read_pre_tokenizer();
 }
 
 std::unique_ptr<Tokenizer> parse_tokenizer_json(std::string_view json, std::string_view source) {

@@ -7,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "text/pre_tokenizer.h"
 #include "text/tokenizer.h"
 
 namespace fdllm {
@@ -27,5 +28,8 @@ TokenizerDocument parse_tokenizer_document(std::string_view json, std::string_vi
 
 /// Throws kCorruptFile or kUnsupported naming file and field.
 std::unique_ptr<Tokenizer> make_tokenizer(const TokenizerDocument& document);
+
+/// What cuts up text alone. Throws as make_tokenizer().
+PreTokenizer make_pre_tokenizer(const TokenizerDocument& document);
 
 }  // namespace fdllm

@@ -1,4 +1,5 @@
 #include "server/api_types.h"
+#include "server/engine_text.h"
 #include "server/respond.h"
 #include "server/routes/routes.h"
 
@@ -12,7 +13,8 @@ HttpResponse chat_completions(Context& context, const HttpRequest& request) {
                    "messages", "unsupported_parameter");
   }
   const std::vector<std::int32_t> prompt =
-      context.engine.tokenize(context.engine.apply_chat_template(chat.messages));
+      prompt_tokens(context.engine, context.engine.apply_chat_template(chat.messages),
+                    AroundText::kNothing, "messages");
   AnswerJob job;
   job.shape = ChunkShape::kChat;
   job.fields = chat;

@@ -9,8 +9,13 @@ namespace {
 
 constexpr std::size_t kMaxAnswers = 128;
 
-std::vector<std::int32_t> ids_of(const Engine& engine, const Prompt& prompt) {
-  if (const auto* text = std::get_if<std::string>(&prompt)) return engine.tokenize(*text);
+std::vector<std::int32_t> ids_of(const Engine& engine, const Prompt& prompt,
+                                 bool add_special_tokens) {
+  if (const auto* text = std::get_if<std::string>(&prompt)) {
+    return prompt_tokens(engine, *text,
+                         add_special_tokens ? AroundText::kAsFilesAsk : AroundText::kNothing,
+                         "prompt");
+  }
   const auto& ids = std::get<std::vector<std::int32_t>>(prompt);
   for (const std::int32_t id : ids) {
     if (id >= engine.info().vocab) {
@@ -35,7 +40,8 @@ HttpResponse completions(Context& context, const HttpRequest& request) {
   job.shape = ChunkShape::kCompletion;
   job.fields = completion;
   for (const Prompt& prompt : completion.prompts) {
-    const std::vector<std::int32_t> ids = ids_of(context.engine, prompt);
+    const std::vector<std::int32_t> ids =
+        ids_of(context.engine, prompt, completion.add_special_tokens);
     job.prompt_tokens += static_cast<std::int64_t>(ids.size());
     for (std::int32_t i = 0; i < completion.n; ++i) {
       PlannedAnswer answer = plan_answer(context, completion, ids, i);

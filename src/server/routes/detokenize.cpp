@@ -7,17 +7,12 @@ namespace fdllm::server {
 
 HttpResponse detokenize(Context& context, const HttpRequest& request) {
   const DetokenizeRequest asked = parse_detokenize_request(request.body);
-  const std::int64_t vocabulary = context.engine.info().vocab;
   for (const std::int32_t id : asked.tokens) {
-    if (id >= vocabulary) {
-      throw ApiError(
-          400, fmt::format("'tokens': expected ids from 0 to {}, found {}", vocabulary - 1, id),
-          "tokens");
-    }
     if (!context.engine.has_token(id)) {
       throw ApiError(
           400,
-          fmt::format("'tokens': {} is a row of the model without a token of the tokenizer", id),
+          fmt::format("'tokens': no token has the id {}: the tokenizer's go from 0 to {}", id,
+                      context.engine.info().tokenizer_vocab - 1),
           "tokens");
     }
   }

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "server/api_types.h"
+#include "server/engine_text.h"
 #include "server/respond.h"
 #include "server/routes/routes.h"
 
@@ -14,7 +15,8 @@ GenerateRequest canvas_of(const Engine& engine, const std::vector<InfillPart>& p
   const std::int64_t positions = engine.info().max_positions;
   for (const InfillPart& part : parts) {
     if (const auto* text = std::get_if<std::string>(&part)) {
-      const std::vector<std::int32_t> ids = engine.tokenize(*text);
+      const std::vector<std::int32_t> ids =
+          prompt_tokens(engine, *text, AroundText::kNothing, "parts");
       request.prompt_ids.insert(request.prompt_ids.end(), ids.begin(), ids.end());
     } else {
       const std::int32_t length = std::get<std::int32_t>(part);

@@ -9,9 +9,11 @@ namespace fdllm::server {
 HttpResponse tokenize(Context& context, const HttpRequest& request) {
   const TokenizeRequest asked = parse_tokenize_request(request.body);
   const Engine& engine = context.engine;
+  const bool add = asked.add_special_tokens.value_or(asked.prompt.has_value());
   const std::vector<std::int32_t> ids = engine.tokenize(
       asked.prompt ? *asked.prompt
-                   : engine.apply_chat_template(asked.messages, asked.add_generation_prompt));
+                   : engine.apply_chat_template(asked.messages, asked.add_generation_prompt),
+      add ? AroundText::kAsFilesAsk : AroundText::kNothing);
   std::vector<std::string> texts;
   if (asked.return_token_strs) {
     std::ranges::transform(ids, std::back_inserter(texts), [&engine](const std::int32_t& id) {
