@@ -37,8 +37,7 @@ constexpr std::array<std::string_view, 9> kLlama3Names = {"llama-bpe", "llama3",
                                                           "falcon3",   "falcon-h1", "pixtral",
                                                           "midm-2.0",  "lfm2",      "jina-v5-nano"};
 // The same pattern, but words of the vocabulary are merged like any.
-constexpr std::array<std::string_view, 4> kSmaugNames = {"smaug-bpe", "dbrx", "chatglm-bpe",
-                                                         "glm4"};
+constexpr std::array<std::string_view, 3> kSmaugNames = {"smaug-bpe", "dbrx", "chatglm-bpe"};
 constexpr std::array<std::string_view, 3> kBailingNames = {"llada-moe", "bailingmoe",
                                                            "bailingmoe2"};
 constexpr std::array<std::string_view, 16> kGpt2Names = {

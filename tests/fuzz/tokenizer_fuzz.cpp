@@ -10,9 +10,13 @@
 
 #include "text/byte_level.h"
 #include "text/tokenizer.h"
+#include "text/tokenizer_to_gguf.h"
 #include "text/utf8_stream.h"
 
 namespace {
+
+/// A vocabulary is filled up to its largest id, which a few bytes can set to millions.
+constexpr std::int32_t kMostConverted = 2000;
 
 std::string json_text(std::string_view text) {
   std::string quoted = "\"";
@@ -61,7 +65,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       separator == std::string_view::npos ? json : input.substr(separator + 1);
   exercise(*fixed, text, true);
   try {
-    exercise(*fdllm::parse_tokenizer_json(json, "fuzz"), text, false);
+    const auto document = fdllm::parse_tokenizer_document(json, "fuzz");
+    const auto tokenizer = fdllm::make_tokenizer(document);
+    exercise(*tokenizer, text, false);
+    if (tokenizer->vocab_size() <= kMostConverted) {
+      const auto gguf = fdllm::convert_vocabulary(document, tokenizer->vocab_size());
+      exercise(*fdllm::make_gguf_tokenizer(gguf.vocabulary, "fuzz"), text, false);
+    }
   } catch (const fdllm::Error&) {
     // Refusing is fine; crashing, hanging and other exceptions are not.
   }
