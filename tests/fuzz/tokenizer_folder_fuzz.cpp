@@ -1,8 +1,6 @@
 // The input is the files of a folder without tokenizer.json, and a text, with a byte 0xFF between
 // (which neither JSON nor a vocabulary contains): vocab.json, merges.txt, tokenizer_config.json,
 // added_tokens.json, special_tokens_map.json, text. An empty part is no file.
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -13,6 +11,8 @@
 #include <memory>
 #include <string>
 #include <string_view>
+
+#include <unistd.h>
 
 #include "fastdllm/error.h"
 
