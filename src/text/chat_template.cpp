@@ -1,123 +1,154 @@
 #include "text/chat_template.h"
 
-#include <nlohmann/json.hpp>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "fastdllm/error.h"
 
 #include "base/check.h"
-#include "base/json.h"
-#include "base/mapped_file.h"
-#include "text/jinja_parser.h"
-#include "text/jinja_renderer.h"
+#include "text/jinja/json_text.h"
+#include "text/jinja/parser.h"
+#include "text/jinja/renderer.h"
 #include "text/tokenizer.h"
 
 namespace fdllm {
 namespace {
 
-using Json = nlohmann::json;
+using Items = std::vector<std::pair<jinja::Value, jinja::Value>>;
 
 /// Work that any rendering may take, and more for each byte that it is given.
 constexpr std::size_t kBudget = 5'000'000;
 constexpr std::size_t kBudgetPerByte = 16;
 
-/// A token of tokenizer_config.json: its text, or an object that holds it; empty where absent.
-std::string token_text(const Json& config, const char* name, const std::string& source) {
-  auto found = config.find(name);
-  if (found == config.end() || found->is_null()) return {};
-  if (found->is_object() && found->contains("content"))
-    return token_text(*found, "content", source);
-  if (!found->is_string()) {
-    fail(ErrorCode::kCorruptFile, "{}: '{}': expected a string or an object with 'content'", source,
-         name);
-  }
-  return found->get<std::string>();
+constexpr std::string_view kAdvice =
+    "give the prompt as it is (--raw) or another template (--chat-template FILE)";
+
+void put(Items& items, std::string_view name, jinja::Value value) {
+  items.emplace_back(jinja::text_value(std::string(name)), std::move(value));
 }
 
-std::optional<std::string> template_text(const Json& config, const std::string& source) {
-  const auto found = config.find("chat_template");
-  if (found == config.end() || found->is_null()) return std::nullopt;
-  if (found->is_string()) return found->get<std::string>();
-  if (found->is_array()) {
-    for (const Json& entry : *found) {
-      if (entry.is_object() && entry.value("name", Json()) == "default" &&
-          entry.value("template", Json()).is_string()) {
-        return entry["template"].get<std::string>();
-      }
+void replace_or_put(Items& items, const jinja::Value& key, const jinja::Value& value) {
+  for (auto& [name, known] : items) {
+    if (jinja::is_equal(name, key)) {
+      known = value;
+      return;
     }
   }
-  fail(ErrorCode::kCorruptFile,
-       "{}: 'chat_template': expected a string or a list with a template named 'default'", source);
+  items.emplace_back(key, value);
+}
+
+const jinja::Dict& json_object(std::string_view text, std::string_view source,
+                               jinja::Runtime& runtime) {
+  const jinja::Value value = jinja::from_json(text, source, runtime);
+  const auto* dict = std::get_if<const jinja::Dict*>(&value);
+  if (dict == nullptr) fail(ErrorCode::kInvalidArgument, "{}: expected a JSON object", source);
+  return **dict;
+}
+
+jinja::Value message_value(const TemplateMessage& message, jinja::Runtime& runtime) {
+  Items items;
+  put(items, "role", jinja::text_value(to_valid_utf8(message.role)));
+  put(items, "content", jinja::text_value(to_valid_utf8(message.content)));
+  if (!message.fields.empty()) {
+    for (const auto& [key, value] :
+         json_object(message.fields, "a message's fields", runtime).items) {
+      replace_or_put(items, key, value);
+    }
+  }
+  return runtime.arena().dict(std::move(items));
 }
 
 }  // namespace
 
 struct ChatTemplate::Impl {
+  std::string origin;
   std::string source;
-  std::string bos_token;
-  std::string eos_token;
+  SpecialTokens tokens;
   jinja::Block block;
+  std::string problem;
+  ErrorCode problem_code = ErrorCode::kUnsupported;
+
+  /// Runs the template with what `make_variables` gives, naming the origin in every error.
+  template <typename MakeVariables>
+  std::string run(std::size_t bytes, std::time_t now, MakeVariables&& make_variables) const {
+    if (!problem.empty()) throw Error(problem_code, problem);
+    jinja::Arena arena;
+    jinja::Runtime runtime(arena, jinja::Budget(kBudget + kBudgetPerByte * (source.size() + bytes)),
+                           now);
+    try {
+      Items items = make_variables(runtime);
+      for (const auto& [name, text] : tokens)
+        put(items, name, jinja::text_value(to_valid_utf8(text)));
+      return jinja::render(block, *arena.dict(std::move(items)), runtime);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kUnsupported) {
+        fail(error.code(), "{}: {}", origin, error.what());
+      }
+      fail(error.code(), "{}: {}; {}", origin, error.what(), kAdvice);
+    }
+  }
 };
 
-ChatTemplate::ChatTemplate(std::string source, std::string_view bos_token,
-                           std::string_view eos_token)
+ChatTemplate::ChatTemplate(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+ChatTemplate::ChatTemplate(std::string origin, std::string source, SpecialTokens tokens)
     : impl_(std::make_unique<Impl>()) {
+  impl_->origin = std::move(origin);
   impl_->source = std::move(source);
-  impl_->bos_token = to_valid_utf8(bos_token);
-  impl_->eos_token = to_valid_utf8(eos_token);
-  impl_->block = jinja::parse(to_valid_utf8(impl_->source));
+  impl_->tokens = std::move(tokens);
+  try {
+    impl_->block = jinja::parse(to_valid_utf8(impl_->source));
+  } catch (const Error& error) {
+    impl_->problem_code = error.code();
+    impl_->problem = fmt::format("{}: the chat template can't be used: {}; {}", impl_->origin,
+                                 error.what(), kAdvice);
+  }
+}
+
+ChatTemplate ChatTemplate::unusable(std::string problem) {
+  auto impl = std::make_unique<Impl>();
+  impl->problem = std::move(problem);
+  impl->problem_code = ErrorCode::kInvalidArgument;
+  return ChatTemplate(std::move(impl));
 }
 
 ChatTemplate::~ChatTemplate() = default;
 ChatTemplate::ChatTemplate(ChatTemplate&&) noexcept = default;
 ChatTemplate& ChatTemplate::operator=(ChatTemplate&&) noexcept = default;
 
+const std::string& ChatTemplate::problem() const {
+  return impl_->problem;
+}
+
 const std::string& ChatTemplate::source() const {
   return impl_->source;
 }
 
 std::string ChatTemplate::apply(std::span<const TemplateMessage> messages,
-                                bool add_generation_prompt) const {
-  jinja::Arena arena;
-  std::size_t bytes = impl_->source.size();
-  std::vector<jinja::Value> list;
+                                bool add_generation_prompt, std::time_t now) const {
+  std::size_t bytes = 0;
   for (const TemplateMessage& message : messages) {
-    bytes += message.role.size() + message.content.size() + sizeof(TemplateMessage);
-    list.emplace_back(arena.dict({{"role", jinja::text_value(to_valid_utf8(message.role))},
-                                  {"content", jinja::text_value(to_valid_utf8(message.content))}}));
+    // Fields become values of their own, which cost more than their text.
+    bytes += message.role.size() + message.content.size() + sizeof(TemplateMessage) +
+             4 * message.fields.size();
   }
-  std::vector<std::pair<std::string, jinja::Value>> variables = {
-      {"messages", arena.list(std::move(list))},
-      {"add_generation_prompt", add_generation_prompt},
-      {"tools", jinja::None{}},
-      {"documents", jinja::None{}}};
-  // transformers passes only the special tokens that exist.
-  const auto add_token = [&](const char* name, const std::string& text) {
-    if (!text.empty()) variables.emplace_back(name, jinja::text_value(text));
-  };
-  add_token("bos_token", impl_->bos_token);
-  add_token("eos_token", impl_->eos_token);
-  return jinja::render(impl_->block, *arena.dict(std::move(variables)), arena,
-                       jinja::Budget(kBudget + kBudgetPerByte * bytes));
+  return impl_->run(bytes, now, [&](jinja::Runtime& runtime) {
+    std::vector<jinja::Value> list;
+    for (const TemplateMessage& message : messages) list.push_back(message_value(message, runtime));
+    Items items;
+    put(items, "messages", runtime.arena().list(std::move(list)));
+    put(items, "tools", jinja::None{});
+    put(items, "documents", jinja::None{});
+    put(items, "add_generation_prompt", add_generation_prompt);
+    return items;
+  });
 }
 
-std::optional<ChatTemplate> read_chat_template(const std::filesystem::path& folder) {
-  const std::filesystem::path config_file = folder / "tokenizer_config.json";
-  const std::filesystem::path template_file = folder / "chat_template.jinja";
-  const std::string source = config_file.filename().string();
-  Json config = Json::object();
-  if (std::filesystem::exists(config_file)) {
-    config = parse_json(MappedFile::open(config_file).text(), source);
-    if (!config.is_object()) {
-      fail(ErrorCode::kCorruptFile, "{}: expected a JSON object", source);
-    }
-  }
-  std::optional<std::string> text;
-  if (std::filesystem::exists(template_file)) {
-    text = MappedFile::open(template_file).text();
-  } else {
-    text = template_text(config, source);
-  }
-  if (!text) return std::nullopt;
-  return ChatTemplate(std::move(*text), token_text(config, "bos_token", source),
-                      token_text(config, "eos_token", source));
+std::string ChatTemplate::apply_to_json(std::string_view variables, std::time_t now) const {
+  return impl_->run(4 * variables.size(), now, [&](jinja::Runtime& runtime) {
+    return json_object(variables, "the template's variables", runtime).items;
+  });
 }
 
 }  // namespace fdllm

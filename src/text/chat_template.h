@@ -1,7 +1,6 @@
 #pragma once
-#include <filesystem>
+#include <ctime>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,33 +12,48 @@ namespace fdllm {
 struct TemplateMessage {
   std::string role;
   std::string content;
+  /// The message's other fields ("name", "tool_calls", ...) as a JSON object; empty: none. A
+  /// `content` among them goes before the text above.
+  std::string fields = {};
 };
 
-/// A chat template in the subset of Jinja that LLaDA's, Dream's, Qwen2.5's and Llama-3's use, set
-/// up as transformers does (trim_blocks, lstrip_blocks; `tools` and `documents` are none). Tags if,
-/// for, set, break and continue; whole numbers, strings, lists, dictionaries and namespaces.
+/// The texts of a tokenizer's special tokens by the names that transformers gives them in a
+/// template: "bos_token", "pad_token", ...
+using SpecialTokens = std::vector<std::pair<std::string, std::string>>;
+
+/// A chat template in the language of jinja2, set up as transformers does: its immutable sandbox
+/// with trim_blocks, lstrip_blocks, the tags break, continue and generation, `tojson` without HTML
+/// escapes, raise_exception and strftime_now; `tools` and `documents` are none. Left out are the
+/// tags that need other templates (include, import, extends, block), numbers beyond 64 bits and
+/// what is random. A template that can't be read is no error until it is applied.
 class ChatTemplate {
  public:
-  /// Throws kUnsupported or kCorruptFile with the line and the construct. An empty token is
-  /// undefined in the template.
-  ChatTemplate(std::string source, std::string_view bos_token, std::string_view eos_token);
+  /// `origin` names the template in messages ("chat_template.jinja").
+  ChatTemplate(std::string origin, std::string source, SpecialTokens tokens);
+  /// Stands for a template that can't be used since `problem`, which apply() throws.
+  static ChatTemplate unusable(std::string problem);
   ~ChatTemplate();
   ChatTemplate(ChatTemplate&&) noexcept;
   ChatTemplate& operator=(ChatTemplate&&) noexcept;
 
-  /// Bounded work and output: a hostile template throws, it never hangs. Filters, tests and methods
-  /// outside the subset throw kUnsupported when they are reached, what the template itself refuses
-  /// (raise_exception) kInvalidArgument. Invalid UTF-8 in a message becomes U+FFFD.
-  std::string apply(std::span<const TemplateMessage> messages, bool add_generation_prompt) const;
+  /// Why the template can't be used: what is wrong, the line, and what to do. Empty where it can.
+  const std::string& problem() const;
+
+  /// The prompt of a conversation. Bounded work and output: a hostile template throws, it never
+  /// hangs. Throws kInvalidArgument where the template itself refuses (raise_exception) or treats
+  /// values as what they are not, kUnsupported or kCorruptFile for the template's own faults; all
+  /// with the origin and the line. Invalid UTF-8 in a message becomes U+FFFD. `now` is what
+  /// strftime_now writes, in local time.
+  std::string apply(std::span<const TemplateMessage> messages, bool add_generation_prompt,
+                    std::time_t now = std::time(nullptr)) const;
+  /// The same with all variables in a JSON object; the special tokens come beside them.
+  std::string apply_to_json(std::string_view variables, std::time_t now = std::time(nullptr)) const;
   const std::string& source() const;
 
  private:
   struct Impl;
+  explicit ChatTemplate(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
-
-/// The chat template of chat_template.jinja, else of tokenizer_config.json (a string, or a list
-/// with one named "default"); nullopt where there is none.
-std::optional<ChatTemplate> read_chat_template(const std::filesystem::path& folder);
 
 }  // namespace fdllm

@@ -87,17 +87,18 @@ class Driver {
               {"streamed", streamed + stream.finish()}};
     }
     if (op == "load_template") {
-      template_.emplace(request.at("source").get<std::string>(),
-                        request.at("bos_token").get<std::string>(),
-                        request.at("eos_token").get<std::string>());
+      fdllm::SpecialTokens tokens;
+      for (const auto& [name, text] : request.at("tokens").items()) {
+        tokens.emplace_back(name, text.get<std::string>());
+      }
+      template_.emplace("template", request.at("source").get<std::string>(), std::move(tokens));
+      if (!template_->problem().empty()) return {{"error", template_->problem()}};
       return Json::object();
     }
     if (op == "render") {
-      std::vector<fdllm::TemplateMessage> messages;
-      for (const Json& message : request.at("messages")) {
-        messages.push_back({message.at("role"), message.at("content")});
-      }
-      return {{"text", template_.value().apply(messages, request.at("add_generation_prompt"))}};
+      // As text, since the order of keys matters.
+      return {{"text", template_.value().apply_to_json(request.at("variables").get<std::string>(),
+                                                       request.at("now").get<std::time_t>())}};
     }
     throw std::runtime_error("unknown op " + op);
   }

@@ -1,11 +1,11 @@
-#include "text/jinja_lexer.h"
+#include "text/jinja/lexer.h"
 
 #include <algorithm>
 #include <optional>
 
 #include "base/check.h"
 #include "base/quote.h"
-#include "text/jinja_value.h"
+#include "text/jinja/python_text.h"
 #include "text/utf8.h"
 
 namespace fdllm::jinja {
@@ -16,11 +16,13 @@ constexpr std::size_t kMaxSourceBytes = std::size_t{1} << 20;
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
-bool starts_name(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
 bool continues_name(char c) {
-  return starts_name(c) || is_digit(c);
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || is_digit(c);
+}
+int hex_value(char c) {
+  if (is_digit(c)) return c - '0';
+  const char lower = static_cast<char>(c | 0x20);
+  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
 /// "\r\n" and "\r" become "\n", and one newline at the very end is dropped.
@@ -69,7 +71,7 @@ class Lexer {
 
  private:
   [[noreturn]] void error(std::string_view what) const {
-    fail(ErrorCode::kCorruptFile, "chat template: line {}: {}", line_, what);
+    fail(ErrorCode::kCorruptFile, "line {}: {}", line_, what);
   }
 
   char at(std::size_t offset) const { return offset < source_.size() ? source_[offset] : '\0'; }
@@ -92,33 +94,71 @@ class Lexer {
            at(open + 1) != '#') {
       open = source_.find('{', open + 1);
     }
-    std::string_view data = std::string_view(source_).substr(position_);
+    const std::string_view data = std::string_view(source_).substr(position_);
     if (open == std::string::npos) {
       add_data(data);
       advance_to(source_.size());
       return;
     }
-    data = data.substr(0, open - position_);
     const char kind = at(open + 1);
-    const char sign = at(open + 2) == '-' || at(open + 2) == '+' ? at(open + 2) : '\0';
-    if (sign == '-') {
-      data = without_trailing_space(data);
-    } else if (sign == '\0' && kind != '{') {
-      const std::size_t line_start = data.rfind('\n') + 1;  // 0 where there is none
-      if ((line_start > 0 || at_line_start_) && end_of_space(data, line_start) == data.size()) {
-        data = data.substr(0, line_start);
-      }
-    }
-    add_data(data);
+    const char sign = sign_at(open + 2);
+    add_data(before_tag(data.substr(0, open - position_), kind, sign));
     advance_to(open);
     const std::size_t inside = open + (sign == '\0' ? 2 : 3);
     if (kind == '#') {
       skip_comment(inside);
+    } else if (kind == '%' && is_word_tag(inside, "raw")) {
+      read_raw(inside);
     } else {
       add(kind == '{' ? TokenKind::kOutputBegin : TokenKind::kTagBegin, "");
       advance_to(inside);
       read_tag(kind);
     }
+  }
+
+  char sign_at(std::size_t offset) const {
+    return at(offset) == '-' || at(offset) == '+' ? at(offset) : '\0';
+  }
+
+  /// What is left of the text before a tag by the tag's sign and lstrip_blocks.
+  std::string_view before_tag(std::string_view data, char kind, char sign) const {
+    if (sign == '-') return without_trailing_space(data);
+    if (sign == '+' || kind == '{') return data;
+    const std::size_t line_start = data.rfind('\n') + 1;  // 0 where there is none
+    const bool opens_line =
+        (line_start > 0 || at_line_start_) && end_of_space(data, line_start) == data.size();
+    return opens_line ? data.substr(0, line_start) : data;
+  }
+
+  /// Whether a tag with the content `word` and nothing else is at `inside`.
+  bool is_word_tag(std::size_t inside, std::string_view word) const {
+    const std::size_t start = end_of_space(source_, inside);
+    if (!std::string_view(source_).substr(start).starts_with(word)) return false;
+    std::size_t end = end_of_space(source_, start + word.size());
+    if (sign_at(end) != '\0') ++end;
+    return std::string_view(source_).substr(end).starts_with("%}");
+  }
+
+  /// From behind the "{%" of a raw tag to behind its endraw.
+  void read_raw(std::size_t inside) {
+    std::size_t start = source_.find("%}", inside) + 2;
+    if (source_[start - 3] == '+') error("'+%}' at a raw tag");
+    if (source_[start - 3] == '-') start = end_of_space(source_, start);
+    advance_to(start);
+    if (start == source_.size()) return;  // as with a comment
+    at_line_start_ = source_[start - 1] == '\n';
+    for (std::size_t open = source_.find("{%", start); open != std::string::npos;
+         open = source_.find("{%", open + 2)) {
+      const char sign = sign_at(open + 2);
+      const std::size_t word = open + (sign == '\0' ? 2 : 3);
+      if (!is_word_tag(word, "endraw")) continue;
+      const std::string_view data = std::string_view(source_).substr(start, open - start);
+      add_data(before_tag(data, '%', sign));
+      const std::size_t close = source_.find("%}", word);
+      finish_tag(close + 2, sign_at(close - 1), '%');
+      return;
+    }
+    error("a tag 'raw' without its 'endraw'");
   }
 
   void add_data(std::string_view data) {
@@ -127,9 +167,12 @@ class Lexer {
 
   void skip_comment(std::size_t inside) {
     const std::size_t close = source_.find("#}", inside);
+    if (inside == source_.size()) {  // jinja2 takes an opening at the very end for nothing
+      advance_to(inside);
+      return;
+    }
     if (close == std::string::npos) error("a comment '{#' without its '#}'");
-    const char sign = close > inside ? at(close - 1) : '\0';
-    finish_tag(close + 2, sign == '-' || sign == '+' ? sign : '\0', '#');
+    finish_tag(close + 2, close > inside ? sign_at(close - 1) : '\0', '#');
   }
 
   /// Moves past a tag's end and the white space that goes with it.
@@ -166,9 +209,7 @@ class Lexer {
       }
       if (read_end(kind)) return;
       const char c = at(position_);
-      if (starts_name(c)) {
-        std::size_t end = position_;
-        while (continues_name(at(end))) ++end;
+      if (const std::size_t end = end_of_name(position_); end > position_) {
         add(TokenKind::kName, source_.substr(position_, end - position_));
         advance_to(end);
       } else if (is_digit(c)) {
@@ -181,20 +222,89 @@ class Lexer {
     }
   }
 
-  void read_number() {
-    std::size_t end = position_;
+  /// The end of a name of letters of any script, digits and underscores; `start` where none is.
+  std::size_t end_of_name(std::size_t start) const {
+    std::size_t end = start;
+    while (end < source_.size()) {
+      const std::size_t size = utf8_length(source_[end]);
+      const std::string_view character = std::string_view(source_).substr(end, size);
+      const bool fits =
+          size == 1 ? continues_name(source_[end]) : is_text_of(character, TextClass::kAlnum);
+      if (!fits || (end == start && is_digit(source_[end]))) break;
+      end += size;
+    }
+    return end;
+  }
+
+  /// Digits of a base with single underscores between them; moves `end` past them.
+  std::string read_digits(std::size_t& end, int base) const {
     std::string digits;
-    for (; is_digit(at(end)) || (at(end) == '_' && is_digit(at(end + 1))); ++end) {
+    const auto fits = [&](std::size_t offset) {
+      const int value = hex_value(at(offset));
+      return value >= 0 && value < base;
+    };
+    while (fits(end) || (at(end) == '_' && fits(end + 1))) {
       if (at(end) != '_') digits.push_back(at(end));
+      ++end;
     }
-    if (continues_name(at(end)) || (at(end) == '.' && is_digit(at(end + 1)))) {
-      fail(ErrorCode::kUnsupported,
-           "chat template: line {}: a number that is no decimal integer is not supported", line_);
+    return digits;
+  }
+
+  void read_number() {
+    const std::size_t start = position_;
+    const char prefix = static_cast<char>(at(start + 1) | 0x20);
+    const int base = prefix == 'x' ? 16 : prefix == 'o' ? 8 : prefix == 'b' ? 2 : 10;
+    std::size_t end = start;
+    if (base != 10 && at(start) == '0') {
+      end = start + 2;
+      const std::string digits = read_digits(end, base);
+      if (!digits.empty()) {
+        add_integer(digits, base);
+        advance_to(end);
+        return;
+      }
+      end = start;
     }
-    if (digits.size() > 1 && digits[0] == '0') error("a number with a leading zero");
-    if (digits.size() > 18) error("a number with more than 18 digits");
-    add(TokenKind::kInteger, std::move(digits));
+    std::string number = read_digits(end, 10);
+    if (const std::string rest = read_fraction(start, end); !rest.empty()) {
+      add(TokenKind::kFloat, number + rest);
+    } else {
+      if (number.size() > 1 && number[0] == '0' &&
+          number.find_first_not_of('0') != std::string::npos) {
+        error("a number with a leading zero");
+      }
+      add_integer(number, 10);
+    }
     advance_to(end);
+  }
+
+  /// The fraction and exponent of a number that began at `start`; empty where it has neither.
+  std::string read_fraction(std::size_t start, std::size_t& end) const {
+    if (start > 0 && source_[start - 1] == '.') return {};
+    std::string rest;
+    if (at(end) == '.' && is_digit(at(end + 1))) {
+      ++end;
+      rest = "." + read_digits(end, 10);
+    }
+    const bool has_sign = at(end + 1) == '+' || at(end + 1) == '-';
+    if ((at(end) == 'e' || at(end) == 'E') && is_digit(at(end + (has_sign ? 2 : 1)))) {
+      rest += 'e';
+      if (has_sign) rest += at(end + 1);
+      end += has_sign ? 2 : 1;
+      rest += read_digits(end, 10);
+    }
+    return rest;
+  }
+
+  void add_integer(const std::string& digits, int base) {
+    std::int64_t value = 0;
+    for (const char digit : digits) {
+      if (__builtin_mul_overflow(value, std::int64_t{base}, &value) ||
+          __builtin_add_overflow(value, std::int64_t{hex_value(digit)}, &value)) {
+        fail(ErrorCode::kUnsupported, "line {}: a number beyond 64 bits is not supported", line_);
+      }
+    }
+    add(TokenKind::kInteger, std::to_string(value));
   }
 
   void read_operator() {
@@ -272,11 +382,7 @@ class Lexer {
   std::optional<char32_t> read_hex(std::size_t offset, std::size_t digits) const {
     char32_t code = 0;
     for (std::size_t i = offset; i < offset + digits; ++i) {
-      const char c = at(i);
-      const int digit = is_digit(c)            ? c - '0'
-                        : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                        : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                               : -1;
+      const int digit = hex_value(at(i));
       if (digit < 0 || code > 0x10FFFF) return std::nullopt;
       code = code * 16 + static_cast<char32_t>(digit);
     }
@@ -297,7 +403,7 @@ class Lexer {
 
 std::vector<Token> tokenize(std::string_view source) {
   if (source.size() > kMaxSourceBytes) {
-    fail(ErrorCode::kUnsupported, "chat template: expected at most {} bytes, found {}",
+    fail(ErrorCode::kUnsupported, "expected a template of at most {} bytes, found {}",
          kMaxSourceBytes, source.size());
   }
   return Lexer(source).run();

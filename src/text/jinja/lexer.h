@@ -14,7 +14,8 @@ enum class TokenKind {
   kTagEnd,       ///< %}
   kName,
   kString,   ///< text: the value, escapes read
-  kInteger,  ///< text: the digits
+  kInteger,  ///< text: decimal digits
+  kFloat,    ///< text: as strtod reads it
   kOperator,
   kEnd,
 };
@@ -27,6 +28,7 @@ struct Token {
 
 /// Splits a template (valid UTF-8) with trim_blocks and lstrip_blocks on, as transformers sets
 /// them: the newline after a tag and the blanks before a tag that opens its line are dropped.
+/// What stands between the tags raw and endraw is text.
 /// Throws kCorruptFile or kUnsupported with the line.
 std::vector<Token> tokenize(std::string_view source);
 

@@ -1,7 +1,12 @@
-#include "text/jinja_expression_parser.h"
+#include "text/jinja/expression_parser.h"
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
+#include <cstdlib>
+
+#include "text/jinja/filters.h"
+#include "text/jinja/tests.h"
 
 namespace fdllm::jinja {
 namespace {
@@ -27,6 +32,8 @@ void ExpressionParser::settle_depth(Expr& expr) {
   };
   for (const ExprPtr& part : expr.operands) include(part);
   for (const auto& [name, part] : expr.keywords) include(part);
+  include(expr.more_arguments);
+  include(expr.more_keywords);
   if (expr.depth > kMaxExprDepth) {
     unsupported(fmt::format("an expression of more than {} levels", kMaxExprDepth));
   }
@@ -34,6 +41,7 @@ void ExpressionParser::settle_depth(Expr& expr) {
 
 ExprPtr ExpressionParser::parse_expression() {
   const Nesting nesting(*this, level_, kMaxNesting);
+  const std::size_t unknown_before = unknown_.size();
   ExprPtr value = parse_or();
   while (is_word("if")) {
     const int line = take().line;
@@ -41,8 +49,19 @@ ExprPtr ExpressionParser::parse_expression() {
     ExprPtr otherwise = skip_word("else") ? parse_expression() : nullptr;
     value = combine(ExprKind::kConditional, line, std::move(value), std::move(condition),
                     std::move(otherwise));
+    unknown_.resize(std::min(unknown_before, unknown_.size()));
   }
   return value;
+}
+
+void ExpressionParser::note_unknown(int line, std::string what) {
+  if (!is_conditional_) unknown_.push_back({line, std::move(what)});
+}
+
+void ExpressionParser::check_unknown_names() const {
+  if (unknown_.empty()) return;
+  fail(ErrorCode::kUnsupported, "line {}: the {} is not supported", unknown_.front().line,
+       unknown_.front().what);
 }
 
 ExprPtr ExpressionParser::parse_or() {
@@ -124,17 +143,27 @@ ExprPtr ExpressionParser::parse_concat() {
 }
 
 ExprPtr ExpressionParser::parse_product() {
-  ExprPtr left = parse_unary();
+  constexpr std::pair<std::string_view, ExprKind> kOperators[] = {{"*", ExprKind::kMultiply},
+                                                                  {"/", ExprKind::kDivide},
+                                                                  {"//", ExprKind::kFloorDivide},
+                                                                  {"%", ExprKind::kModulo}};
+  ExprPtr left = parse_power();
   for (;;) {
-    if (is_operator("**")) unsupported("the operator '**'");
-    if (is_operator("/")) unsupported("the operator '/'");
-    if (!is_operator("*") && !is_operator("//") && !is_operator("%")) return left;
-    const Token token = take();
-    const ExprKind kind = token.text == "*"    ? ExprKind::kMultiply
-                          : token.text == "//" ? ExprKind::kFloorDivide
-                                               : ExprKind::kModulo;
-    left = combine(kind, token.line, std::move(left), parse_unary());
+    const auto* found = std::find_if(std::begin(kOperators), std::end(kOperators),
+                                     [&](const auto& entry) { return is_operator(entry.first); });
+    if (found == std::end(kOperators)) return left;
+    const int line = take().line;
+    left = combine(found->second, line, std::move(left), parse_power());
   }
+}
+
+ExprPtr ExpressionParser::parse_power() {
+  ExprPtr left = parse_unary();
+  while (is_operator("**")) {
+    const int line = take().line;
+    left = combine(ExprKind::kPower, line, std::move(left), parse_unary());
+  }
+  return left;
 }
 
 ExprPtr ExpressionParser::parse_unary() {
@@ -157,29 +186,70 @@ ExprPtr ExpressionParser::constant(int line, Value value) {
   return expr;
 }
 
+ExprPtr ExpressionParser::parse_name(int line) {
+  std::string name = take().text;
+  if (name == "true" || name == "True") return constant(line, true);
+  if (name == "false" || name == "False") return constant(line, false);
+  if (name == "none" || name == "None") return constant(line, None{});
+  for (SpecialNames* special : special_names_) {
+    special->caller = special->caller || name == "caller";
+    special->keywords = special->keywords || name == "kwargs";
+    special->arguments = special->arguments || name == "varargs";
+  }
+  ExprPtr expr = node(ExprKind::kName, line);
+  expr->name = std::move(name);
+  return expr;
+}
+
 ExprPtr ExpressionParser::parse_primary() {
   const int line = peek().line;
-  if (is(TokenKind::kName)) {
-    std::string name = take().text;
-    if (name == "true" || name == "True") return constant(line, true);
-    if (name == "false" || name == "False") return constant(line, false);
-    if (name == "none" || name == "None") return constant(line, None{});
-    ExprPtr expr = node(ExprKind::kName, line);
-    expr->name = std::move(name);
-    return expr;
-  }
+  if (is(TokenKind::kName)) return parse_name(line);
   if (is(TokenKind::kString)) {
     std::string text;
     while (is(TokenKind::kString)) text += take().text;
     return constant(line, text_value(std::move(text)));
   }
   if (is(TokenKind::kInteger)) return constant(line, std::int64_t{std::stoll(take().text)});
-  if (skip_operator("(")) return parse_parenthesized(line);
+  if (is(TokenKind::kFloat)) return constant(line, std::strtod(take().text.c_str(), nullptr));
+  if (skip_operator("(")) {
+    ExprPtr inside = parse_tuple_of(&ExpressionParser::parse_expression, true);
+    expect_operator(")");
+    return inside;
+  }
   if (skip_operator("[")) {
     return node(ExprKind::kList, line, parse_items("]"));
   }
   if (skip_operator("{")) return parse_dict(line);
   expected("an expression");
+}
+
+bool ExpressionParser::is_tuple_end() const {
+  return is(TokenKind::kOutputEnd) || is(TokenKind::kTagEnd) || is_operator(")") ||
+         is_word("recursive");
+}
+
+ExprPtr ExpressionParser::parse_tuple_of(ExprPtr (ExpressionParser::*parse_part)(),
+                                         bool may_be_empty) {
+  const Nesting nesting(*this, level_, kMaxNesting);
+  const int line = peek().line;
+  std::vector<ExprPtr> items;
+  bool is_tuple = false;
+  while (!is_tuple_end()) {
+    items.push_back((this->*parse_part)());
+    if (!skip_operator(",")) break;
+    is_tuple = true;
+  }
+  if (!is_tuple && items.size() == 1) return std::move(items.front());
+  if (!is_tuple && !may_be_empty) expected("an expression");
+  return node(ExprKind::kTuple, line, std::move(items));
+}
+
+ExprPtr ExpressionParser::parse_tuple() {
+  return parse_tuple_of(&ExpressionParser::parse_expression, false);
+}
+
+ExprPtr ExpressionParser::parse_tuple_without_condition() {
+  return parse_tuple_of(&ExpressionParser::parse_or, false);
 }
 
 std::vector<ExprPtr> ExpressionParser::parse_items(std::string_view close) {
@@ -192,16 +262,6 @@ std::vector<ExprPtr> ExpressionParser::parse_items(std::string_view close) {
     items.push_back(parse_expression());
   }
   return items;
-}
-
-ExprPtr ExpressionParser::parse_parenthesized(int line) {
-  if (skip_operator(")")) return node(ExprKind::kList, line);
-  ExprPtr first = parse_expression();
-  if (skip_operator(")")) return first;
-  expect_operator(",");
-  std::vector<ExprPtr> items = parse_items(")");
-  items.insert(items.begin(), std::move(first));
-  return node(ExprKind::kList, line, std::move(items));
 }
 
 ExprPtr ExpressionParser::parse_dict(int line) {
@@ -233,7 +293,8 @@ ExprPtr ExpressionParser::parse_postfix(ExprPtr expr) {
     } else if (skip_operator("[")) {
       expr = parse_subscript(std::move(expr), line);
     } else if (is_operator("(")) {
-      expr = parse_call(std::move(expr));
+      expr = combine(ExprKind::kCall, line, std::move(expr));
+      parse_arguments(*expr);
     } else {
       return expr;
     }
@@ -241,23 +302,35 @@ ExprPtr ExpressionParser::parse_postfix(ExprPtr expr) {
 }
 
 ExprPtr ExpressionParser::parse_subscript(ExprPtr object, int line) {
+  if (is_operator("]")) {  // Python's empty tuple as a key
+    take();
+    return combine(ExprKind::kItem, line, std::move(object), node(ExprKind::kTuple, line));
+  }
+  ExprPtr subscript = parse_slice_or_item(std::move(object), line);
+  if (is_operator(",")) {
+    if (subscript->kind == ExprKind::kSlice) unsupported("a slice in a tuple");
+    std::vector<ExprPtr> items;
+    items.push_back(std::move(subscript->operands[1]));
+    while (skip_operator(",")) items.push_back(parse_expression());
+    subscript->operands[1] = node(ExprKind::kTuple, line, std::move(items));
+    settle_depth(*subscript);
+  }
+  expect_operator("]");
+  return subscript;
+}
+
+ExprPtr ExpressionParser::parse_slice_or_item(ExprPtr object, int line) {
+  const auto at_end = [&] { return is_operator(":") || is_operator("]") || is_operator(","); };
   std::array<ExprPtr, 3> parts;
-  std::size_t colons = 0;
-  while (!skip_operator("]")) {
-    if (is_operator(",")) unsupported("a subscript with a comma");
-    if (skip_operator(":")) {
-      if (++colons > 2) expected("']'");
-    } else {
-      if (parts[colons]) expected("']'");
-      parts[colons] = parse_expression();
-    }
+  if (!is_operator(":")) parts[0] = parse_expression();
+  if (!is_operator(":")) {
+    return combine(ExprKind::kItem, line, std::move(object), std::move(parts[0]));
   }
-  if (colons > 0) {
-    return combine(ExprKind::kSlice, line, std::move(object), std::move(parts[0]),
-                   std::move(parts[1]), std::move(parts[2]));
-  }
-  if (!parts[0]) expected("an index");
-  return combine(ExprKind::kItem, line, std::move(object), std::move(parts[0]));
+  take();
+  if (!at_end()) parts[1] = parse_expression();
+  if (skip_operator(":") && !at_end()) parts[2] = parse_expression();
+  return combine(ExprKind::kSlice, line, std::move(object), std::move(parts[0]),
+                 std::move(parts[1]), std::move(parts[2]));
 }
 
 void ExpressionParser::parse_arguments(Expr& expr) {
@@ -269,58 +342,86 @@ void ExpressionParser::parse_arguments(Expr& expr) {
       if (skip_operator(")")) break;
     }
     first = false;
-    if (is_operator("*") || is_operator("**")) unsupported("unpacking arguments");
-    if (is(TokenKind::kName) && peek(1).kind == TokenKind::kOperator && peek(1).text == "=") {
-      std::string name = take().text;
-      take();
-      expr.keywords.emplace_back(std::move(name), parse_expression());
-    } else {
-      if (!expr.keywords.empty()) expected("a keyword argument");
-      expr.operands.push_back(parse_expression());
-    }
+    parse_argument(expr);
   }
   settle_depth(expr);
 }
 
-ExprPtr ExpressionParser::parse_call(ExprPtr callee) {
-  if (callee->kind == ExprKind::kName) {
-    callee->kind = ExprKind::kFunction;
-  } else if (callee->kind == ExprKind::kAttribute) {
-    callee->kind = ExprKind::kMethod;
+void ExpressionParser::parse_argument(Expr& expr) {
+  if (expr.more_keywords) expected("')' after '**'");
+  if (skip_operator("**")) {
+    expr.more_keywords = parse_expression();
+  } else if (is_operator("*")) {
+    if (expr.more_arguments) expected("one '*' at most");
+    take();
+    expr.more_arguments = parse_expression();
+  } else if (is(TokenKind::kName) && peek(1).kind == TokenKind::kOperator && peek(1).text == "=") {
+    std::string name = take().text;
+    const bool is_twice = std::any_of(expr.keywords.begin(), expr.keywords.end(),
+                                      [&](const auto& entry) { return entry.first == name; });
+    if (is_twice) expected("each argument once");
+    take();
+    expr.keywords.emplace_back(std::move(name), parse_expression());
   } else {
-    unsupported("calling what is neither a name nor a method");
+    if (!expr.keywords.empty() || expr.more_arguments) expected("a keyword argument");
+    expr.operands.push_back(parse_expression());
   }
-  parse_arguments(*callee);
-  return callee;
 }
 
 ExprPtr ExpressionParser::parse_filters(ExprPtr expr) {
   for (;;) {
     const int line = peek().line;
     if (skip_operator("|")) {
-      std::string name = expect_dotted_name();
-      expr = combine(ExprKind::kFilter, line, std::move(expr));
-      expr->name = std::move(name);
-      if (is_operator("(")) parse_arguments(*expr);
+      expr = parse_filter(std::move(expr), line);
     } else if (skip_word("is")) {
       expr = parse_test(std::move(expr), line);
+    } else if (is_operator("(")) {
+      expr = combine(ExprKind::kCall, line, std::move(expr));
+      parse_arguments(*expr);
     } else {
       return expr;
     }
-    if (is_operator("(")) unsupported("calling the result of a filter or test");
   }
+}
+
+ExprPtr ExpressionParser::parse_filter(ExprPtr input, int line) {
+  std::string name = expect_dotted_name();
+  if (!is_filter(name)) note_unknown(line, "filter " + quote(name));
+  ExprPtr filter = combine(ExprKind::kFilter, line, std::move(input));
+  filter->name = std::move(name);
+  if (is_operator("(")) parse_arguments(*filter);
+  return filter;
+}
+
+ExprPtr ExpressionParser::parse_block_filters() {
+  ExprPtr filters;
+  while (is_operator("|")) {
+    const int line = take().line;
+    filters = parse_filter(std::move(filters), line);
+  }
+  return filters;
+}
+
+ExprPtr ExpressionParser::parse_filter_chain() {
+  ExprPtr filters = parse_filter(nullptr, peek().line);
+  while (is_operator("|")) {
+    const int line = take().line;
+    filters = parse_filter(std::move(filters), line);
+  }
+  return filters;
 }
 
 ExprPtr ExpressionParser::parse_test(ExprPtr value, int line) {
   const bool negated = skip_word("not");
   std::string name = expect_dotted_name();
+  if (!is_test(name)) note_unknown(line, "test " + quote(name));
   ExprPtr test = combine(ExprKind::kTest, line, std::move(value));
   test->name = std::move(name);
   if (is_word("is")) expected("no second test after a test");
   if (is_operator("(")) {
     parse_arguments(*test);
-  } else if (is(TokenKind::kString) || is(TokenKind::kInteger) || is_operator("[") ||
-             is_operator("{") ||
+  } else if (is(TokenKind::kString) || is(TokenKind::kInteger) || is(TokenKind::kFloat) ||
+             is_operator("[") || is_operator("{") ||
              (is(TokenKind::kName) && !is_word("else") && !is_word("or") && !is_word("and"))) {
     // A single argument may follow without parentheses: x is divisibleby 3.
     test->operands.push_back(parse_postfix(parse_primary()));

@@ -6,7 +6,7 @@
 
 #include "base/check.h"
 #include "base/quote.h"
-#include "text/jinja_lexer.h"
+#include "text/jinja/lexer.h"
 
 namespace fdllm::jinja {
 
@@ -58,16 +58,22 @@ class TokenReader {
         return "'%}'";
       case TokenKind::kOutputEnd:
         return "'}}'";
+      case TokenKind::kData:
+        return "text";
+      case TokenKind::kTagBegin:
+        return "'{%'";
+      case TokenKind::kOutputBegin:
+        return "'{{'";
       default:
         return quote(token.text);
     }
   }
   [[noreturn]] void expected(std::string_view what) const {
-    fail(ErrorCode::kCorruptFile, "chat template: line {}: expected {}, found {}", peek().line,
-         what, describe(peek()));
+    fail(ErrorCode::kCorruptFile, "line {}: expected {}, found {}", peek().line, what,
+         describe(peek()));
   }
   [[noreturn]] void unsupported(std::string_view what) const {
-    fail(ErrorCode::kUnsupported, "chat template: line {}: {} is not supported", peek().line, what);
+    fail(ErrorCode::kUnsupported, "line {}: {} is not supported", peek().line, what);
   }
   void expect_operator(std::string_view text) {
     if (!skip_operator(text)) expected(fmt::format("'{}'", text));
@@ -83,7 +89,6 @@ class TokenReader {
     return name;
   }
   void expect_tag_end() {
-    if (is_operator(",")) unsupported("a tuple without parentheses");
     if (!is(TokenKind::kTagEnd)) expected("'%}'");
     take();
   }
