@@ -3,6 +3,7 @@
 
     text_oracle.py tokenizers --driver build/.../text_oracle [--seed N] [--count N]
     text_oracle.py folders    --driver build/.../text_oracle [--seed N] [--count N]
+    text_oracle.py transformers --driver build/.../text_oracle [--seed N] [--count N]
     text_oracle.py templates  --driver build/.../text_oracle [--seed N] [--count N]
 
 `folders` compares folders without tokenizer.json, and what is asked for around a text, with `transformers`. Exit status 1 where anything differs, 77 (skipped) where a package is missing. The real vocabulary
@@ -21,7 +22,7 @@ import unicodedata
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 NEEDED = {"tokenizers": ("tokenizers", "dashscope"), "folders": ("transformers", "dashscope"),
-          "templates": ("jinja2",)}
+          "templates": ("jinja2",), "transformers": ("jinja2", "tokenizers", "transformers")}
 
 
 class Failures:
@@ -194,6 +195,11 @@ def run_folders(driver, seed, count, failures):
                                list(byte_strings(seed, number, special)), failures)
 
 
+def run_transformers(driver, seed, count, failures):
+    from text_oracle_templates import compare_transformers
+    compare_transformers(lambda requests: ask(driver, requests), seed, count, failures)
+
+
 def run_templates(driver, seed, count, failures):
     from text_oracle_templates import compare_templates
     compare_templates(lambda requests: ask(driver, requests), seed, count, failures)
@@ -211,7 +217,8 @@ def main():
         print("skipped, since these Python packages are missing:", ", ".join(missing))
         return 77
     failures = Failures()
-    run = {"tokenizers": run_tokenizers, "folders": run_folders, "templates": run_templates}[options.part]
+    run = {"tokenizers": run_tokenizers, "folders": run_folders, "templates": run_templates,
+           "transformers": run_transformers}[options.part]
     run(options.driver, options.seed, options.count, failures)
     if failures.explained:
         print(f"{failures.explained} comparisons left out, for the two reasons that stand in compare_tokenizer")

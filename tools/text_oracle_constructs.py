@@ -562,5 +562,5 @@ REFUSED_STATEMENTS = [
 # Refused by us, by name, though jinja2 renders them: no prompt needs them.
 LEFT_OUT = [
     "{{ 2 ** 64 }}", "{{ 9223372036854775807 + 1 }}", "{{ 99999999999999999999 }}", "{{ words|random }}", "{{ 'http://a.b'|urlize }}", "{{ table|pprint }}", "{{ lipsum() }}", "{% block x %}{% endblock %}", "{% autoescape true %}{% endautoescape %}", "{{ range }}", "{{ words|map('upper') }}", "{{ 'a'.upper }}",
-    "{{ (-8) ** 0.5 }}", "{{ '\\N{DIGIT ONE}' }}", "{{ 'ß'.casefold() }}", "{{ 'a'.encode() }}",
+    "{{ (-8) ** 0.5 }}", "{{ '\\N{DIGIT ONE}' }}", "{{ 'ß'.casefold() }}",
 ]

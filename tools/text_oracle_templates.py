@@ -1,133 +1,192 @@
-"""Chat templates and snippets, rendered by jinja2 as transformers sets it up and by our renderer."""
+"""Chat templates rendered by jinja2 and transformers and by our renderer."""
 
+import copy
+import datetime
 import json
+import os
 import pathlib
 import random
+import time
 import warnings
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+import text_oracle_constructs as constructs
+import text_oracle_families as families
+import text_oracle_random as randoms
 
-LLAMA3 = (
-    "{% set loop_messages = messages %}{% for message in loop_messages %}{% set content = '<|start_header_id|>' + "
-    "message['role'] + '<|end_header_id|>\n\n'+ message['content'] | trim + '<|eot_id|>' %}{% if loop.index0 == 0 %}"
-    "{% set content = bos_token + content %}{% endif %}{{ content }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}")
-LLADA = LLAMA3.replace("{% if add_generation_prompt %}", "").replace("\n\n' }}{% endif %}", "\n\n' }}")
-QWEN25 = r"""{%- if tools %}
-    {{- '<|im_start|>system\n' }}
-    {%- if messages[0]['role'] == 'system' %}
-        {{- messages[0]['content'] }}
-    {%- else %}
-        {{- 'You are Qwen, created by Alibaba Cloud. You are a helpful assistant.' }}
-    {%- endif %}
-    {{- "\n\n# Tools\n\nYou may call one or more functions to assist with the user query.\n\n<tools>" }}
-    {%- for tool in tools %}
-        {{- "\n" }}
-        {{- tool | tojson }}
-    {%- endfor %}
-    {{- "\n</tools>\n\n<tool_call>\n{\"name\": <function-name>, \"arguments\": <args-json-object>}\n</tool_call><|im_end|>\n" }}
-{%- else %}
-    {%- if messages[0]['role'] == 'system' %}
-        {{- '<|im_start|>system\n' + messages[0]['content'] + '<|im_end|>\n' }}
-    {%- else %}
-        {{- '<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful assistant.<|im_end|>\n' }}
-    {%- endif %}
-{%- endif %}
-{%- for message in messages %}
-    {%- if (message.role == "user") or (message.role == "system" and not loop.first) or (message.role == "assistant" and not message.tool_calls) %}
-        {{- '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>' + '\n' }}
-    {%- elif message.role == "assistant" %}
-        {{- '<|im_start|>' + message.role }}
-        {%- if message.content %}
-            {{- '\n' + message.content }}
-        {%- endif %}
-        {%- for tool_call in message.tool_calls %}
-            {%- if tool_call.function is defined %}
-                {%- set tool_call = tool_call.function %}
-            {%- endif %}
-            {{- '\n<tool_call>\n{"name": "' }}
-            {{- tool_call.name }}
-            {{- '", "arguments": ' }}
-            {{- tool_call.arguments | tojson }}
-            {{- '}\n</tool_call>' }}
-        {%- endfor %}
-        {{- '<|im_end|>\n' }}
-    {%- elif message.role == "tool" %}
-        {%- if (loop.index0 == 0) or (messages[loop.index0 - 1].role != "tool") %}
-            {{- '<|im_start|>user' }}
-        {%- endif %}
-        {{- '\n<tool_response>\n' }}
-        {{- message.content }}
-        {{- '\n</tool_response>' }}
-        {%- if loop.last or (messages[loop.index0 + 1].role != "tool") %}
-            {{- '<|im_end|>\n' }}
-        {%- endif %}
-    {%- endif %}
-{%- endfor %}
-{%- if add_generation_prompt %}
-    {{- '<|im_start|>assistant\n' }}
-{%- endif %}
-"""
-DREAM = (
-    "{%- if tools %}\n    {{- '<|im_start|>system\\n' }}\n    {{- tools | tojson }}\n{%- else %}\n"
-    "    {%- if messages[0]['role'] == 'system' %}\n"
-    "        {{- '<|im_start|>system\\n' + messages[0]['content'] + '<|im_end|>\\n' }}\n    {%- else %}\n"
-    "        {{- '<|im_start|>system\\nYou are a helpful assistant.<|im_end|>\\n' }}\n    {%- endif %}\n{%- endif %}\n"
-    "{%- for message in messages %}\n"
-    "    {%- if (message.role == \"user\") or (message.role == \"system\" and not loop.first) or "
-    "(message.role == \"assistant\" and not message.tool_calls) %}\n"
-    "        {{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>' + '\\n' }}\n    {%- endif %}\n"
-    "{%- endfor %}\n{%- if add_generation_prompt %}\n    {{- '<|im_start|>assistant\\n' }}\n{%- endif %}\n")
-# Instruction formats of other families, and newer ChatML with reasoning: further uses of the subset.
-INST = (
-    "{% if messages[0]['role'] == 'system' %}{% set loop_messages = messages[1:] %}{% set system_message = "
-    "messages[0]['content'] %}{% else %}{% set loop_messages = messages %}{% set system_message = false %}{% endif %}"
-    "{% for message in loop_messages %}{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}"
-    "{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}{% endif %}"
-    "{% if loop.index0 == 0 and system_message != false %}{% set content = '<<SYS>>\\n' + system_message + "
-    "'\\n<</SYS>>\\n\\n' + message['content'] %}{% else %}{% set content = message['content'] %}{% endif %}"
-    "{% if message['role'] == 'user' %}{{ bos_token + '[INST] ' + content.strip() + ' [/INST]' }}"
-    "{% elif message['role'] == 'assistant' %}{{ ' '  + content.strip() + ' ' + eos_token }}{% endif %}{% endfor %}")
-THINK = r"""{%- set ns = namespace(multi_step_tool=true, last_query_index=messages|length - 1) %}
-{%- for message in messages[::-1] %}
-    {%- set index = (messages|length - 1) - loop.index0 %}
-    {%- if ns.multi_step_tool and message.role == "user" and not(message.content.startswith('<tool_response>') and message.content.endswith('</tool_response>')) %}
-        {%- set ns.multi_step_tool = false %}
-        {%- set ns.last_query_index = index %}
-    {%- endif %}
-{%- endfor %}
-{%- for message in messages %}
-    {%- set content = message.content %}
-    {%- if message.role == "assistant" %}
-        {%- set reasoning_content = '' %}
-        {%- if message.reasoning_content is defined and message.reasoning_content is not none %}
-            {%- set reasoning_content = message.reasoning_content %}
-        {%- else %}
-            {%- if '</think>' in message.content %}
-                {%- set content = message.content.split('</think>')[-1].lstrip('\n') %}
-                {%- set reasoning_content = message.content.split('</think>')[0].rstrip('\n').split('<think>')[-1].lstrip('\n') %}
-            {%- endif %}
-        {%- endif %}
-        {%- if loop.index0 > ns.last_query_index %}
-            {%- if loop.last or (not loop.last and reasoning_content) %}
-                {{- '<|im_start|>' + message.role + '\n<think>\n' + reasoning_content.strip('\n') + '\n</think>\n\n' + content.lstrip('\n') }}
-            {%- else %}
-                {{- '<|im_start|>' + message.role + '\n' + content }}
-            {%- endif %}
-        {%- else %}
-            {{- '<|im_start|>' + message.role + '\n' + content }}
-        {%- endif %}
-        {{- '<|im_end|>\n' }}
-    {%- else %}
-        {{- '<|im_start|>' ~ message.role ~ '\n' ~ content ~ '<|im_end|>\n' }}
-    {%- endif %}
-{%- endfor %}
-{%- if add_generation_prompt %}
-    {{- '<|im_start|>assistant\n' }}
-    {%- if enable_thinking is defined and enable_thinking is false %}
-        {{- '<think>\n\n</think>\n\n' }}
-    {%- endif %}
-{%- endif %}"""
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+NOW = 1718000645  # the time that strftime_now writes
+TOKENS = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "pad_token": "<pad>", "unk_token": "<unk>"}
+# What ours refuses by name and Python does in a way that no prompt needs: addresses of objects, sets, large numbers.
+LEFT_OUT = ("is not supported", "too much work")
+
+
+def environment():
+    """As transformers sets it up for chat templates."""
+    import jinja2
+    import jinja2.ext
+    import jinja2.nodes
+    import jinja2.sandbox
+
+    class Generation(jinja2.ext.Extension):
+        tags = {"generation"}
+
+        def parse(self, parser):
+            line = next(parser.stream).lineno
+            body = parser.parse_statements(["name:endgeneration"], drop_needle=True)
+            return jinja2.nodes.CallBlock(self.call_method("_call"), [], [], body).set_lineno(line)
+
+        def _call(self, caller):
+            return caller()
+
+    class Namespace(jinja2.utils.Namespace):
+        def __init__(*args, **kwargs):
+            self, args = args[0], args[1:]
+            attributes = dict(*args, **kwargs)
+            for name in attributes:
+                Namespace.check(name)
+            jinja2.utils.Namespace.__init__(self, attributes)
+
+        def __setitem__(self, name, value):
+            Namespace.check(name)
+            jinja2.utils.Namespace.__setitem__(self, name, value)
+
+        @staticmethod
+        def check(name):
+            if isinstance(name, str) and name.startswith("_"):
+                raise jinja2.exceptions.SecurityError(name)
+
+    def raise_exception(message):
+        raise jinja2.exceptions.TemplateError(message)
+
+    def tojson(value, ensure_ascii=False, indent=None, separators=None, sort_keys=False):
+        return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+
+    result = jinja2.sandbox.ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, jinja2.ext.loopcontrols])
+    result.filters["tojson"] = tojson
+    result.globals["raise_exception"] = raise_exception
+    result.globals["strftime_now"] = lambda pattern: datetime.datetime.fromtimestamp(NOW).strftime(pattern)
+    result.globals["namespace"] = Namespace
+    return result
+
+
+class Comparison:
+    def __init__(self, ask, failures):
+        # jinja2 compiles templates to Python, whose compiler comments on what they do.
+        warnings.simplefilter("ignore", SyntaxWarning)
+        os.environ["TZ"] = "America/St_Johns"
+        time.tzset()
+        self.ask = ask
+        self.failures = failures
+        self.environment = environment()
+
+    def jinja2(self, source, variables, tokens):
+        """What jinja2 renders, or the exception: whatever it or Python raises is a refusal."""
+        try:
+            return self.environment.from_string(source).render(**copy.deepcopy(variables), **tokens)
+        except Exception as error:
+            return error
+
+    def ours(self, cases):
+        """Our answers, each with `text` or `error`, to (source, variables, tokens)."""
+        requests = []
+        for source, variables, tokens in cases:
+            requests += [{"op": "load_template", "source": source, "tokens": tokens},
+                         {"op": "render", "variables": json.dumps(variables), "now": NOW}]
+        answers = self.ask(requests)
+        return [loaded if "error" in loaded else rendered for loaded, rendered in zip(answers[::2], answers[1::2])]
+
+    def run(self, name, cases, oracle=None):
+        """Compares all cases; returns how many both rendered."""
+        rendered = 0
+        for (source, variables, tokens), answer in zip(cases, self.ours(cases)):
+            if name == "random" and any(part in answer.get("error", "") for part in LEFT_OUT):
+                continue
+            wanted = (oracle or self.jinja2)(source, variables, tokens)
+            refused = isinstance(wanted, Exception)
+            rendered += not refused
+            # jinja2 slices constants while it compiles, with other rules than later.
+            if name == "random" and "has no such slice" in answer.get("error", "") or not refused and " at 0x" in wanted:
+                continue
+            if ("error" in answer) != refused or (not refused and answer["text"] != wanted):
+                self.failures.add(f"{name}: {source[:500]!r} on {variables}\n  expected {wanted!r}\n  found    {answer}")
+        print(f"{name}: {len(cases)} renderings compared, {rendered} render")
+        return rendered
+
+
+def variables_of(messages, generate, tools=None):
+    return {"messages": messages, "tools": tools, "documents": None, "add_generation_prompt": generate}
+
+
+def family_cases(rng, count):
+    sources = dict(families.FAMILIES)
+    for model in ("llada-nano", "dream-nano"):
+        config = json.loads((ROOT / "models" / model / "tokenizer_config.json").read_text())
+        sources[model] = config["chat_template"]
+    for name, source in sources.items():
+        cases = []
+        for messages in families.conversations(rng, count):
+            tools = families.TOOLS if rng.random() < 0.3 else None
+            cases.append((source, variables_of(messages, rng.random() < 0.5, tools), TOKENS if rng.random() < 0.8 else {}))
+        yield name, cases
+
+
+def compare_templates(ask, seed, count, failures):
+    comparison = Comparison(ask, failures)
+    rng = random.Random(seed)
+    variables = constructs.VARIABLES
+    whole = [(source, variables, TOKENS) for source in constructs.STATEMENTS]
+    whole += [("{{ " + expression + " }}", variables, TOKENS) for expression in constructs.EXPRESSIONS]
+    if comparison.run("constructs", whole) != len(whole):
+        failures.add("a construct that is meant to render is refused by jinja2")
+    refused = [("{{ " + expression + " }}", variables, TOKENS) for expression in constructs.REFUSED]
+    refused += [(source, variables, TOKENS) for source in constructs.REFUSED_STATEMENTS]
+    if comparison.run("refusals", refused):
+        failures.add("a construct that is meant to be refused is rendered by jinja2")
+    for (source, _, _), answer in zip(refused, comparison.ours(refused)):
+        if "line 1" not in answer.get("error", ""):
+            failures.add(f"{source!r}: expected a refusal with its line, found {answer}")
+    left_out = [(source, variables, TOKENS) for source in constructs.LEFT_OUT]
+    for (source, _, _), answer in zip(left_out, comparison.ours(left_out)):
+        if "not supported" not in answer.get("error", ""):
+            failures.add(f"{source!r}: expected a refusal by name, found {answer}")
+    for name, cases in family_cases(rng, max(20, count // 25)):
+        comparison.run(name, cases)
+    snippets = [(source, variables_of(messages, True), TOKENS) for source in SNIPPETS for messages in families.conversations(rng, 5)]
+    comparison.run("snippets", snippets)
+    comparison.run("white space", [(source, variables, TOKENS) for source in randoms.white_space_mixtures(rng, count)])
+    comparison.run("random", [(source, variables, TOKENS) for source in randoms.expressions(rng, count) if len(source) < 600])
+
+
+def compare_transformers(ask, seed, count, failures):
+    """Whole templates against apply_chat_template itself."""
+    import tokenizers
+    import transformers
+    from transformers.utils import chat_template_utils
+    comparison = Comparison(ask, failures)
+    rng = random.Random(seed)
+
+    class Clock(datetime.datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.datetime.fromtimestamp(NOW)
+
+    chat_template_utils.datetime = Clock
+    model = tokenizers.Tokenizer(tokenizers.models.WordLevel({"<unk>": 0}, unk_token="<unk>"))
+
+    def oracle(source, variables, tokens):
+        tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=model, **tokens)
+        try:
+            return tokenizer.apply_chat_template(
+                variables["messages"], tools=variables["tools"], chat_template=source, tokenize=False,
+                add_generation_prompt=variables["add_generation_prompt"])
+        except Exception as error:
+            return error
+
+    for name, cases in family_cases(rng, max(20, count // 100)):
+        # transformers takes no empty conversation.
+        comparison.run(name, [case for case in cases if case[1]["messages"]], oracle)
+
 
 SNIPPETS = [
     "plain text\nwith { braces } and }} and %}\n", "", "\n", "\n\n", "a\r\nb\rc\r\n", "{{ 1 }}\n", "{# c #}\n\nx{#- c -#}  y",
@@ -170,183 +229,3 @@ SNIPPETS = [
     "{{ namespace is defined }} {{ range is defined }} {{ 'A' if (messages[0].role == 'user') else 'B' }}{{ {}|length }}{{ undefined_name|length }}[{{ undefined_name|trim }}]",
     "{% if messages[0].role in ['user', 'system'] and messages[-1].role not in ['tool'] or false %}yes{% endif %}{% if not not 1 %}!{% endif %}",
 ]
-# Refused on purpose: outside the subset, though jinja2 renders them.
-OUTSIDE = [
-    "{% macro f() %}{% endmacro %}", "{% include 'x' %}", "{% raw %}{{ x }}{% endraw %}", "{{ 1.5 }}", "{{ 1 / 2 }}", "{{ 2 ** 3 }}", "{{ messages }}", "{{ 'a'|title }}",
-    "{{ 'a'.title() }}", "{% for x in messages recursive %}{% endfor %}", "{% set a, b = 1, 2 %}", "{% filter upper %}x{% endfilter %}", "{{ strftime_now('%Y') }}",
-    "{{ messages|tojson(indent=2) }}", "{{ 1, 2 }}", "{{ cycler(1) }}", "{{ messages|map(attribute='role')|list|length }}", "{{ 1 is sameas 1 }}",
-]
-# Malformed: both refuse.
-MALFORMED = [
-    "{{", "{%", "{#", "{{ 'a }}", "{{ 1 + }}", "{% if %}", "{% if true %}", "{% endif %}", "{% for x messages %}{% endfor %}", "{{ (1 }}", "{{ ] }}", "{% set %}", "{{ a b }}",
-    "{% nothing %}", "{% else %}", "{{ a..b }}", "{{ [1, }}", "{{ ; }}", "{% if true %}{% else %}{% else %}{% endif %}", "{% break %}", "{{ f(a=1, 2) }}", "{{ a[ }}", "{{ }}",
-    "{{ | x }}", "{{ @ }}", "{{ '\\x1' }}", "{{ 01 }}", "{% for x in messages %}{% endif %}",
-]
-
-
-def environment():
-    """As transformers sets it up for chat templates."""
-    import jinja2
-    import jinja2.ext
-    import jinja2.sandbox
-
-    def raise_exception(message):
-        raise jinja2.exceptions.TemplateError(message)
-
-    def tojson(value, ensure_ascii=False, indent=None, separators=None, sort_keys=False):
-        return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
-
-    result = jinja2.sandbox.ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[jinja2.ext.loopcontrols])
-    result.filters["tojson"] = tojson
-    result.globals["raise_exception"] = raise_exception
-    result.globals["strftime_now"] = lambda pattern: pattern
-    return result
-
-
-def conversations(rng, count):
-    texts = ["Hi", "", " padded \n", "What is 2+2?", "zwei\nZeilen\n", "中文 é 😀", "<think>\nhm\n</think>\n\nyes", "{{ no }} {% tag %}", "\u2003x\x1f", "a\r\nb",
-             "<tool_response>\nx\n</tool_response>", "\"quoted\" \\ 'text'", "x" * 300]
-    yield []
-    for _ in range(count):
-        style = rng.randrange(3)
-        length = rng.randrange(1, 7)
-        roles = [("user", "assistant")[i % 2] for i in range(length)]
-        if style == 1:
-            roles = ["system", *roles]
-        elif style == 2:
-            roles = [rng.choice(("system", "user", "assistant", "tool", "")) for _ in range(length)]
-        yield [{"role": role, "content": rng.choice(texts)} for role in roles]
-
-
-def white_space_mixtures(rng, count):
-    """Tags of every kind with every sign between every kind of white space."""
-    spaces = ["", " ", "\n", "  \n", "\n  ", "\t", "\n\n", "x", " y\n", "\r\n", "\u3000", "{", "}", "%"]
-    for _ in range(count):
-        def tag(inner):
-            return "{%" + rng.choice(("", "-", "+")) + f" {inner} " + rng.choice(("", "-", "+")) + "%}"
-
-        def leaf():
-            return rng.choice((
-                lambda: "{{" + rng.choice(("", "-")) + " 1 " + rng.choice(("", "-")) + "}}",
-                lambda: "{#" + rng.choice(("", "-", "+")) + " c " + rng.choice(("", "-", "+")) + "#}",
-                lambda: tag("set a = 2")))()
-
-        parts = []
-        for _ in range(rng.randrange(1, 4)):
-            parts += [rng.choice(spaces) + leaf() + rng.choice(spaces)]
-        body = rng.choice(spaces).join(parts)
-        yield rng.choice(spaces) + tag("if true") + body + tag("endif") + rng.choice(spaces) + leaf() + rng.choice(spaces)
-
-
-def random_expressions(rng, count):
-    """Expressions of the subset, right and wrong."""
-    atoms = ["1", "0", "2", "'a'", "''", "'ab c'", "none", "true", "false", "messages", "messages[0]", "messages[0].content", "messages[0].role", "nothing", "[1, 'a']",
-             "[]", "{'k': 'v'}", "messages|length", "bos_token", "tools"]
-    binary = ["+", "-", "*", "//", "%", "~", "==", "!=", "<", ">=", "in", "not in", "and", "or"]
-    unary = ["not ", "-", ""]
-    tails = [" | trim", " | length", " | string", " | first", " | last", " | default('d')", " | upper", " | join(',')", " is defined", " is none", " is string", " is not mapping",
-             ".role", "['content']", "[0]", "[-1]", "[1:]", "[:1]", "[::-1]", ".strip()", ".split('b')", " | tojson", ".startswith('a')", " | list"]
-
-    def expression(depth):
-        kind = rng.randrange(6) if depth else 0
-        if kind == 0:
-            return rng.choice(atoms)
-        if kind in (1, 2):
-            return f"{expression(depth - 1)} {rng.choice(binary)} {expression(depth - 1)}"
-        if kind == 3:
-            return f"({expression(depth - 1)})" + rng.choice(tails)
-        if kind == 4:
-            return f"{rng.choice(unary)}({expression(depth - 1)}){rng.choice(tails)}"
-        return f"{expression(depth - 1)} if {expression(depth - 1)} else {expression(depth - 1)}"
-
-    for _ in range(count):
-        yield "{{ " + expression(rng.randrange(1, 4)) + " }}"
-
-
-def compare_templates(ask, seed, count, failures):
-    import jinja2
-    # jinja2 compiles templates to Python, whose compiler comments on what they do.
-    warnings.simplefilter("ignore", SyntaxWarning)
-    rng = random.Random(seed)
-    env = environment()
-
-    def oracle(template, messages, generate, tokens):
-        try:
-            return template.render(messages=messages, tools=None, documents=None, add_generation_prompt=generate, **tokens)
-        except Exception as error:  # whatever jinja2 or Python raises is a refusal
-            return error
-
-    def compare(name, source, cases, tokens):
-        requests = [{"op": "load_template", "source": source, "bos_token": tokens.get("bos_token", ""),
-                     "eos_token": tokens.get("eos_token", "")}]
-        requests += [{"op": "render", "messages": messages, "add_generation_prompt": generate} for messages, generate in cases]
-        loaded, *answers = ask(requests)
-        try:
-            template = env.from_string(source)
-        except jinja2.exceptions.TemplateError as error:
-            if "error" not in loaded:
-                # A name that no filter has is refused by us when it is reached, by jinja2 at once.
-                if not ("No filter named" in str(error) or "No test named" in str(error)):
-                    failures.add(f"{name}: loads, but jinja2 says {error}\n  {source!r}")
-            return
-        for (messages, generate), answer in zip(cases, answers):
-            if "error" in loaded:
-                answer = loaded
-            wanted = oracle(template, messages, generate, tokens)
-            refused = isinstance(wanted, Exception)
-            if ("error" in answer) != refused or (not refused and answer["text"] != wanted):
-                failures.add(f"{name}: {source[:500]!r} on {messages}\n  expected {wanted!r}\n  found    {answer}")
-
-    def cases(number):
-        return [(messages, rng.random() < 0.5) for messages in conversations(rng, number)]
-
-    both = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>"}
-    templates = {"LLaDA": LLADA, "Llama 3": LLAMA3, "Qwen2.5": QWEN25, "Dream": DREAM, "[INST]": INST, "thinking": THINK}
-    for model in ("llada-nano", "dream-nano"):
-        config = json.loads((ROOT / "models" / model / "tokenizer_config.json").read_text())
-        templates[model] = config["chat_template"]
-    for name, source in templates.items():
-        compare(name, source, cases(count // 10), both)
-        compare(f"{name} without tokens", source, cases(20), {})
-    print(f"{len(templates)} templates with {count // 10} conversations each")
-    for source in SNIPPETS:
-        compare("snippet", source, cases(10), both)
-    mixtures = list(white_space_mixtures(rng, count))
-    expressions = list(random_expressions(rng, count))
-    for name, sources in (("white space", mixtures), ("expression", expressions)):
-        rendered = compare_many(ask, env, oracle, name, sources, cases(1)[-1], both, failures)
-        print(f"{name}: {len(sources)} templates, of which {rendered} render")
-    for source in OUTSIDE + MALFORMED:
-        loaded, rendered = ask([{"op": "load_template", "source": source, "bos_token": "", "eos_token": ""},
-                                {"op": "render", "messages": [{"role": "user", "content": "Hi"}], "add_generation_prompt": True}])
-        error = loaded.get("error") or rendered.get("error", "")
-        if "line 1" not in error:
-            failures.add(f"{source!r}: expected a refusal with its line, found {loaded} {rendered}")
-    print(f"{len(SNIPPETS)} snippets, {len(OUTSIDE + MALFORMED)} refusals")
-
-
-def compare_many(ask, env, oracle, name, sources, case, tokens, failures):
-    """Compares many small templates on one conversation; returns how many both rendered."""
-    import jinja2
-    rendered = 0
-    messages, generate = case
-    requests = []
-    for source in sources:
-        requests += [{"op": "load_template", "source": source, **tokens},
-                     {"op": "render", "messages": messages, "add_generation_prompt": generate}]
-    answers = ask(requests)
-    for source, loaded, answer in zip(sources, answers[::2], answers[1::2]):
-        if "error" in loaded:
-            answer = loaded
-        try:
-            wanted = oracle(env.from_string(source), messages, generate, tokens)
-        except jinja2.exceptions.TemplateError as error:
-            wanted = error
-        if "not supported" in answer.get("error", ""):
-            continue
-        refused = isinstance(wanted, Exception)
-        if ("error" in answer) != refused or (not refused and answer["text"] != wanted):
-            failures.add(f"{name}: {source!r} on {messages}\n  expected {wanted!r}\n  found    {answer}")
-        rendered += not refused
-    return rendered

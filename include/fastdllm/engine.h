@@ -19,8 +19,11 @@ namespace fdllm {
 class StepLoop;
 
 struct ChatMessage {
-  std::string role;  ///< "system", "user" or "assistant"
+  std::string role;  ///< "system", "user" or "assistant"; others where the chat template takes them
   std::string content;
+  /// Other texts of the message that its chat template may ask for, by name: "name",
+  /// "reasoning_content".
+  std::vector<std::pair<std::string, std::string>> fields = {};
 };
 
 /// What stands around a text that is no chat: a model's files may ask for BOS before it or EOS
@@ -53,8 +56,11 @@ struct KeptWeights {
 /// What is known about a model before anything runs.
 struct ModelInfo {
   std::string path, family, format;
-  std::string backend;  ///< e.g. "cpu avx512bf16, 2 threads"
-  std::string chat_template;
+  std::string backend;        ///< e.g. "cpu avx512bf16, 2 threads"
+  std::string chat_template;  ///< its source; empty where there is none
+  /// Why the chat template can't be used, and what to do; empty where it can.
+  std::string chat_template_problem;
+  std::vector<std::string> chat_templates;  ///< the names of the model's templates
   std::int64_t hidden = 0, layers = 0, heads = 0, kv_heads = 0, head_dim = 0, ffn = 0, vocab = 0;
   std::int64_t tokenizer_vocab = 0, max_positions = 0, parameters = 0;
   bool tied_embeddings = false, qkv_bias = false;
@@ -130,7 +136,9 @@ class Engine {
   bool is_special(std::int32_t id) const;
   /// Whether the tokenizer has a token of this id: a model's matrix may have more rows.
   bool has_token(std::int32_t id) const;
-  /// The prompt text of a conversation by the model's chat template, ready to be tokenized.
+  /// The prompt text of a conversation by the model's chat template, ready to be tokenized. Throws
+  /// kInvalidArgument where the template refuses the conversation, and what
+  /// ModelInfo::chat_template_problem says.
   std::string apply_chat_template(std::span<const ChatMessage> messages,
                                   bool add_generation_prompt = true) const;
   bool has_chat_template() const;

@@ -65,6 +65,9 @@ std::span<const WeightType> weight_types();
 
 /// How an Engine is made.
 struct EngineOptions {
+  /// Of several chat templates of the model the one with this name, else the file of one; empty:
+  /// the one named "default", or the only one.
+  std::string chat_template = {};
   std::string device = "cpu";
   std::string isa = "auto";  ///< auto | scalar | avx2 | avx512vnni | avx512bf16
   WeightType weights = WeightType::kAuto;

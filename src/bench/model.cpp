@@ -62,7 +62,7 @@ BenchModel::BenchModel(const ModelChoice& choice, const EngineOptions& options,
   if (!choice.path.empty()) {
     ModelText text = open_text(*checkpoint_);
     tokenizer_ = std::move(text.tokenizer);
-    chat_template_ = std::move(text.chat_template);
+    chat_template_ = choose_chat_template(text.chat_templates, {});
     add_end_tokens(family, *tokenizer_, config_);
   }
   EngineOptions resolved = options;

@@ -369,6 +369,7 @@ CommandBody add_bench_ladder(CLI::App& app) {
       "Answers the same questions with each row's decoding, one after the other, and prints\n"
       "accuracy beside speed, as the paper's tables do (docs/ladder.md).");
   flags->engine.add_model_option(app);
+  flags->engine.add_chat_template_option(app);
   add_task_options(app, *flags);
   add_ladder_options(app, *flags);
   flags->engine.add_engine_options(app);

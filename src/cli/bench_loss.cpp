@@ -176,6 +176,7 @@ CommandBody add_bench_loss(CLI::App& app) {
   app.add_flag("--raw", flags->text.raw, "prompts as they are, without the chat template");
   app.add_flag("--json", flags->json, "print one JSON object, with the loss of each text");
   flags->engine.add_model_option(app);
+  flags->engine.add_chat_template_option(app);
   flags->engine.add_engine_options(app);
   return [flags] { return run_bench_loss(*flags); };
 }

@@ -54,6 +54,9 @@ class Chat {
            "{}: has no chat template; fast-dllm generate --raw completes plain text",
            engine_.info().path);
     }
+    if (const std::string& problem = engine_.info().chat_template_problem; !problem.empty()) {
+      fail(ErrorCode::kUnsupported, "{}", problem);
+    }
     // Options that the model's family doesn't take are an error now, not at the first message.
     tell_ignored(flags.options, engine_.resolve({.prompt_ids = {}, .options = flags.options}));
     clear();
@@ -215,6 +218,7 @@ CommandBody add_chat(CLI::App& app) {
   const auto flags = std::make_shared<ChatFlags>();
   app.footer("One message a line, from a terminal or from a pipe.\n" + std::string(kChatHelp));
   flags->engine.add_model_option(app);
+  flags->engine.add_chat_template_option(app);
   app.add_option("--system", flags->system, "system message")->type_name("T");
   app.add_flag("--visual", flags->visual, "show the canvas denoising, where stdout is a terminal");
   app.add_option("--visual-delay", flags->visual_delay,

@@ -27,6 +27,13 @@ void EngineFlags::add_model_option(CLI::App& app) {
       ->type_name("DIR");
 }
 
+void EngineFlags::add_chat_template_option(CLI::App& app) {
+  app.add_option("--chat-template", options.chat_template,
+                 "chat template: the name of one of the model's, or a file (default: the one named "
+                 "'default', or the only one)")
+      ->type_name("NAME|FILE");
+}
+
 void EngineFlags::add_machine_options(CLI::App& app) {
   const char* group = kGroup;
   app.add_option("--threads", options.threads, "threads (default 0: one per physical core)")

@@ -25,6 +25,8 @@ struct EngineFlags {
   /// Those, and --row-budget, --max-live-requests, --memory-limit.
   void add_engine_options(CLI::App& app);
   void add_model_option(CLI::App& app);
+  /// --chat-template, for the commands that put prompts into it.
+  void add_chat_template_option(CLI::App& app);
   /// The model that was asked for, else the default one, which is then named on stderr.
   std::filesystem::path model_path() const;
 };

@@ -376,6 +376,7 @@ CommandBody add_eval(CLI::App& app) {
       "The summary goes to stdout, progress to stderr. docs/eval.md describes the tasks, the log "
       "and how programs are contained.");
   flags->engine.add_model_option(app);
+  flags->engine.add_chat_template_option(app);
   add_task_options(app, *flags);
   add_result_options(app, *flags);
   add_code_options(app, *flags);

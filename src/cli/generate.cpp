@@ -248,6 +248,7 @@ CommandBody add_generate(CLI::App& app) {
       "stdout carries only results; the closing line with forwards, tokens and tokens per second "
       "goes to stderr.");
   flags->engine.add_model_option(app);
+  flags->engine.add_chat_template_option(app);
   const char* group = "Prompt (one of them; default: stdin)";
   app.add_option("--prompt", flags->prompt, "the user's message (-: stdin)")
       ->type_name("T")

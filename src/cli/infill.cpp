@@ -319,6 +319,7 @@ CommandBody add_infill(CLI::App& app) {
       "are "
       "the most probable on average, for which every length is decoded. Everything else is kept.");
   flags->engine.add_model_option(app);
+  flags->engine.add_chat_template_option(app);
   const char* group = "Text (one of them; default: stdin)";
   app.add_option("--text", flags->text, "the text with its holes (-: stdin)")
       ->type_name("T")

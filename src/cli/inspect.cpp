@@ -91,6 +91,10 @@ nlohmann::ordered_json to_json(const ModelInfo& info, const InspectFlags& flags,
   } else {
     json["chat_template"] = info.chat_template;
   }
+  json["chat_templates"] = info.chat_templates;
+  json["chat_template_problem"] = info.chat_template_problem.empty()
+                                      ? nlohmann::ordered_json()
+                                      : nlohmann::ordered_json(info.chat_template_problem);
   return json;
 }
 
@@ -132,7 +136,12 @@ void print_text(const ModelInfo& info, const InspectFlags& flags, const MemoryEs
                   size_text(memory.weights), size_text(memory.kv), size_text(memory.buffers)));
   row("", fmt::format("for {} request{} on a canvas of {} tokens", flags.requests,
                       flags.requests == 1 ? "" : "s", flags.canvas));
-  row("chat template", info.chat_template.empty() ? "none" : "");
+  const std::string& problem = info.chat_template_problem;
+  const bool has_none = info.chat_template.empty() && problem.empty();
+  row("chat template", has_none ? "none" : problem.empty() ? "" : "can't be used: " + problem);
+  if (info.chat_templates.size() > 1) {
+    row("", fmt::format("one of {} (--chat-template)", fmt::join(info.chat_templates, ", ")));
+  }
   if (!info.chat_template.empty()) fmt::print("{}\n", printable(info.chat_template));
 }
 
@@ -159,6 +168,7 @@ CommandBody add_inspect(CLI::App& app) {
                  "checkpoint folder or GGUF file (default: $FDLLM_MODEL, else the small "
                  "shipped one)")
       ->type_name("DIR");
+  flags->engine.add_chat_template_option(app);
   app.add_option("--canvas", flags->canvas,
                  "tokens of a canvas, prompt included, for the estimate (default 1024, or what the "
                  "model allows)")

@@ -93,6 +93,9 @@ int run_serve(const ServeFlags& flags) {
   count_signals();
   const int port = server.start();
   fmt::print(stderr, "fast-dllm: {} on {}\n", engine.info().path, engine.info().backend);
+  if (const std::string& problem = engine.info().chat_template_problem; !problem.empty()) {
+    fmt::print(stderr, "fast-dllm: warning: chats are refused: {}\n", problem);
+  }
   fmt::print(stderr, "fast-dllm: listening on {}\n", address(options.host, port));
   wait_for_signals(1);
   fmt::print(stderr, "fast-dllm: draining; a second signal ends what is being answered\n");
@@ -109,6 +112,7 @@ CommandBody add_serve(CLI::App& app) {
       "Decoding options are fields of the requests; GET /openapi.json lists them. The log on "
       "stderr has a JSON line for each request, without its text.");
   flags->engine.add_model_option(app);
+  flags->engine.add_chat_template_option(app);
   const char* group = "Server";
   app.add_option("--host", options.host, "address to listen on (default 127.0.0.1)")
       ->type_name("HOST")

@@ -42,17 +42,15 @@ const TargetType& target_of(DType type) {
        name_of(type));
 }
 
-/// What the input says of special tokens and the chat template, beside the vocabulary.
+/// What the input says of special tokens, beside the vocabulary.
 struct TextSettings {
   std::optional<std::int64_t> bos, eos, padding;
-  std::optional<std::string> chat_template;
 };
 
 TextSettings settings_of_gguf(const Metadata& metadata) {
   return {.bos = metadata.integer(gguf_keys::kBos),
           .eos = metadata.integer(gguf_keys::kEos),
-          .padding = metadata.integer(gguf_keys::kPadding),
-          .chat_template = metadata.text(gguf_keys::kChatTemplate)};
+          .padding = metadata.integer(gguf_keys::kPadding)};
 }
 
 /// The id of a special token: by its text in tokenizer_config.json, else by config.json.
@@ -82,12 +80,7 @@ TextSettings settings_of_folder(const Checkpoint& checkpoint, const ModelText& t
   const auto token = [&](const char* name) {
     return token_of_folder(tokenizer_config, checkpoint.config(), *text.tokenizer, name);
   };
-  TextSettings settings{.bos = token("bos"),
-                        .eos = token("eos"),
-                        .padding = token("pad"),
-                        .chat_template = std::nullopt};
-  if (text.chat_template) settings.chat_template = text.chat_template->source();
-  return settings;
+  return {.bos = token("bos"), .eos = token("eos"), .padding = token("pad")};
 }
 
 /// "8.0B", "992K": as llama.cpp writes general.size_label.
@@ -210,7 +203,21 @@ class Converter {
     if (vocabulary.add_bos) writer_.add(gguf_keys::kAddBos, *vocabulary.add_bos);
     if (vocabulary.add_eos) writer_.add(gguf_keys::kAddEos, *vocabulary.add_eos);
     if (!vocabulary.own.empty()) writer_.add(gguf_keys::kOwnTokenizer, vocabulary.own);
-    if (settings.chat_template) writer_.add(gguf_keys::kChatTemplate, *settings.chat_template);
+    add_chat_templates(text_.chat_templates);
+  }
+
+  /// The default under the format's own key, the others with their name behind it.
+  void add_chat_templates(const ChatTemplates& templates) {
+    std::vector<std::string> names;
+    for (const ChatTemplates::Named& entry : templates.all) {
+      if (entry.name == "default") {
+        writer_.add(gguf_keys::kChatTemplate, entry.source);
+      } else {
+        names.push_back(entry.name);
+        writer_.add(std::string(gguf_keys::kChatTemplate) + "." + entry.name, entry.source);
+      }
+    }
+    if (!names.empty()) writer_.add(gguf_keys::kChatTemplateNames, std::move(names));
   }
 
   /// The format has room for two: the end of text, and the first other one as the end of a turn.

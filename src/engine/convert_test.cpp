@@ -118,6 +118,51 @@ TEST_F(Convert, EverythingElseSurvivesToo) {
   }
 }
 
+TEST_F(Convert, NamedChatTemplatesSurvive) {
+  const fs::path model = folder_ / "model";
+  fs::copy(shipped("llada-nano"), model, fs::copy_options::recursive);
+  fs::create_directories(model / "additional_chat_templates");
+  std::ofstream(model / "chat_template.jinja") << "default {{ eos_token }}";
+  std::ofstream(model / "additional_chat_templates" / "rag.jinja") << "rag {{ messages|length }}";
+  EngineOptions options;
+  options.threads = 2;
+  options.chat_template = "rag";
+  const ChatMessage message{"user", "a"};
+  for (const fs::path& path : {model, convert(model, DType::kF16)}) {
+    const Engine rag = Engine::load(path, options);
+    EXPECT_EQ(rag.info().chat_templates, (std::vector<std::string>{"default", "rag"})) << path;
+    EXPECT_EQ(rag.apply_chat_template(std::span(&message, 1)), "rag 1") << path;
+    const Engine other = load(path, WeightType::kBF16);
+    EXPECT_EQ(other.apply_chat_template(std::span(&message, 1)), "default <|endoftext|>") << path;
+  }
+}
+
+TEST_F(Convert, ABrokenChatTemplateStopsOnlyChats) {
+  const fs::path model = folder_ / "model";
+  fs::copy(shipped("llada-nano"), model, fs::copy_options::recursive);
+  std::ofstream(model / "chat_template.jinja") << "a\n{% include 'x' %}";
+  const ChatMessage message{"user", "a"};
+  for (const fs::path& path : {model, convert(model, DType::kF16)}) {
+    const Engine engine = load(path, WeightType::kBF16);
+    const std::string& problem = engine.info().chat_template_problem;
+    EXPECT_NE(problem.find("line 2: the tag 'include' is not supported"), std::string::npos)
+        << problem;
+    EXPECT_NE(problem.find("--chat-template FILE"), std::string::npos) << problem;
+    EXPECT_FALSE(engine.tokenize("a").empty());
+    try {
+      engine.apply_chat_template(std::span(&message, 1));
+      ADD_FAILURE() << path;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.what(), problem);
+    }
+    std::ofstream(folder_ / "own.jinja") << "own";
+    EngineOptions options;
+    options.threads = 2;
+    options.chat_template = (folder_ / "own.jinja").string();
+    EXPECT_EQ(Engine::load(path, options).apply_chat_template(std::span(&message, 1)), "own");
+  }
+}
+
 struct TypeBound {
   DType type;
   double low, high;  ///< of the relative error of the logits

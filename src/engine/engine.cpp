@@ -21,7 +21,7 @@
 #include "formats/checkpoint.h"
 #include "model/config.h"
 #include "model/transformer.h"
-#include "text/chat_template.h"
+#include "text/chat_templates.h"
 #include "text/tokenizer.h"
 
 namespace fdllm {
@@ -61,7 +61,10 @@ void describe(OpenModel& model) {
   info.family = config.family;
   info.format = std::string(model.checkpoint->format());
   info.backend = model.backend->description();
-  if (model.chat_template) info.chat_template = model.chat_template->source();
+  if (model.chat_template) {
+    info.chat_template = model.chat_template->source();
+    info.chat_template_problem = model.chat_template->problem();
+  }
   info.hidden = config.hidden;
   info.layers = config.layers;
   info.heads = config.heads;
@@ -128,7 +131,8 @@ OpenModel open_model(const std::filesystem::path& path, const EngineOptions& opt
   model.backend = make_backend(backend_options(resolved));
   ModelText text = open_text(*model.checkpoint);
   model.tokenizer = std::move(text.tokenizer);
-  model.chat_template = std::move(text.chat_template);
+  model.chat_template = choose_chat_template(text.chat_templates, options.chat_template);
+  model.info.chat_templates = text.chat_templates.names();
   if (model.tokenizer->vocab_size() > model.config.vocab) {
     fail(ErrorCode::kCorruptFile,
          "{}: its largest token id is {}, but the model's vocabulary has {} tokens; does this "
@@ -410,12 +414,15 @@ std::string Engine::apply_chat_template(std::span<const ChatMessage> messages,
                                         bool add_generation_prompt) const {
   if (!has_chat_template()) {
     fail(ErrorCode::kUnsupported,
-         "{}: the model has no chat template; give the prompt as it is (--raw)",
+         "{}: the model has no chat template; give the prompt as it is (--raw) or a template "
+         "(--chat-template FILE)",
          impl_->model.info.path);
   }
   std::vector<TemplateMessage> turns;
   turns.reserve(messages.size());
-  for (const ChatMessage& message : messages) turns.push_back({message.role, message.content});
+  for (const ChatMessage& message : messages) {
+    turns.push_back({message.role, message.content, message.fields});
+  }
   return impl_->model.chat_template->apply(turns, add_generation_prompt);
 }
 

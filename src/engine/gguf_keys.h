@@ -13,9 +13,15 @@ inline constexpr char kEos[] = "tokenizer.ggml.eos_token_id";
 inline constexpr char kEot[] = "tokenizer.ggml.eot_token_id";
 inline constexpr char kPadding[] = "tokenizer.ggml.padding_token_id";
 inline constexpr char kMask[] = "tokenizer.ggml.mask_token_id";
+inline constexpr char kUnknown[] = "tokenizer.ggml.unknown_token_id";
+/// So it is spelled.
+inline constexpr char kSeparator[] = "tokenizer.ggml.seperator_token_id";
+inline constexpr char kClass[] = "tokenizer.ggml.cls_token_id";
 inline constexpr char kAddBos[] = "tokenizer.ggml.add_bos_token";
 inline constexpr char kAddEos[] = "tokenizer.ggml.add_eos_token";
+/// The default one; others have the same key and their name behind it.
 inline constexpr char kChatTemplate[] = "tokenizer.chat_template";
+inline constexpr char kChatTemplateNames[] = "tokenizer.chat_templates";
 /// Our own: "NFC" where text is normalized first, of which llama.cpp's keys say nothing.
 inline constexpr char kNormalizer[] = "tokenizer.fastdllm.normalizer";
 /// Our own: a tokenizer.json without vocabulary and merges, where llama.cpp's keys can't say how

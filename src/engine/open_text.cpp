@@ -24,17 +24,44 @@ std::string token_text(const Metadata& metadata, std::string_view key,
   return tokens[static_cast<std::size_t>(*id)];
 }
 
+/// tokenizer.chat_template and those that tokenizer.chat_templates names, each with the key
+/// tokenizer.chat_template.NAME.
+ChatTemplates gguf_chat_templates(const Metadata& metadata,
+                                  const std::vector<std::string>& tokens) {
+  constexpr std::size_t kMaxTemplates = 100;
+  ChatTemplates templates;
+  templates.origin = metadata.source();
+  const auto add = [&](const std::string& name, const std::string& key) {
+    if (auto source = metadata.text(key)) {
+      templates.all.push_back(
+          {name, fmt::format("{}: '{}'", metadata.source(), key), *std::move(source)});
+    }
+  };
+  add("default", gguf_keys::kChatTemplate);
+  const auto names = metadata.texts(gguf_keys::kChatTemplateNames);
+  for (const std::string& name : names.value_or(std::vector<std::string>{})) {
+    if (templates.all.size() == kMaxTemplates) break;
+    if (name != "default") add(name, std::string(gguf_keys::kChatTemplate) + "." + name);
+  }
+  constexpr std::pair<const char*, const char*> kTokens[] = {
+      {"bos_token", gguf_keys::kBos},     {"eos_token", gguf_keys::kEos},
+      {"unk_token", gguf_keys::kUnknown}, {"sep_token", gguf_keys::kSeparator},
+      {"pad_token", gguf_keys::kPadding}, {"cls_token", gguf_keys::kClass},
+      {"mask_token", gguf_keys::kMask}};
+  for (const auto& [name, key] : kTokens) {
+    std::string text = token_text(metadata, key, tokens);
+    if (!text.empty()) templates.tokens.emplace_back(name, std::move(text));
+  }
+  return templates;
+}
+
 ModelText open_gguf_text(const Checkpoint& checkpoint) {
   const Metadata& metadata = checkpoint.config();
   const GgufVocabulary vocabulary = read_gguf_vocabulary(metadata);
   ModelText text;
   text.source = checkpoint.path().string();
   text.tokenizer = make_gguf_tokenizer(vocabulary, metadata.source());
-  if (auto source = metadata.text(gguf_keys::kChatTemplate)) {
-    text.chat_template =
-        ChatTemplate(*std::move(source), token_text(metadata, gguf_keys::kBos, vocabulary.tokens),
-                     token_text(metadata, gguf_keys::kEos, vocabulary.tokens));
-  }
+  text.chat_templates = gguf_chat_templates(metadata, vocabulary.tokens);
   return text;
 }
 
@@ -66,8 +93,9 @@ GgufVocabulary read_gguf_vocabulary(const Metadata& metadata) {
 ModelText open_text(const Checkpoint& checkpoint) {
   if (checkpoint.format() == "gguf") return open_gguf_text(checkpoint);
   const std::filesystem::path& folder = checkpoint.path();
-  ModelText text{folder.string(), read_folder_tokenizer(folder), read_chat_template(folder)};
-  if (!text.chat_template && !std::filesystem::exists(folder / "tokenizer_config.json")) {
+  ModelText text{folder.string(), read_folder_tokenizer(folder), read_chat_templates(folder)};
+  if (text.chat_templates.all.empty() &&
+      !std::filesystem::exists(folder / "tokenizer_config.json")) {
     log_warning(
         "{}: there is no tokenizer_config.json, hence no chat template: prompts go to the model as "
         "they are; was it downloaded?",

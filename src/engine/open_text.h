@@ -1,12 +1,11 @@
 #pragma once
 #include <filesystem>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "formats/checkpoint.h"
 #include "model/config.h"
-#include "text/chat_template.h"
+#include "text/chat_templates.h"
 #include "text/tokenizer.h"
 #include "text/tokenizer_gguf.h"
 
@@ -16,7 +15,7 @@ namespace fdllm {
 struct ModelText {
   std::string source;  ///< where the tokenizer came from, for messages
   std::unique_ptr<Tokenizer> tokenizer;
-  std::optional<ChatTemplate> chat_template;
+  ChatTemplates chat_templates;
 };
 
 /// From the tokenizer's files and tokenizer_config.json of a folder, or from a GGUF file's

@@ -131,7 +131,7 @@ Json model_object(const std::string& model, std::int64_t created, const ModelInf
           {"parameters", info.parameters},
           {"max_model_len", info.max_positions},
           {"max_positions", info.max_positions},
-          {"chat", !info.chat_template.empty()},
+          {"chat", !info.chat_template.empty() && info.chat_template_problem.empty()},
           {"rules", info.rules}};
 }
 

@@ -28,16 +28,6 @@ void put(Items& items, std::string_view name, jinja::Value value) {
   items.emplace_back(jinja::text_value(std::string(name)), std::move(value));
 }
 
-void replace_or_put(Items& items, const jinja::Value& key, const jinja::Value& value) {
-  for (auto& [name, known] : items) {
-    if (jinja::is_equal(name, key)) {
-      known = value;
-      return;
-    }
-  }
-  items.emplace_back(key, value);
-}
-
 const jinja::Dict& json_object(std::string_view text, std::string_view source,
                                jinja::Runtime& runtime) {
   const jinja::Value value = jinja::from_json(text, source, runtime);
@@ -47,16 +37,14 @@ const jinja::Dict& json_object(std::string_view text, std::string_view source,
 }
 
 jinja::Value message_value(const TemplateMessage& message, jinja::Runtime& runtime) {
+  const auto text = [](const std::string& bytes) {
+    return jinja::text_value(to_valid_utf8(bytes));
+  };
   Items items;
-  put(items, "role", jinja::text_value(to_valid_utf8(message.role)));
-  put(items, "content", jinja::text_value(to_valid_utf8(message.content)));
-  if (!message.fields.empty()) {
-    for (const auto& [key, value] :
-         json_object(message.fields, "a message's fields", runtime).items) {
-      replace_or_put(items, key, value);
-    }
-  }
-  return runtime.arena().dict(std::move(items));
+  put(items, "role", text(message.role));
+  put(items, "content", text(message.content));
+  for (const auto& [name, value] : message.fields) put(items, name, text(value));
+  return runtime.dict(std::move(items));
 }
 
 }  // namespace
@@ -64,7 +52,7 @@ jinja::Value message_value(const TemplateMessage& message, jinja::Runtime& runti
 struct ChatTemplate::Impl {
   std::string origin;
   std::string source;
-  SpecialTokens tokens;
+  TemplateTokens tokens;
   jinja::Block block;
   std::string problem;
   ErrorCode problem_code = ErrorCode::kUnsupported;
@@ -92,7 +80,7 @@ struct ChatTemplate::Impl {
 
 ChatTemplate::ChatTemplate(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-ChatTemplate::ChatTemplate(std::string origin, std::string source, SpecialTokens tokens)
+ChatTemplate::ChatTemplate(std::string origin, std::string source, TemplateTokens tokens)
     : impl_(std::make_unique<Impl>()) {
   impl_->origin = std::move(origin);
   impl_->source = std::move(source);
@@ -129,9 +117,8 @@ std::string ChatTemplate::apply(std::span<const TemplateMessage> messages,
                                 bool add_generation_prompt, std::time_t now) const {
   std::size_t bytes = 0;
   for (const TemplateMessage& message : messages) {
-    // Fields become values of their own, which cost more than their text.
-    bytes += message.role.size() + message.content.size() + sizeof(TemplateMessage) +
-             4 * message.fields.size();
+    bytes += message.role.size() + message.content.size() + sizeof(TemplateMessage);
+    for (const auto& [name, value] : message.fields) bytes += 64 + name.size() + value.size();
   }
   return impl_->run(bytes, now, [&](jinja::Runtime& runtime) {
     std::vector<jinja::Value> list;

@@ -12,14 +12,13 @@ namespace fdllm {
 struct TemplateMessage {
   std::string role;
   std::string content;
-  /// The message's other fields ("name", "tool_calls", ...) as a JSON object; empty: none. A
-  /// `content` among them goes before the text above.
-  std::string fields = {};
+  /// Other texts of the message, by name: "name", "reasoning_content".
+  std::vector<std::pair<std::string, std::string>> fields = {};
 };
 
 /// The texts of a tokenizer's special tokens by the names that transformers gives them in a
 /// template: "bos_token", "pad_token", ...
-using SpecialTokens = std::vector<std::pair<std::string, std::string>>;
+using TemplateTokens = std::vector<std::pair<std::string, std::string>>;
 
 /// A chat template in the language of jinja2, set up as transformers does: its immutable sandbox
 /// with trim_blocks, lstrip_blocks, the tags break, continue and generation, `tojson` without HTML
@@ -29,7 +28,7 @@ using SpecialTokens = std::vector<std::pair<std::string, std::string>>;
 class ChatTemplate {
  public:
   /// `origin` names the template in messages ("chat_template.jinja").
-  ChatTemplate(std::string origin, std::string source, SpecialTokens tokens);
+  ChatTemplate(std::string origin, std::string source, TemplateTokens tokens);
   /// Stands for a template that can't be used since `problem`, which apply() throws.
   static ChatTemplate unusable(std::string problem);
   ~ChatTemplate();

@@ -18,7 +18,7 @@ struct ChatTemplates {
   };
   std::string origin;  ///< the model, for messages
   std::vector<Named> all;
-  SpecialTokens tokens;
+  TemplateTokens tokens;
 
   std::vector<std::string> names() const;
 };

@@ -87,7 +87,7 @@ class Driver {
               {"streamed", streamed + stream.finish()}};
     }
     if (op == "load_template") {
-      fdllm::SpecialTokens tokens;
+      fdllm::TemplateTokens tokens;
       for (const auto& [name, text] : request.at("tokens").items()) {
         tokens.emplace_back(name, text.get<std::string>());
       }

@@ -12,6 +12,13 @@ HttpResponse chat_completions(Context& context, const HttpRequest& request) {
     throw ApiError(400, "'messages': this model has no chat template; use /v1/completions",
                    "messages", "unsupported_parameter");
   }
+  if (const std::string& problem = context.engine.info().chat_template_problem; !problem.empty()) {
+    throw ApiError(400,
+                   "'messages': this model's chat template can't be used, so use /v1/completions; "
+                   "the server's operator can choose another: " +
+                       problem,
+                   "messages", "unsupported_parameter");
+  }
   const std::vector<std::int32_t> prompt =
       prompt_tokens(context.engine, context.engine.apply_chat_template(chat.messages),
                     AroundText::kNothing, "messages");

@@ -198,8 +198,10 @@ Value arithmetic(ExprKind kind, const Value& left, const Value& right, Runtime& 
     if (whole_right && is_sequence(left)) return repeat(left, *whole_right, runtime);
     if (whole_left && is_sequence(right)) return repeat(right, *whole_left, runtime);
   }
-  const auto* view = std::get_if<const List*>(&left);
-  if (kind == ExprKind::kSubtract && view != nullptr && !is_sequence(left)) {
+  const auto is_view = [](const Value& value) {
+    return holds<const List*>(value) && !is_sequence(value);
+  };
+  if (kind == ExprKind::kSubtract && (is_view(left) || is_view(right))) {
     runtime.unsupported("a set");
   }
   const auto a = as_double(left);
