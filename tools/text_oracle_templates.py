@@ -2,6 +2,7 @@
 
 import copy
 import datetime
+import functools
 import json
 import os
 import pathlib
@@ -78,12 +79,13 @@ class Comparison:
         time.tzset()
         self.ask = ask
         self.failures = failures
-        self.environment = environment()
+        # One template is rendered many times in turn, and compiling it takes longest.
+        self.compiled = functools.lru_cache(maxsize=4)(environment().from_string)
 
     def jinja2(self, source, variables, tokens):
         """What jinja2 renders, or the exception: whatever it or Python raises is a refusal."""
         try:
-            return self.environment.from_string(source).render(**copy.deepcopy(variables), **tokens)
+            return self.compiled(source).render(**copy.deepcopy(variables), **tokens)
         except Exception as error:
             return error
 
