@@ -2,7 +2,7 @@
 FROM debian:12-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends \
       g++ cmake ninja-build pkg-config nlohmann-json3-dev libcli11-dev libpcre2-dev \
-      libutf8proc-dev libfmt-dev libcpp-httplib-dev \
+      libutf8proc-dev libfmt-dev libboost-dev \
     && rm -rf /var/lib/apt/lists/*
 COPY . /source
 RUN cmake -S /source -B /build -G Ninja -DCMAKE_BUILD_TYPE=Release -DFASTDLLM_TESTS=OFF \
@@ -11,7 +11,7 @@ RUN cmake -S /source -B /build -G Ninja -DCMAKE_BUILD_TYPE=Release -DFASTDLLM_TE
 
 FROM debian:12-slim
 RUN apt-get update && apt-get install -y --no-install-recommends \
-      libpcre2-8-0 libutf8proc2 libfmt9 libcpp-httplib0.11 \
+      libpcre2-8-0 libutf8proc2 libfmt9 \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /usr/local /usr/local
 USER 65534:65534

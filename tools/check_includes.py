@@ -44,12 +44,13 @@ PLACES = [
      r"src/(base/json|formats/|text/|cli/|verify/|eval/|server/api_types)|" + TESTS,
      "base/json, formats, text, cli, verify, eval, server/api_types and tests"),
     (r"CLI/", r"src/cli/", "cli"),
-    (r"httplib\.h$", r"src/server/http\.cpp$", "server/http.cpp"),
+    (r"boost/(beast|asio)/", r"src/server/http/(request_parser|response_writer)\.cpp$",
+     "server/http/request_parser and response_writer"),
     (r"\w*intrin\.h$", r"src/backend/cpu/", "backend/cpu"),
     (r"pcre2\.h$|utf8proc\.h$", r"src/text/", "text"),
     (r"gtest/|gmock/", TESTS, "tests"),
     (r"benchmark/", r".*_bench\.cpp$", "micro-benchmarks"),
-    (r"cuda|boost/", r"src/backend/cuda/", "backend/cuda"),
+    (r"cuda|boost/(?!beast/|asio/)", r"src/backend/cuda/", "backend/cuda"),
 ]
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)', re.MULTILINE)

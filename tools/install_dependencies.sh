@@ -6,7 +6,7 @@ set -euo pipefail
 
 packages=(g++ cmake ninja-build pkg-config
           nlohmann-json3-dev libcli11-dev libpcre2-dev libutf8proc-dev libfmt-dev
-          libcpp-httplib-dev)
+          libboost-dev)
 case "${1:-}" in
   "") ;;
   --tests)

@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include <exception>
 #include <mutex>
 
 namespace fdllm {
@@ -25,7 +26,11 @@ void set_log_sink(LogSink sink) {
 
 void log_message(LogLevel level, std::string_view message) {
   const std::lock_guard lock(holder().mutex);
-  if (holder().sink) holder().sink(level, message);
+  try {
+    if (holder().sink) holder().sink(level, message);
+  } catch (const std::exception&) {
+    // Where a message gets lost, the work that it is about goes on.
+  }
 }
 
 }  // namespace fdllm

@@ -1,5 +1,7 @@
 #include "server/auth.h"
 
+#include "server/http/protocol_words.h"
+
 namespace fdllm::server {
 
 bool equal_in_constant_time(std::string_view given, std::string_view secret) {
@@ -14,11 +16,11 @@ bool equal_in_constant_time(std::string_view given, std::string_view secret) {
 
 bool may_ask(const HttpRequest& request, std::string_view key) {
   if (key.empty()) return true;
-  constexpr std::string_view kScheme = "Bearer ";
-  std::string_view value = request.header("Authorization");
-  if (!value.starts_with(kScheme)) return false;
-  value.remove_prefix(kScheme.size());
-  return equal_in_constant_time(value, key);
+  const std::string_view value = trimmed(request.header("Authorization"));
+  const std::size_t scheme_end = value.find_first_of(" \t");
+  if (!equal_ignoring_case(value.substr(0, scheme_end), "Bearer")) return false;
+  if (scheme_end == std::string_view::npos) return false;
+  return equal_in_constant_time(trimmed(value.substr(scheme_end)), key);
 }
 
 void add_cors(const HttpRequest& request, const std::string& origin, const std::string& methods,

@@ -29,6 +29,15 @@ TEST(Auth, WantsABearer) {
   EXPECT_TRUE(may_ask(HttpRequest{}, ""));
   EXPECT_FALSE(may_ask(HttpRequest{}, "key"));
   EXPECT_TRUE(may_ask(with_header("authorization", "Bearer key"), "key"));
+  EXPECT_TRUE(may_ask(with_header("AUTHORIZATION", "bearer key"), "key"));
+  EXPECT_TRUE(may_ask(with_header("Authorization", "BEARER   key"), "key"));
+  EXPECT_TRUE(may_ask(with_header("Authorization", "Bearer \t key "), "key"));
+  EXPECT_TRUE(may_ask(with_header("Authorization", "Bearer k%41y"), "k%41y"));
+  EXPECT_FALSE(may_ask(with_header("Authorization", "Bearer kAy"), "k%41y"));
+  EXPECT_FALSE(may_ask(with_header("Authorization", "Bearer KEY"), "key"));
+  EXPECT_FALSE(may_ask(with_header("Authorization", "Bearer key key"), "key"));
+  EXPECT_FALSE(may_ask(with_header("Authorization", "Bearerkey"), "key"));
+  EXPECT_FALSE(may_ask(with_header("Authorization", "Bearer"), "key"));
   EXPECT_FALSE(may_ask(with_header("Authorization", "Bearer "), "key"));
   EXPECT_FALSE(may_ask(with_header("Authorization", "key"), "key"));
   EXPECT_FALSE(may_ask(with_header("Authorization", "Basic key"), "key"));

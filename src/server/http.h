@@ -23,6 +23,8 @@ struct HttpRequest {
   std::string body;
   std::string id;  ///< the client's X-Request-Id where that is a plain word, else a new one
   std::string remote_address;
+  std::string host;          ///< name and port under which the server was asked
+  bool is_loopback = false;  ///< the server listens for programs of its own machine only
   /// Whether the client is still there; asks the system, so not for inner loops.
   std::function<bool()> connected = [] { return true; };
 
@@ -61,16 +63,17 @@ struct HttpOptions {
   std::string host = "127.0.0.1";
   int port = 8080;  ///< 0: any free one
   std::size_t max_body_bytes = std::size_t{8} << 20;
-  std::size_t max_connections = 256;  ///< each has a thread; beyond them: 503
+  std::size_t max_connections = 256;  ///< each has a thread; beyond them idle ones are ended
   int read_seconds = 30;              ///< for a whole request
   int write_seconds = 30;             ///< that a client may leave a full pipe unread
-  int idle_seconds = 15;              ///< between requests of a connection
+  int idle_seconds = 75;              ///< between requests of a connection; proxies keep 60
 };
 
-/// The transport: sockets and HTTP/1.1, and nothing of what is served.
+/// The transport: sockets and HTTP/1.1, and nothing of what is served. What goes wrong with a
+/// connection (no thread, no memory, a failed accept) is that connection's, not the process's.
 class HttpServer {
  public:
-  /// Bodies of the answers that the transport gives itself (400, 408, 413, 414, 416, 503).
+  /// Bodies of the answers that the transport gives itself (400, 408, 413 to 416, 431, 503).
   using ErrorBody = std::function<std::string(int status)>;
 
   HttpServer(HttpOptions options, HttpHandler handler, ErrorBody error_body,
@@ -79,12 +82,15 @@ class HttpServer {
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 
-  /// Binds and starts to answer on threads of its own. Returns the port. Throws kNotFound where the
-  /// address cannot be had.
+  /// Binds and starts to answer on threads of its own. Returns the port. Throws kUnavailable where
+  /// the address cannot be had, and kOutOfMemory where no thread can.
   int start();
   /// Accepts no more connections and returns when all have been answered.
   void stop();
   std::size_t active() const;  ///< requests that are being answered
+  /// Why no connections are accepted any more; empty as long as they are, or where stop() was
+  /// asked.
+  std::string failure() const;
 
  private:
   class Transport;

@@ -252,6 +252,8 @@ HttpResponse respond(Context& context, const HttpRequest& request, AnswerJob job
   if (stream) {
     response.content_type = kSseContentType;
     response.headers.emplace_back("Cache-Control", "no-store");
+    // nginx and its kin would hold a stream back until it is whole.
+    response.headers.emplace_back("X-Accel-Buffering", "no");
     response.stream = [responder](const BodyWriter& write) {
       return stream_safely(*responder, write);
     };

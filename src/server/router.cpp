@@ -2,11 +2,16 @@
 
 #include <new>
 #include <string>
+#include <utility>
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/quote.h"
+#include "server/allowed_hosts.h"
 #include "server/api_types.h"
 #include "server/auth.h"
+#include "server/http/protocol_words.h"
+#include "server/paths.h"
 #include "server/routes/routes.h"
 
 namespace fdllm::server {
@@ -29,16 +34,10 @@ constexpr Route kRoutes[] = {
     {"GET", "/page/*", Access::kOpen, page},
 };
 
-bool matches(std::string_view pattern, std::string_view path) {
-  if (!pattern.ends_with('*')) return pattern == path;
-  pattern.remove_suffix(1);
-  return path.size() > pattern.size() && path.starts_with(pattern);
-}
-
 std::string methods_of(std::string_view path) {
   std::string methods;
   for (const Route& route : kRoutes) {
-    if (!matches(route.path, path)) continue;
+    if (!is_at(route, path)) continue;
     methods += methods.empty() ? "" : ", ";
     methods += route.method == "GET" ? "GET, HEAD" : std::string(route.method);
   }
@@ -56,10 +55,9 @@ HttpResponse error_response(const ApiError& error) {
 
 void check_content_type(const HttpRequest& request) {
   std::string_view type = request.header("Content-Type");
-  type = type.substr(0, type.find(';'));
-  while (type.ends_with(' ')) type.remove_suffix(1);
+  type = trimmed(type.substr(0, type.find(';')));
   // A web page may send a form or plain text anywhere without asking, but not JSON.
-  if (type != "application/json") {
+  if (!equal_ignoring_case(type, "application/json")) {
     throw ApiError(415, "'Content-Type': expected application/json", "Content-Type");
   }
 }
@@ -67,18 +65,31 @@ void check_content_type(const HttpRequest& request) {
 const Route& find_route(const HttpRequest& request, std::string_view method) {
   const Route* found = nullptr;
   for (const Route& route : kRoutes) {
-    if (matches(route.path, request.path) && route.method == method) found = &route;
+    if (is_at(route, request.path) && route.method == method) found = &route;
   }
   if (found != nullptr) return *found;
   if (methods_of(request.path).empty()) {
-    throw ApiError(404, "There is nothing at this path; /openapi.json lists what there is.", "",
-                   "unknown_url");
+    const std::string_view similar = similar_path(kRoutes, request.path);
+    const std::string hint = similar.empty() ? "/openapi.json lists what there is"
+                                             : fmt::format("did you mean {}?", similar);
+    throw ApiError(404, fmt::format("There is nothing at this path; {}", hint), "", "unknown_url");
   }
   throw ApiError(405, fmt::format("This path takes {}.", methods_of(request.path)), "",
                  "method_not_allowed");
 }
 
+void check_host(const Context& context, const HttpRequest& request) {
+  if (is_host_allowed(request, context.options)) return;
+  throw ApiError(403,
+                 fmt::format("This server is not to be asked under the name {}: pages of other "
+                             "sites could use it so. Ask for localhost, or start the server with "
+                             "--allow-host and that name, or with an API key.",
+                             quote(request.host)),
+                 "Host", "host_not_allowed");
+}
+
 HttpResponse handle(Context& context, const HttpRequest& request) {
+  check_host(context, request);
   const std::string_view given = request.method;
   const std::string_view method = given == "HEAD" ? "GET" : given;
   const Route& route = find_route(request, method);
@@ -107,6 +118,22 @@ HttpResponse safe_answer(Context& context, const HttpRequest& request) {
   }
 }
 
+HttpResponse answer_there(Context& context, const HttpRequest& request) {
+  HttpResponse response;
+  const std::string methods = methods_of(request.path);
+  if (request.method == "OPTIONS" && !methods.empty()) {
+    response.status = 204;
+  } else {
+    response = safe_answer(context, request);
+    if (response.status >= 400) context.metrics.refused(response.status);
+  }
+  if (!methods.empty() && (response.status == 204 || response.status == 405)) {
+    response.headers.emplace_back("Allow", methods);
+  }
+  add_cors(request, context.options.cors_origin, methods, response);
+  return response;
+}
+
 }  // namespace
 
 std::span<const Route> routes() {
@@ -114,19 +141,11 @@ std::span<const Route> routes() {
 }
 
 HttpResponse answer(Context& context, const HttpRequest& request) {
-  HttpResponse response;
-  if (request.method == "OPTIONS" && !methods_of(request.path).empty()) {
-    response.status = 204;
-  } else {
-    response = safe_answer(context, request);
-    if (response.status >= 400) context.metrics.refused(response.status);
-  }
-  const std::string methods = methods_of(request.path);
-  if (!methods.empty() && (response.status == 204 || response.status == 405)) {
-    response.headers.emplace_back("Allow", methods);
-  }
-  add_cors(request, context.options.cors_origin, methods, response);
-  return response;
+  std::string path = served_path(kRoutes, request.path);
+  if (path == request.path) return answer_there(context, request);
+  HttpRequest moved = request;
+  moved.path = std::move(path);
+  return answer_there(context, moved);
 }
 
 std::string transport_error(int status) {
@@ -141,13 +160,14 @@ std::string transport_error(int status) {
       case 415:
         return "Bodies can't be compressed.";
       case 416:
-        return "Ranges can't be asked for.";
+        return "'Range': expected bytes=FIRST-LAST, though ranges are not served.";
       case 431:
-        return "The headers are too long.";
+        return "The headers are too long; all of them together may have 64 KB.";
       case 503:
-        return "All connections are taken; try again soon.";
+        return "The server has no place for this connection; try again soon.";
       default:
-        return "This is no HTTP/1.1 request that could be understood.";
+        return "This is no HTTP/1.1 request that could be understood: expected METHOD /path "
+               "HTTP/1.1, one Host, one length of the body, and lines that end with CR LF.";
     }
   };
   return error_json({status, text()});

@@ -315,6 +315,46 @@ TEST_F(RouterTest, KnowsItsPathsAndMethods) {
   EXPECT_THAT(send("GET", "/metrics").body, HasSubstr("fastdllm_refused_total{status=\"404\"} 4"));
 }
 
+TEST_F(RouterTest, UnderstandsThePathsThatClientsMake) {
+  for (const char* path : {"/v1/models/", "//v1/models", "/v1//models//", "/models", "/models/",
+                           "/v1/v1/models", "/v1/models/nano/", "/models/nano", "/v1/health"}) {
+    EXPECT_EQ(send("GET", path).status, 200) << path;
+    EXPECT_EQ(send("OPTIONS", path).status, 204) << path;
+  }
+  for (const char* path :
+       {"/chat/completions", "/v1/chat/completions/", "/v1/v1/chat/completions"}) {
+    post(path, std::string(kChat) + R"(, "max_tokens": 4})");
+  }
+  EXPECT_EQ(send("DELETE", "/chat/completions").status, 405);
+  const Json wrong = Json::parse(send("GET", "/api/v1/models").body);
+  EXPECT_THAT(wrong["error"]["message"].get<std::string>(), HasSubstr("did you mean /v1/models?"));
+}
+
+TEST_F(RouterTest, ContentTypesHaveNoCase) {
+  for (const char* type : {"Application/JSON", "application/json;charset=utf-8",
+                           "application/json ; charset=UTF-8", "\tAPPLICATION/JSON"}) {
+    HttpRequest request;
+    request.method = "POST";
+    request.path = "/tokenize";
+    request.body = R"({"prompt": "a"})";
+    request.headers = {{"content-type", type}};
+    EXPECT_EQ(answer(context_, request).status, 200) << type;
+    request.headers = {{"content-type", "text/plain"}};
+    EXPECT_EQ(answer(context_, request).status, 415);
+  }
+}
+
+TEST_F(RouterTest, IsNotAskedUnderNamesOfOthers) {
+  base_.is_loopback = true;
+  base_.host = "localhost:8080";
+  EXPECT_EQ(send("GET", "/v1/models").status, 200);
+  base_.host = "evil.example";
+  for (const char* path : {"/v1/models", "/", "/health", "/nowhere"}) {
+    EXPECT_EQ(send("GET", path).status, 403) << path;
+  }
+  EXPECT_THAT(send("GET", "/v1/models").body, HasSubstr("--allow-host"));
+}
+
 TEST_F(RouterTest, WantsTheKeyWhereThereIsOne) {
   options_.api_key = "key";
   EXPECT_EQ(send("GET", "/v1/models").status, 401);

@@ -90,6 +90,10 @@ int Server::start() {
   return impl_->http.start();
 }
 
+std::string Server::failure() const {
+  return impl_->http.failure();
+}
+
 void Server::drain() {
   impl_->context.draining = true;
   impl_->service.drain();

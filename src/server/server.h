@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "fastdllm/engine.h"
 
@@ -12,8 +13,10 @@ namespace fdllm::server {
 
 struct ServerOptions {
   std::string host = "127.0.0.1";
-  int port = 8080;          ///< 0: any free one
-  std::string api_key;      ///< empty: everybody may ask
+  int port = 8080;      ///< 0: any free one
+  std::string api_key;  ///< empty: everybody may ask
+  /// Names under which the server may be asked besides its own; see allowed_hosts.h.
+  std::vector<std::string> allowed_hosts;
   std::string cors_origin;  ///< origin whose pages may ask, "*" for all; empty: none
   std::string model_name;   ///< empty: the name of the checkpoint's folder or file
   std::size_t max_waiting = 128;
@@ -33,8 +36,10 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  /// Listens. Returns the port. Throws kNotFound where the address cannot be had.
+  /// Listens. Returns the port. Throws kUnavailable where the address cannot be had.
   int start();
+  /// Why no connections are accepted any more, which only a new process mends; empty: all is well.
+  std::string failure() const;
   /// Takes no new requests (/ready and new ones get 503), and returns when all accepted ones have
   /// been answered and the address is free.
   void drain();

@@ -13,17 +13,17 @@ ROUNDS = 1500
 PATIENCE = 20
 BODY = b'{"prompt": "Sam has", "max_tokens": 4}'
 SEEDS = [
-    b"POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+    b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     b"Content-Length: %d\r\n\r\n%s" % (len(BODY), BODY),
-    b"POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+    b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY),
-    b"GET /health HTTP/1.1\r\nHost: a\r\nX-Request-Id: one\r\n\r\n"
+    b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: one\r\n\r\n"
     b"GET /v1/models HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
-    b"POST /tokenize HTTP/1.1\r\nExpect: 100-continue\r\nContent-Type: application/json; "
+    b"POST /tokenize HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Type: application/json; "
     b"charset=utf-8\r\nContent-Length: 15\r\n\r\n{\"prompt\": \"a\"}",
-    b"HEAD /page/main.js?a=%41&b HTTP/1.1\r\nRange: bytes=0-1,5-\r\nAccept-Encoding: gzip\r\n\r\n",
-    b"POST /v1/infill HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n{",
-    b"OPTIONS /v1/infill HTTP/1.1\r\nOrigin: http://a\r\nAuthorization: Bearer x\r\n\r\n",
+    b"HEAD /page/main.js?a=%41&b HTTP/1.1\r\nHost: localhost\r\nRange: bytes=0-1,5-\r\nAccept-Encoding: gzip\r\n\r\n",
+    b"POST /v1/infill HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n{",
+    b"OPTIONS /v1/infill HTTP/1.1\r\nHost: localhost\r\nOrigin: http://a\r\nAuthorization: Bearer x\r\n\r\n",
 ]
 WORDS = [b"\r\n", b"\n", b"\r", b"\0", b"\t", b" ", b":", b"%", b"%00", b"../", b"//", b"\xff",
          b"HTTP/1.1", b"HTTP/2.0", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"-1", b"0", b"99999999999",
