@@ -14,7 +14,7 @@ enum class ErrorCode {
   kNumeric,          ///< NaN or infinity where a number was expected
   kCancelled,        ///< the caller asked for it
   kBusy,             ///< too many requests wait already; try again later
-  kUnavailable,      ///< shutting down: no new requests
+  kUnavailable,      ///< shutting down: no new requests; an address that can't be listened on
   kInternal,         ///< a broken invariant: a bug in this engine
 };
 

@@ -7,6 +7,7 @@ namespace fdllm::cli {
 
 inline constexpr int kExitFailed = 1;  ///< requests ended in errors, or a check failed
 inline constexpr int kExitUsage = 2;
+inline constexpr int kExitAddress = 8;  ///< the server's address cannot be listened on
 inline constexpr int kExitCancelled = 130;
 
 /// The one place where an error becomes an exit code.
@@ -28,8 +29,9 @@ constexpr int exit_code(ErrorCode code) {
       return 70;
     case ErrorCode::kCancelled:
       return kExitCancelled;
-    case ErrorCode::kBusy:
     case ErrorCode::kUnavailable:
+      return kExitAddress;
+    case ErrorCode::kBusy:
       return kExitFailed;
   }
   return 70;
@@ -56,8 +58,9 @@ class RequestFailures {
 /// For the help.
 inline constexpr const char* kExitCodeHelp =
     "Exit codes: 0 done; 1 requests ended in errors or a check failed; 2 wrong usage; 3 a file is "
-    "missing; 4 a file is damaged; 5 unsupported; 6 out of memory; 7 NaN or infinite numbers; 70 a "
-    "bug in fast-dllm; 130 interrupted. Where all requests that failed did so for one of these "
-    "reasons, the code is that one's.";
+    "missing; 4 a file is damaged; 5 unsupported; 6 out of memory; 7 NaN or infinite numbers; 8 "
+    "the "
+    "server's address cannot be listened on; 70 a bug in fast-dllm; 130 interrupted. Where all "
+    "requests that failed did so for one of these reasons, the code is that one's.";
 
 }  // namespace fdllm::cli

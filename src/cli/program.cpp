@@ -14,6 +14,7 @@
 #include "cli/command.h"
 #include "cli/exit_code.h"
 #include "cli/help_formatter.h"
+#include "cli/log_output.h"
 #include "cli/progress_line.h"
 
 namespace fdllm::cli {
@@ -34,7 +35,7 @@ constexpr Command kCommands[] = {
 
 int report_error(const std::string& message, int code) {
   std::fflush(stdout);
-  fmt::print(stderr, "fast-dllm: error: {}\n", message);
+  write_log("fast-dllm: error: " + message);
   return code;
 }
 
@@ -48,7 +49,7 @@ int run_parsed(const CommandBody& body) {
   } catch (const Error& error) {
     if (error.code() == ErrorCode::kCancelled) {  // what the user asked for is no error
       std::fflush(stdout);
-      fmt::print(stderr, "fast-dllm: {}\n", error.what());
+      write_log(fmt::format("fast-dllm: {}", error.what()));
       return kExitCancelled;
     }
     return report_error(error.what(), exit_code(error.code()));
@@ -69,7 +70,7 @@ int run_program(int argc, const char* const* argv) {
   set_log_sink([](LogLevel level, std::string_view message) {
     if (level != LogLevel::kWarning) return;
     clear_progress();
-    fmt::print(stderr, "fast-dllm: warning: {}\n", message);
+    write_log(fmt::format("fast-dllm: warning: {}", message));
   });
   CLI::App app{"A native engine for diffusion language models (Fast-dLLM)."};
   app.name("fast-dllm");

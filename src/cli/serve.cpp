@@ -1,20 +1,21 @@
-#include <atomic>
-#include <chrono>
-#include <csignal>
-#include <cstdio>
+#include <algorithm>
+#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
-#include <thread>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "base/quote.h"
+#include "cli/api_key.h"
 #include "cli/command.h"
 #include "cli/engine_flags.h"
 #include "cli/load_view.h"
+#include "cli/log_output.h"
+#include "cli/serve_lifetime.h"
+#include "server/allowed_hosts.h"
 #include "server/server.h"
 
 namespace fdllm::cli {
@@ -22,55 +23,25 @@ namespace {
 
 struct ServeFlags {
   EngineFlags engine;
+  ApiKeySources key;
   server::ServerOptions options;
 };
 
 constexpr std::size_t kSpareConnections = 64;  // for probes, the page and slow readers
-constexpr auto kSignalPoll = std::chrono::milliseconds(50);
 
-std::atomic<int> g_signals{0};
-static_assert(std::atomic<int>::is_always_lock_free);
-
-/// The first SIGTERM or SIGINT lets accepted requests finish, the second ends them.
-void count_signals() {
-  struct sigaction action = {};
-  action.sa_handler = [](int) { ++g_signals; };
-  sigemptyset(&action.sa_mask);
-  action.sa_flags = SA_RESTART;
-  sigaction(SIGTERM, &action, nullptr);
-  sigaction(SIGINT, &action, nullptr);
-}
-
-void wait_for_signals(int count) {
-  while (g_signals < count) std::this_thread::sleep_for(kSignalPoll);
-}
-
-/// Drains while it watches for the second signal.
-void drain(server::Server& server) {
-  std::atomic<bool> drained{false};
-  std::thread drainer([&] {
-    server.drain();
-    drained = true;
-  });
-  while (!drained && g_signals < 2) std::this_thread::sleep_for(kSignalPoll);
-  if (!drained) {
-    fmt::print(stderr, "fast-dllm: ending what is being answered\n");
-    server.abort();
-  }
-  drainer.join();
+std::string api_key_of(const ServeFlags& flags) {
+  ApiKeySources sources = flags.key;
+  if (const char* value = std::getenv("FDLLM_API_KEY")) sources.environment = value;
+  return read_api_key(sources);
 }
 
 /// None where SIGTERM came meanwhile: nothing is accepted yet, so there is nothing to drain.
 std::optional<Engine> load_until_terminated(const ServeFlags& flags) {
-  struct sigaction action = {};
-  action.sa_handler = [](int) { ++g_signals; };
-  sigemptyset(&action.sa_mask);
-  action.sa_flags = SA_RESTART | static_cast<int>(SA_RESETHAND);  // a second one ends the program
-  sigaction(SIGTERM, &action, nullptr);
+  catch_sigterm_while_loading();
   try {
-    return load_engine(flags.engine, [](const LoadProgress&) { return g_signals == 0; });
+    return load_engine(flags.engine, [](const LoadProgress&) { return !is_told_to_end(); });
   } catch (const Error& error) {
-    if (error.code() == ErrorCode::kCancelled && g_signals > 0) return std::nullopt;
+    if (error.code() == ErrorCode::kCancelled && is_told_to_end()) return std::nullopt;
     throw;
   }
 }
@@ -81,26 +52,48 @@ std::string address(const std::string& host, int port) {
                  : fmt::format("http://{}:{}", host, port);
 }
 
+void check_addresses(const server::ServerOptions& options) {
+  // The system would take it for every address of the machine.
+  if (options.host.empty()) {
+    fail(
+        ErrorCode::kInvalidArgument,
+        "--host: expected an address or a name; 0.0.0.0 (and ::) are all addresses of the machine");
+  }
+  for (const std::string& host : options.allowed_hosts) {
+    if (server::is_host_pattern(host)) continue;
+    fail(ErrorCode::kInvalidArgument,
+         "--allow-host: expected a name without port, such as example.com, .example.com for all "
+         "below it, or * for any; found {}",
+         quote(host));
+  }
+  const bool is_printable =
+      std::ranges::all_of(options.cors_origin, [](char c) { return c > ' ' && c <= '~'; });
+  if (!is_printable) {
+    fail(ErrorCode::kInvalidArgument,
+         "--cors-origin: expected an origin such as "
+         "https://example.com, or *; found {}",
+         quote(options.cors_origin));
+  }
+}
+
 int run_serve(const ServeFlags& flags) {
   server::ServerOptions options = flags.options;
+  options.api_key = api_key_of(flags);
+  check_addresses(options);
   options.max_connections = static_cast<std::size_t>(flags.engine.options.max_live_requests) +
                             options.max_waiting + kSpareConnections;
   std::optional<Engine> loaded = load_until_terminated(flags);
   if (!loaded) return 0;
   Engine& engine = *loaded;
-  const auto log = [](std::string_view line) { fmt::print(stderr, "{}\n", line); };
-  server::Server server(engine, options, log);
-  count_signals();
+  server::Server server(engine, options, write_log);
+  catch_server_signals();
   const int port = server.start();
-  fmt::print(stderr, "fast-dllm: {} on {}\n", engine.info().path, engine.info().backend);
+  write_log(fmt::format("fast-dllm: {} on {}", engine.info().path, engine.info().backend));
   if (const std::string& problem = engine.info().chat_template_problem; !problem.empty()) {
-    fmt::print(stderr, "fast-dllm: warning: chats are refused: {}\n", problem);
+    write_log("fast-dllm: warning: chats are refused: " + problem);
   }
-  fmt::print(stderr, "fast-dllm: listening on {}\n", address(options.host, port));
-  wait_for_signals(1);
-  fmt::print(stderr, "fast-dllm: draining; a second signal ends what is being answered\n");
-  drain(server);
-  return 0;
+  write_log(fmt::format("fast-dllm: listening on {}", address(options.host, port)));
+  return serve_until_ended(server);
 }
 
 }  // namespace
@@ -121,11 +114,20 @@ CommandBody add_serve(CLI::App& app) {
       ->check(CLI::Range(0, 65535).description(""))
       ->type_name("PORT")
       ->group(group);
-  app.add_option("--api-key", options.api_key,
+  app.add_option("--api-key", flags->key.given,
                  "key that requests must carry (default $FDLLM_API_KEY, else none; the variable "
                  "keeps it out of the process list)")
-      ->envname("FDLLM_API_KEY")
       ->type_name("KEY")
+      ->group(group);
+  app.add_option("--api-key-file", flags->key.file, "file whose only line is the key")
+      ->type_name("FILE")
+      ->group(group);
+  app.add_option("--allow-host", options.allowed_hosts,
+                 "name under which pages and programs may ask, may be given again; * for any "
+                 "(default: on a loopback address without a key only localhost and its addresses, "
+                 "else any)")
+      ->type_name("NAME")
+      ->take_all()
       ->group(group);
   app.add_option("--cors-origin", options.cors_origin,
                  "origin whose web pages may ask, * for all (default: none)")
