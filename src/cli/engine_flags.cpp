@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "cli/log_output.h"
 
 namespace fdllm::cli {
 namespace {
@@ -101,7 +102,7 @@ void EngineFlags::add_engine_options(CLI::App& app) {
 std::filesystem::path EngineFlags::model_path() const {
   if (!model.empty()) return model;
   std::filesystem::path path = default_model();
-  fmt::print(stderr, "fast-dllm: no --model given, using {}\n", path.string());
+  write_log(fmt::format("fast-dllm: no --model given, using {}", path.string()));
   return path;
 }
 

@@ -9,6 +9,7 @@
 
 #include "cli/display_text.h"
 #include "cli/interrupt.h"
+#include "cli/log_output.h"
 #include "cli/progress_text.h"
 
 namespace fdllm::cli {
@@ -45,8 +46,8 @@ bool LoadView::on_progress(const LoadProgress& progress) {
   } else {
     line_.clear();
     if (show_ == ShowProgress::kYes && !line_.is_live()) {
-      fmt::print(stderr, "loaded {}: {} in {}\n", printable(name_),
-                 bytes_short(progress.bytes_total), seconds_text(seconds));
+      write_log(fmt::format("loaded {}: {} in {}", printable(name_),
+                            bytes_short(progress.bytes_total), seconds_text(seconds)));
     }
   }
   return !interrupted();

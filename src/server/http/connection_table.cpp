@@ -81,9 +81,8 @@ ConnectionTable::Room ConnectionTable::end_one() {
     best_order = order;
   }
   if (best == nullptr) {
-    const bool is_soon = std::ranges::any_of(entries_, [](const Entry* entry) {
-      return !entry->ended_ && entry->phase_ != Phase::kAnswering;
-    });
+    const bool is_soon = std::ranges::any_of(
+        entries_, [](const Entry* entry) { return entry->phase_ != Phase::kAnswering; });
     return is_soon ? Room::kSoon : Room::kNone;
   }
   end(*best);

@@ -43,7 +43,7 @@ class ConnectionTable {
 
   enum class Room : std::uint8_t {
     kMade,
-    kSoon,  ///< none now, but some have only just begun to send
+    kSoon,  ///< some are about to end, or have only just begun to send
     kNone,  ///< all are being answered
   };
   /// Ends the connection that can best be missed: first those that are leaving, then those that
