@@ -15,7 +15,9 @@
 
 namespace fdllm {
 
-/// A stored tensor, row-major, in place in a mapped file. Lives as long as its Checkpoint.
+/// A stored tensor, row-major, in place in a mapped file at any address: some writers align
+/// nothing, so that elements are only to be copied out (quant/row.h). Lives as long as its
+/// Checkpoint.
 struct TensorView {
   std::string name;
   DType dtype = DType::kF32;

@@ -25,7 +25,7 @@ class Flattener {
 
   void add(const std::string& key, const json& value) {
     if (value.is_object()) {
-      for (const auto& [name, child] : value.items()) add(join(key, name), child);
+      for (const auto& [name, child] : value.items()) add(join(key, escaped(name)), child);
     } else if (value.is_array()) {
       add_list(key, value);
     } else if (value.is_boolean()) {
@@ -42,6 +42,13 @@ class Flattener {
   }
 
  private:
+  // A dot inside a name must not make it look like a nested key.
+  static std::string escaped(const std::string& name) {
+    std::string result;
+    for (const char c : name) result += c == '.' ? "\\." : std::string(1, c);
+    return result;
+  }
+
   static std::string join(const std::string& parent, const std::string& name) {
     return parent.empty() ? name : parent + '.' + name;
   }
@@ -58,10 +65,7 @@ class Flattener {
   }
 
   void store(const std::string& key, Metadata::Value value) {
-    if (!values_.emplace(key, std::move(value)).second) {
-      fail(ErrorCode::kCorruptFile, "{}: {} stands twice (as nested and as dotted key)", source_,
-           quote(key));
-    }
+    values_.insert_or_assign(key, std::move(value));
     // Deep nesting repeats the outer keys in every leaf, so a small text could grow without bound.
     key_bytes_ += key.size();
     if (key_bytes_ > kMaxKeyBytes) {
@@ -79,10 +83,8 @@ class Flattener {
 }  // namespace
 
 Metadata parse_hf_config(std::string_view text, const std::string& source) {
-  const json root = parse_json(text, source,
-                               {.max_bytes = std::size_t{16} << 20,
-                                .max_depth = 16,
-                                .duplicate_keys = DuplicateKeys::kReject});
+  const json root = parse_json(
+      text, source, {.max_bytes = std::size_t{16} << 20, .dialect = JsonDialect::kPython});
   if (!root.is_object()) {
     fail(ErrorCode::kCorruptFile, "{}: expected a JSON object, found {}", source, root.type_name());
   }

@@ -12,7 +12,11 @@ struct Describe {
   std::string operator()(std::monostate) const { return "null"; }
   std::string operator()(bool value) const { return value ? "true" : "false"; }
   std::string operator()(std::int64_t value) const { return fmt::format("{}", value); }
-  std::string operator()(double value) const { return fmt::format("{}", value); }
+  std::string operator()(double value) const {
+    if (std::isnan(value)) return "NaN";
+    if (std::isinf(value)) return value > 0 ? "Infinity" : "-Infinity";  // as files spell it
+    return fmt::format("{}", value);
+  }
   std::string operator()(const std::string& value) const { return quote(value); }
   std::string operator()(const std::vector<std::int64_t>& value) const {
     return fmt::format("a list of {} integers", value.size());

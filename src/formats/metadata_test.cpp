@@ -1,3 +1,4 @@
+#include <limits>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -124,10 +125,27 @@ TEST(HfConfig, RefusesWhatIsNoObject) {
   EXPECT_EQ(error_of([] { parse_hf_config("[1]", "c.json"); }),
             "c.json: expected a JSON object, found array");
   EXPECT_NE(error_of([] { parse_hf_config(R"({"a": 1)", "c.json"); }), "no error");
-  EXPECT_EQ(error_of([] { parse_hf_config(R"({"a": 1, "a": 2})", "c.json"); }),
-            "c.json: 'a' stands twice in one object");
-  EXPECT_EQ(error_of([] { parse_hf_config(R"({"a.b": 1, "a": {"b": 2}})", "c.json"); }),
-            "c.json: 'a.b' stands twice (as nested and as dotted key)");
+}
+
+TEST(HfConfig, ReadsWhatPythonWrites) {
+  const Metadata config = parse_hf_config(
+      R"({"limit": Infinity, "low": -Infinity, "none": NaN, "a": 1, "a": 2, "big": 1e999,
+          "b.c": 1, "b": {"c": 2, "c.d": 3}, "list": [1, NaN], "text": "\ud800"})",
+      "c.json");
+  EXPECT_EQ(config.integer("a"), 2) << "the last of two keys";
+  EXPECT_EQ(config.integer("b.c"), 2);
+  EXPECT_EQ(config.integer("b\\.c"), 1);
+  EXPECT_EQ(config.integer("b.c\\.d"), 3);
+  EXPECT_EQ(config.text("text"), "\ufffd");
+  EXPECT_EQ(config.number("limit"), std::numeric_limits<double>::infinity());
+  EXPECT_EQ(error_of([&] { config.integer("limit"); }),
+            "c.json: 'limit': expected an integer, found Infinity");
+  EXPECT_EQ(error_of([&] { config.integer("low"); }),
+            "c.json: 'low': expected an integer, found -Infinity");
+  EXPECT_EQ(error_of([&] { config.text("none"); }), "c.json: 'none': expected a text, found NaN");
+  EXPECT_EQ(error_of([&] { config.integers("list"); }),
+            "c.json: 'list': expected an integer or a list of integers, found an object or a mixed "
+            "list");
 }
 
 TEST(HfConfig, LongKeysDoNotMultiply) {

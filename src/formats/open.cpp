@@ -6,7 +6,9 @@
 #include "formats/checkpoint.h"
 #include "formats/gguf.h"
 #include "formats/hf_config.h"
+#include "formats/quantized_folder.h"
 #include "formats/safetensors.h"
+#include "formats/unusable_folder.h"
 
 namespace fdllm {
 namespace {
@@ -31,7 +33,7 @@ class HuggingFaceFolder final : public Checkpoint {
  public:
   explicit HuggingFaceFolder(const fs::path& path)
       : path_(path),
-        config_(read_config(path / "config.json")),
+        config_(read_checked_config(path)),
         generation_(read_generation(path / "generation_config.json")),
         store_(path) {}
 
@@ -45,6 +47,12 @@ class HuggingFaceFolder final : public Checkpoint {
   void release(const TensorView& tensor) const override { MappedFile::release(tensor.data); }
 
  private:
+  static Metadata read_checked_config(const fs::path& folder) {
+    Metadata config = read_config(folder / "config.json");
+    refuse_quantized_folder(folder, config);
+    return config;
+  }
+
   static Metadata read_generation(const fs::path& path) {
     return is_there(path) ? read_config(path) : Metadata(path.filename().string(), {});
   }
@@ -88,13 +96,8 @@ std::unique_ptr<Checkpoint> open_checkpoint(const fs::path& path) {
   } catch (const fs::filesystem_error& error) {
     fail(ErrorCode::kNotFound, "{}: can't be read: {}", path.string(), error.code().message());
   }
-  if (is_folder(path)) {
-    fail(ErrorCode::kNotFound, "{}: expected config.json in the folder, found none", path.string());
-  }
-  fail(ErrorCode::kInvalidArgument,
-       "{}: expected a checkpoint folder or a GGUF file, found another file; give the folder that "
-       "holds config.json",
-       path.string());
+  if (is_folder(path)) refuse_folder(path);
+  refuse_file(path);
 }
 
 }  // namespace fdllm

@@ -7,7 +7,9 @@
 
 #include "base/check.h"
 #include "base/json.h"
+#include "base/lfs_pointer.h"
 #include "base/quote.h"
+#include "formats/unusable_folder.h"
 
 namespace fdllm {
 namespace {
@@ -170,6 +172,7 @@ void check_coverage(std::span<const SafetensorsEntry> entries, std::size_t data_
 
 std::vector<SafetensorsEntry> parse_safetensors_header(std::span<const std::byte> file,
                                                        std::string_view source) {
+  refuse_lfs_pointer({reinterpret_cast<const char*>(file.data()), file.size()}, source);
   if (file.size() < kLengthBytes) {
     fail(ErrorCode::kCorruptFile,
          "{}: expected at least {} bytes, found {}; is this a safetensors file?", source,
@@ -215,9 +218,9 @@ std::vector<SafetensorsEntry> parse_safetensors_header(std::span<const std::byte
 
 std::map<std::string, std::string, std::less<>> parse_safetensors_index(std::string_view text,
                                                                         std::string_view source) {
-  const json root = parse_json(
-      text, source,
-      {.max_bytes = kMaxHeaderBytes, .max_depth = 8, .duplicate_keys = DuplicateKeys::kReject});
+  // transformers reads it with json.load, the header above is for a strict parser.
+  const json root =
+      parse_json(text, source, {.max_bytes = kMaxHeaderBytes, .dialect = JsonDialect::kPython});
   const json& files = field(root, "weight_map", source, "weight_map");
   if (!files.is_object()) wrong_field(source, "weight_map", "an object", files);
   std::map<std::string, std::string, std::less<>> index;
@@ -236,6 +239,25 @@ std::map<std::string, std::string, std::less<>> parse_safetensors_index(std::str
   return index;
 }
 
+namespace {
+
+void require_shards(const std::filesystem::path& folder, const std::set<std::string>& shards,
+                    std::string_view index_name) {
+  std::size_t missing = 0;
+  std::string first;
+  for (const std::string& shard : shards) {
+    if (std::filesystem::exists(folder / shard)) continue;
+    if (missing++ == 0) first = shard;
+  }
+  if (missing == 0) return;
+  const std::string others =
+      missing == 1 ? std::string() : fmt::format(" ({} of {} are missing)", missing, shards.size());
+  fail(ErrorCode::kNotFound, "{}: expected the shard {} in {}, found no such file{}{}", index_name,
+       quote(first), folder.string(), others, unfinished_download(folder));
+}
+
+}  // namespace
+
 SafetensorsStore::SafetensorsStore(const std::filesystem::path& folder) {
   const auto single = folder / "model.safetensors";
   if (std::filesystem::exists(single)) {
@@ -243,23 +265,13 @@ SafetensorsStore::SafetensorsStore(const std::filesystem::path& folder) {
     return;
   }
   const auto index_path = folder / "model.safetensors.index.json";
-  if (!std::filesystem::exists(index_path)) {
-    fail(ErrorCode::kNotFound,
-         "{}: expected model.safetensors or model.safetensors.index.json, found neither (only "
-         "safetensors weights are read)",
-         folder.string());
-  }
+  if (!std::filesystem::exists(index_path)) refuse_folder(folder);
   const std::string index_name = index_path.filename().string();
   const auto index = parse_safetensors_index(MappedFile::open(index_path).text(), index_name);
   std::set<std::string> shards;
   for (const auto& [tensor, file] : index) shards.insert(file);
-  for (const std::string& shard : shards) {
-    if (!std::filesystem::exists(folder / shard)) {
-      fail(ErrorCode::kNotFound, "{}: expected the shard {} in {}, found no such file", index_name,
-           quote(shard), folder.string());
-    }
-    add_file(folder / shard);
-  }
+  require_shards(folder, shards, index_name);
+  for (const std::string& shard : shards) add_file(folder / shard);
   for (const auto& [tensor, file] : index) {
     const auto found = tensors_.find(tensor);
     if (found == tensors_.end() || found->second.view.file != file) {
@@ -283,11 +295,6 @@ void SafetensorsStore::add_file(const std::filesystem::path& path) {
     if (!entry.dtype) {
       stored.problem = fmt::format("{}: {}: expected dtype F32, F16 or BF16, found {}", file_name,
                                    quote(entry.name), quote(entry.dtype_name));
-    } else if (entry.begin % block_bytes(*entry.dtype) != 0) {
-      stored.problem = fmt::format(
-          "{}: {}: expected {} data aligned to {} bytes, found byte {}; saving the file again with "
-          "a current safetensors aligns it",
-          file_name, quote(entry.name), entry.dtype_name, block_bytes(*entry.dtype), entry.begin);
     }
     const auto [place, added] = tensors_.emplace(entry.name, std::move(stored));
     if (!added) {

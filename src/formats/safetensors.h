@@ -45,8 +45,7 @@ class SafetensorsStore {
   /// Throws kNotFound where the folder has neither, or a shard or a tensor of a shard is missing.
   explicit SafetensorsStore(const std::filesystem::path& folder);
 
-  /// nullptr where there is none; kUnsupported where its dtype is none of F32, F16, BF16 or its
-  /// data isn't aligned to its elements.
+  /// nullptr where there is none; kUnsupported where its dtype is none of F32, F16, BF16.
   const TensorView* find(std::string_view name) const;
   std::vector<std::string> names() const;  ///< of all dtypes, sorted
 

@@ -1,5 +1,8 @@
 #include "model/config.h"
 
+#include <functional>
+#include <set>
+
 #include "base/check.h"
 #include "base/quote.h"
 
@@ -94,6 +97,52 @@ void check_no_bias(const Checkpoint& checkpoint, const TensorNames& names) {
   }
 }
 
+/// The names of all the tensors of a model.
+std::set<std::string, std::less<>> names_of(const TensorNames& names, const ModelConfig& config) {
+  std::set<std::string, std::less<>> all;
+  for (const std::string_view name : {names.embedding, names.final_norm, names.head}) {
+    all.emplace(name);
+  }
+  std::vector<std::string_view> patterns = {
+      names.attention_norm, names.q,    names.k,  names.v,   names.attention_out,
+      names.ffn_norm,       names.gate, names.up, names.down};
+  if (config.qkv_bias) patterns.insert(patterns.end(), {names.q_bias, names.k_bias, names.v_bias});
+  for (std::int64_t layer = 0; layer < config.layers; ++layer) {
+    for (const std::string_view pattern : patterns) all.insert(layer_name(pattern, layer));
+  }
+  return all;
+}
+
+/// "model" of "model.layers.{}.mlp.up_proj.weight".
+std::string_view first_part(std::string_view name) {
+  return name.substr(0, name.find('.'));
+}
+
+/// Tables that follow from the configuration and that some writers store.
+bool is_stored_table(std::string_view name) {
+  return name.ends_with(".inv_freq") || name.ends_with(".rotary_emb.cos_cached") ||
+         name.ends_with(".rotary_emb.sin_cached") || name.ends_with(".position_ids");
+}
+
+// A bias, a norm or a layer more than the forward knows changes every result. What lies beside the
+// model (the head of a reward model, say) doesn't.
+void check_no_other_tensors(const Checkpoint& checkpoint, const TensorNames& names,
+                            const ModelConfig& config) {
+  const auto known = names_of(names, config);
+  const bool is_gguf = checkpoint.format() == "gguf";
+  for (const std::string& name : checkpoint.names()) {
+    if (known.contains(name) || is_stored_table(name)) continue;
+    const std::string_view part = first_part(name);
+    if (is_gguf || part == first_part(names.attention_norm) || part == first_part(names.head)) {
+      fail(ErrorCode::kUnsupported,
+           "{}: expected no tensor {}, found one; this engine has no place for it in a {} of {} "
+           "layers; does {} describe these weights?",
+           checkpoint.path().string(), quote(name), config.family, config.layers,
+           checkpoint.config().source());
+    }
+  }
+}
+
 }  // namespace
 
 const TensorNames& tensor_names(const Family& family, std::string_view format) {
@@ -113,6 +162,7 @@ ModelTensors resolve_tensors(const Checkpoint& checkpoint, const Family& family,
   for (std::int64_t layer = 0; layer < config.layers; ++layer) {
     tensors.layers.push_back(resolve_layer(resolver, names, config, layer));
   }
+  check_no_other_tensors(checkpoint, names, config);
   tensors.parameters = resolver.parameters();
   return tensors;
 }

@@ -150,6 +150,8 @@ TEST(Llada, OptionalKeys) {
   ratio["mlp_ratio"] = 3;
   EXPECT_EQ(read_config(ratio).ffn, 24);
   EXPECT_EQ(read_config(changed(kLladaConfig, "rope_theta", nullptr)).rope_theta, 10000.0);
+  EXPECT_EQ(read_config(changed(kLladaConfig, "include_bias", nullptr)).qkv_bias, false);
+  EXPECT_EQ(read_config(changed(kLladaConfig, "multi_query_attention", false)).kv_heads, 2);
   EXPECT_TRUE(read_config(changed(kLladaConfig, "weight_tying", true)).tied_embeddings);
   EXPECT_TRUE(read_config(changed(kLladaConfig, "include_qkv_bias", true)).qkv_bias);
   EXPECT_EQ(read_config(changed(kLladaConfig, "embedding_size", 16)).vocab, 10);
@@ -173,10 +175,12 @@ TEST(Llada, RefusesWhatTheEngineDoesNotCompute) {
   unsupported("block_group_size", 2);
   unsupported("activation_type", "swiglu");
   unsupported("include_bias", true);
-  unsupported("include_bias", nullptr);
+  unsupported("attention_bias", true);
   unsupported("input_emb_norm", true);
   unsupported("scale_logits", true);
   unsupported("clip_qkv", 8.0);
+  unsupported("rope_full_precision", false);
+  unsupported("rope_parameters", {{"rope_type", "yarn"}});
 }
 
 TEST(Llada, RefusesImpossibleNumbers) {
@@ -212,6 +216,8 @@ TEST(Llada, RefusesImpossibleNumbers) {
   expect_error([&] { read_config(odd); }, ErrorCode::kUnsupported, "even head size, found 3");
   json conflict = changed(kLladaConfig, "multi_query_attention", true);
   expect_error([&] { read_config(conflict); }, ErrorCode::kCorruptFile, "n_kv_heads");
+  conflict = changed(changed(kLladaConfig, "multi_query_attention", false), "n_kv_heads", 1);
+  expect_error([&] { read_config(conflict); }, ErrorCode::kCorruptFile, "n_kv_heads");
   json wide = changed(changed(kLladaConfig, "mlp_hidden_size", nullptr), "d_model", 1 << 20);
   expect_error([&] { read_config(wide); }, ErrorCode::kCorruptFile, "mlp_ratio");
 }
@@ -243,7 +249,7 @@ TEST(Dream, Refusals) {
   expect_refused(kDreamConfig, "hidden_act", "gelu", ErrorCode::kUnsupported);
   expect_refused(kDreamConfig, "use_sliding_window", true, ErrorCode::kUnsupported);
   expect_refused(kDreamConfig, "rope_scaling", {{"type", "yarn"}}, ErrorCode::kUnsupported);
-  expect_refused(kDreamConfig, "rope_parameters", {{"rope_theta", 1.0}}, ErrorCode::kUnsupported);
+  expect_refused(kDreamConfig, "rope_parameters", {{"rope_theta", 1.0}}, ErrorCode::kCorruptFile);
   expect_refused(kDreamConfig, "hidden_size", 9, ErrorCode::kCorruptFile);
   expect_refused(kDreamConfig, "head_dim", 0, ErrorCode::kCorruptFile);
   expect_refused(kDreamConfig, "intermediate_size", nullptr, ErrorCode::kCorruptFile);
@@ -251,6 +257,58 @@ TEST(Dream, Refusals) {
                "even head size");
   expect_error([] { read_config(changed(kDreamConfig, "num_key_value_heads", 3)); },
                ErrorCode::kCorruptFile, "multiple of the key/value heads");
+}
+
+// transformers 5 renames keys and moves RoPE's numbers; the model stays what it is.
+TEST(Families, AsTransformers5Writes) {
+  for (json config : {kLladaConfig, kDreamConfig}) {
+    const double theta = config["rope_theta"];
+    config.erase("rope_theta");
+    config.erase("rope_scaling");
+    EXPECT_EQ(read_config(config).rope_theta, 10000.0) << "the default of both families' classes";
+    config["dtype"] = "bfloat16";
+    config["rope_parameters"] = {{"rope_type", "default"}, {"rope_theta", theta}};
+    config["layer_types"] = {"full_attention", "full_attention"};
+    EXPECT_EQ(read_config(config).rope_theta, theta);
+    config["rope_theta"] = theta;  // it may stand in both places
+    EXPECT_EQ(read_config(config).rope_theta, theta);
+  }
+}
+
+TEST(Families, RefuseWhatNoneComputes) {
+  for (const json& base : {kLladaConfig, kDreamConfig}) {
+    const auto unsupported = [&](const char* key, const json& value) {
+      expect_refused(base, key, value, ErrorCode::kUnsupported);
+    };
+    unsupported("layer_types", {"full_attention", "sliding_attention"});
+    unsupported("use_sliding_window", true);
+    unsupported("use_qk_norm", true);
+    unsupported("mlp_bias", true);
+    unsupported("is_causal", true);
+    unsupported("final_logit_softcapping", 30.0);
+    unsupported("num_experts", 64);
+    unsupported("block_size", 32);
+    unsupported("partial_rotary_factor", 0.5);
+    EXPECT_NO_THROW(read_config(changed(base, "num_experts", 0)));
+    EXPECT_NO_THROW(read_config(changed(base, "sliding_window", 4096)));
+  }
+}
+
+TEST(Families, NamesInAnyCase) {
+  for (const char* name : {"llada", "LLaDA", "LLADA"}) {
+    EXPECT_EQ(read_config(changed(kLladaConfig, "model_type", name)).family, "llada");
+  }
+  for (const char* name : {"dream", "Dream", "DREAM"}) {
+    EXPECT_EQ(read_config(changed(kDreamConfig, "model_type", name)).family, "dream");
+  }
+  expect_error([] { read_config(changed(kDreamConfig, "model_type", "dreams")); },
+               ErrorCode::kUnsupported, "(llada, dream), found 'dreams'");
+  for (const json& without : {json(nullptr), json::object()}) {
+    json config = kDreamConfig;
+    config.erase("model_type");
+    if (without.is_null()) config["model_type"] = nullptr;
+    EXPECT_EQ(read_config(config).family, "dream") << "by its architecture";
+  }
 }
 
 TEST(Tokens, GenerationConfigComesFirst) {
@@ -345,6 +403,41 @@ TEST(ResolveTensors, LladaWithBiases) {
                   });
   expect_error([&] { with_checkpoint(kLladaConfig, nullptr, tensors, {}); },
                ErrorCode::kCorruptFile, "expected no bias");
+}
+
+TEST(ResolveTensors, DreamWithoutBiases) {
+  std::vector<TestTensor> tensors = dream_tensors();
+  const json config = changed(kDreamConfig, "attention_bias", false);
+  expect_error([&] { with_checkpoint(config, nullptr, tensors, {}); }, ErrorCode::kCorruptFile,
+               "expected no bias");
+  std::erase_if(tensors, [](const TestTensor& tensor) { return tensor.name.ends_with("bias"); });
+  with_checkpoint(config, nullptr, tensors, [](const ModelConfig& model, const ModelTensors&) {
+    EXPECT_FALSE(model.qkv_bias);
+  });
+}
+
+TEST(ResolveTensors, TensorsWithoutAPlaceAreRefused) {
+  const auto with = [](std::vector<TestTensor> tensors, const std::string& name) {
+    tensors.push_back({name, {2}});
+    return tensors;
+  };
+  for (const char* name :
+       {"model.layers.0.self_attn.o_proj.bias", "model.layers.0.self_attn.q_norm.weight",
+        "model.layers.0.mlp.up_proj.bias", "model.layers.1.input_layernorm.weight", "lm_head.bias",
+        "model.norm.bias"}) {
+    expect_error([&] { with_checkpoint(kDreamConfig, nullptr, with(dream_tensors(), name), {}); },
+                 ErrorCode::kUnsupported, fmt::format("expected no tensor '{}'", name));
+  }
+  for (const char* name :
+       {"model.transformer.blocks.0.attn_out.bias", "model.transformer.blocks.1.q_proj.bias",
+        "model.transformer.blocks.2.attn_norm.weight", "model.transformer.emb_norm.weight"}) {
+    expect_error([&] { with_checkpoint(kLladaConfig, nullptr, with(llada_tensors(), name), {}); },
+                 ErrorCode::kUnsupported, fmt::format("expected no tensor '{}'", name));
+  }
+  const auto fine = [](const ModelConfig&, const ModelTensors&) {};
+  for (const char* name : {"model.layers.0.self_attn.rotary_emb.inv_freq", "v_head.weight"}) {
+    with_checkpoint(kDreamConfig, nullptr, with(dream_tensors(), name), fine);
+  }
 }
 
 void expect_every_tensor_is_checked(const json& config, const std::vector<TestTensor>& good) {

@@ -36,7 +36,7 @@ constexpr std::size_t kMaxAdded = std::size_t{1} << 20;
 std::optional<Json> read_object(const std::filesystem::path& folder, const char* name) {
   const std::filesystem::path file = folder / name;
   if (!std::filesystem::exists(file)) return std::nullopt;
-  Json root = parse_json(MappedFile::open(file).text(), name);
+  Json root = parse_json(MappedFile::open(file).text(), name, {.dialect = JsonDialect::kPython});
   if (!root.is_object()) fail(ErrorCode::kCorruptFile, "{}: expected a JSON object", name);
   return root;
 }

@@ -30,7 +30,7 @@ constexpr std::size_t kMaxMergesBytes = std::size_t{256} << 20;
 Json read_object(const std::filesystem::path& folder, const char* name) {
   const std::filesystem::path file = folder / name;
   if (!std::filesystem::exists(file)) return Json::object();
-  Json root = parse_json(MappedFile::open(file).text(), name);
+  Json root = parse_json(MappedFile::open(file).text(), name, {.dialect = JsonDialect::kPython});
   if (!root.is_object()) {
     fail(ErrorCode::kCorruptFile, "{}: expected a JSON object, found {}", name,
          JsonFields::describe(root));

@@ -1,9 +1,10 @@
 // config.json: the same text is config.json and generation_config.json of a checkpoint in which
-// every tensor is missing.
+// every tensor is missing. What strict JSON reads, Python's reads with the same values.
 #include <cstdint>
 #include <cstdlib>
 
 #include "base/check.h"
+#include "base/json.h"
 #include "formats/hf_config.h"
 #include "model/config.h"
 
@@ -38,9 +39,20 @@ void check_config(const fdllm::ModelConfig& model) {
   for (const std::int32_t token : model.end_tokens) require(token >= 0 && token < model.vocab);
 }
 
+void compare_dialects(std::string_view text) {
+  nlohmann::json strict;
+  try {
+    strict = fdllm::parse_json(text, "fuzz.json");
+  } catch (const fdllm::Error&) {
+    return;
+  }
+  require(fdllm::parse_json(text, "fuzz.json", {.dialect = fdllm::JsonDialect::kPython}) == strict);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  compare_dialects({reinterpret_cast<const char*>(data), size});
   bool resolved = false;
   try {
     const ConfigOnly checkpoint({reinterpret_cast<const char*>(data), size});

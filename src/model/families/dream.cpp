@@ -4,6 +4,8 @@
 #include "model/families/families.h"
 #include "model/families/gguf.h"
 #include "model/families/read.h"
+#include "model/families/rope.h"
+#include "model/families/variants.h"
 
 // Dream (Dream-org on the Hugging Face hub) and its descendants: Qwen2.5's transformer, attending
 // both ways, each token predicted one position early.
@@ -11,6 +13,7 @@ namespace fdllm {
 namespace {
 
 constexpr std::string_view kGgufArchitecture = "dream";
+constexpr double kDefaultTheta = 10000.0;  // DreamConfig's
 
 bool matches(const Checkpoint& checkpoint) {
   return is_model(checkpoint, "Dream", "DreamModel", kGgufArchitecture);
@@ -42,9 +45,7 @@ ModelConfig read_config(const Checkpoint& checkpoint) {
   if (checkpoint.format() == "gguf") return read_gguf(checkpoint);
   const Metadata& config = checkpoint.config();
   expect_text(config, "hidden_act", "silu", "silu");
-  expect_flag(config, "use_sliding_window", false, false);
-  expect_absent(config, "rope_scaling");
-  expect_absent(config, "rope_parameters");
+  refuse_unknown_variants(config);
 
   ModelConfig model;
   set_traits(model);
@@ -66,9 +67,9 @@ ModelConfig read_config(const Checkpoint& checkpoint) {
   model.vocab = config.required_integer("vocab_size", 2, kMaxVocab);
   model.max_positions = config.required_integer("max_position_embeddings", 1, kMaxPositions);
   model.rms_eps = static_cast<float>(number_or(config, "rms_norm_eps", 1e-6, 1e-12, 0.1));
-  model.rope_theta = number_or(config, "rope_theta", 10000.0, 1.0, 1e12);
+  model.rope_theta = read_rope_theta(config, kDefaultTheta, model.head_dim);
   model.tied_embeddings = config.boolean("tie_word_embeddings").value_or(false);
-  model.qkv_bias = true;
+  model.qkv_bias = config.boolean("attention_bias").value_or(true);
   read_tokens(checkpoint, model);
   return model;
 }

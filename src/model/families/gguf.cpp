@@ -9,25 +9,66 @@
 namespace fdllm {
 namespace {
 
-// Tensors that would change the result and that this engine doesn't know.
-constexpr std::array<std::string_view, 8> kUnknownTensors = {
-    "rope_freqs.weight",        "output.bias",
-    "blk.0.attn_output.bias",   "blk.0.ffn_gate.bias",
-    "blk.0.ffn_up.bias",        "blk.0.ffn_down.bias",
-    "blk.0.attn_q_norm.weight", "blk.0.ffn_gate_inp.weight"};
+/// A number that changes the result unless it is absent, 0 or `neutral`.
+struct Neutral {
+  const char* key;
+  double neutral;
+};
+constexpr std::array kNumbers = {
+    Neutral{"rope.scaling.attn_factor", 1},
+    Neutral{"rope.partial_rotary_factor", 1},
+    Neutral{"attention.sliding_window", 0},
+    Neutral{"attention.scale", 0},
+    Neutral{"attention.clamp_kqv", 0},
+    Neutral{"attention.max_alibi_bias", 0},
+    Neutral{"attn_logit_softcapping", 0},
+    Neutral{"final_logit_softcapping", 0},
+    Neutral{"logit_scale", 1},
+    Neutral{"residual_scale", 1},
+    Neutral{"embedding_scale", 1},
+    Neutral{"expert_count", 0},
+    Neutral{"expert_used_count", 0},
+    Neutral{"dense_lead_layers", 0},
+};
 
-void check_variant(const Checkpoint& checkpoint, const std::string& prefix) {
-  const Metadata& config = checkpoint.config();
-  expect_flag(config, prefix + "attention.causal", false, false);
-  expect_text(config, prefix + "rope.scaling.type", "none", "none");
-  for (const std::string_view name : kUnknownTensors) {
-    if (checkpoint.find(name) != nullptr) {
-      fail(
-          ErrorCode::kUnsupported,
-          "{}: '{}': expected no such tensor, found one; this engine does not compute that variant",
-          config.source(), name);
-    }
+void expect_neutral(const Metadata& config, const std::string& key, double neutral) {
+  const auto found = config.number(key);
+  if (!found || *found == 0 || *found == neutral) return;
+  fail(ErrorCode::kUnsupported,
+       "{}: '{}': expected {} or nothing, found {}; this engine does not compute that variant",
+       config.source(), key, neutral, *found);
+}
+
+// llama.cpp scales positions by a factor without a type, and not at all where the type is none.
+void check_rope_scaling(const Metadata& config, const std::string& prefix) {
+  const std::string type = config.text(prefix + "rope.scaling.type").value_or("linear");
+  if (type == "none") return;
+  for (const char* key : {"rope.scaling.factor", "rope.scale_linear"}) {
+    expect_neutral(config, prefix + key, 1);
   }
+  if (type != "linear") expect_text(config, prefix + "rope.scaling.type", "none", "none");
+}
+
+void check_variant(const Metadata& config, const std::string& prefix) {
+  expect_flag(config, prefix + "attention.causal", false, false);
+  expect_flag(config, prefix + "use_parallel_residual", false, false);
+  check_rope_scaling(config, prefix);
+  expect_absent(config, prefix + "rope.dimension_sections");
+  for (const Neutral& number : kNumbers) {
+    expect_neutral(config, prefix + number.key, number.neutral);
+  }
+}
+
+double read_theta(const Metadata& config, const std::string& prefix) {
+  const double theta = number_or(config, prefix + "rope.freq_base", 10000.0, 1.0, 1e12);
+  const std::string of_windows = prefix + "rope.freq_base_swa";
+  if (const auto found = config.number(of_windows); found && *found != theta) {
+    fail(ErrorCode::kUnsupported,
+         "{}: '{}': expected {}, as for all layers, found {}; this engine does not compute that "
+         "variant",
+         config.source(), of_windows, theta, *found);
+  }
+  return theta;
 }
 
 std::int64_t read_vocab(const Metadata& config, const std::string& prefix) {
@@ -84,7 +125,7 @@ void read_gguf_tokens(const Metadata& config, ModelConfig& model) {
 ModelConfig read_gguf_config(const Checkpoint& checkpoint, std::string_view architecture) {
   const Metadata& config = checkpoint.config();
   const std::string prefix = std::string(architecture) + '.';
-  check_variant(checkpoint, prefix);
+  check_variant(config, prefix);
   ModelConfig model;
   model.hidden = config.required_integer(prefix + "embedding_length", 1, kMaxWidth);
   model.layers = config.required_integer(prefix + "block_count", 1, kMaxLayers);
@@ -98,7 +139,7 @@ ModelConfig read_gguf_config(const Checkpoint& checkpoint, std::string_view arch
   model.max_positions = config.required_integer(prefix + "context_length", 1, kMaxPositions);
   model.rms_eps = static_cast<float>(
       number_or(config, prefix + "attention.layer_norm_rms_epsilon", 1e-5, 1e-12, 0.1));
-  model.rope_theta = number_or(config, prefix + "rope.freq_base", 10000.0, 1.0, 1e12);
+  model.rope_theta = read_theta(config, prefix);
   model.tied_embeddings = checkpoint.find(kGgufTensorNames.head) == nullptr;
   model.qkv_bias = checkpoint.find("blk.0.attn_q.bias") != nullptr;
   read_gguf_tokens(config, model);

@@ -184,6 +184,21 @@ TEST(GgufFamilies, OtherModelsAreRefused) {
   expect_error(
       "llada", [](auto& m) { m.values["llada.rope.scaling.type"] = std::string("yarn"); },
       ErrorCode::kUnsupported, "'llada.rope.scaling.type'");
+  for (const char* key : {"rope.scaling.factor", "rope.scale_linear", "rope.scaling.attn_factor",
+                          "attention.sliding_window", "attn_logit_softcapping", "logit_scale"}) {
+    const std::string name = std::string("llada.") + key;
+    expect_error(
+        "llada", [&](auto& m) { m.values[name] = 4.0f; }, ErrorCode::kUnsupported, name);
+  }
+  expect_error(
+      "llada", [](auto& m) { m.values["llada.expert_count"] = 8u; }, ErrorCode::kUnsupported,
+      "'llada.expert_count'");
+  expect_error(
+      "llada", [](auto& m) { m.values["llada.rope.freq_base_swa"] = 10000.0f; },
+      ErrorCode::kUnsupported, "'llada.rope.freq_base_swa'");
+  expect_error(
+      "llada", [](auto& m) { m.tensors["blk.0.attn_output.bias"] = {8}; }, ErrorCode::kUnsupported,
+      "'blk.0.attn_output.bias'");
   expect_error(
       "llada", [](auto& m) { m.tensors["rope_freqs.weight"] = {1}; }, ErrorCode::kUnsupported,
       "'rope_freqs.weight'");

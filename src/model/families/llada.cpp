@@ -4,6 +4,8 @@
 #include "model/families/families.h"
 #include "model/families/gguf.h"
 #include "model/families/read.h"
+#include "model/families/rope.h"
+#include "model/families/variants.h"
 
 // LLaDA (GSAI-ML on the Hugging Face hub): pre-norm transformer with RMSNorm, SwiGLU and RoPE that
 // attends both ways. Keys and defaults are those of its configuration_llada.py.
@@ -11,6 +13,7 @@ namespace fdllm {
 namespace {
 
 constexpr std::string_view kGgufArchitecture = "llada";
+constexpr double kDefaultTheta = 10000.0;  // ModelConfig's in configuration_llada.py
 
 bool matches(const Checkpoint& checkpoint) {
   return is_model(checkpoint, "llada", "LLaDAModelLM", kGgufArchitecture);
@@ -24,13 +27,14 @@ void check_variant(const Metadata& config) {
   expect_flag(config, "layer_norm_with_affine", true, true);
   expect_flag(config, "bias_for_layer_norm", false, false);
   expect_flag(config, "attention_layer_norm", false, false);
-  expect_flag(config, "include_bias", false, true);
+  expect_flag(config, "include_bias", false, false);
+  expect_flag(config, "attention_bias", false, false);
   expect_flag(config, "input_emb_norm", false, false);
   expect_flag(config, "scale_logits", false, false);
   expect_flag(config, "alibi", false, false);
   expect_flag(config, "rope", true, false);
-  expect_absent(config, "rope_scaling");
   expect_absent(config, "clip_qkv");
+  refuse_unknown_variants(config);
   if (const auto size = config.integer("block_group_size"); size.value_or(1) != 1) {
     fail(ErrorCode::kUnsupported,
          "{}: 'block_group_size': expected 1, found {}; this engine does not compute that variant",
@@ -39,12 +43,13 @@ void check_variant(const Metadata& config) {
 }
 
 std::int64_t read_kv_heads(const Metadata& config, std::int64_t heads) {
-  const bool multi_query = config.boolean("multi_query_attention").value_or(false);
-  const std::int64_t kv_heads = integer_or(config, "n_kv_heads", multi_query ? 1 : heads, 1, heads);
-  if (multi_query && kv_heads != 1) {
+  const auto multi_query = config.boolean("multi_query_attention");
+  const std::int64_t said = multi_query.value_or(false) ? 1 : heads;
+  const std::int64_t kv_heads = integer_or(config, "n_kv_heads", said, 1, heads);
+  if (multi_query && kv_heads != said) {
     fail(ErrorCode::kCorruptFile,
-         "{}: 'n_kv_heads': expected 1, as 'multi_query_attention' says, found {}", config.source(),
-         kv_heads);
+         "{}: 'n_kv_heads': expected {}, as 'multi_query_attention' says, found {}",
+         config.source(), said, kv_heads);
   }
   return kv_heads;
 }
@@ -101,7 +106,7 @@ ModelConfig read_config(const Checkpoint& checkpoint) {
 
   model.max_positions = config.required_integer("max_sequence_length", 1, kMaxPositions);
   model.rms_eps = static_cast<float>(number_or(config, "rms_norm_eps", 1e-5, 1e-12, 0.1));
-  model.rope_theta = number_or(config, "rope_theta", 10000.0, 1.0, 1e12);
+  model.rope_theta = read_rope_theta(config, kDefaultTheta, model.head_dim);
   model.tied_embeddings = config.boolean("weight_tying").value_or(true);
   model.qkv_bias = config.boolean("include_qkv_bias").value_or(false);
   read_tokens(checkpoint, model);

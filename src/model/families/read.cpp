@@ -6,6 +6,17 @@
 #include "base/quote.h"
 
 namespace fdllm {
+namespace {
+
+/// In any case: the families' names are spelled in several ways.
+bool is_same_name(std::string_view one, std::string_view other) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+  return std::equal(one.begin(), one.end(), other.begin(), other.end(),
+                    [&](char a, char b) { return lower(a) == lower(b); });
+}
+
+}  // namespace
+
 std::int32_t checked_token(const Metadata& source, std::string_view key, std::int64_t id,
                            std::int64_t vocab) {
   if (id < 0 || id >= vocab) {
@@ -33,7 +44,7 @@ bool is_model(const Checkpoint& checkpoint, std::string_view model_type,
   if (checkpoint.format() == "gguf") {
     return config.text("general.architecture") == gguf_architecture;
   }
-  if (config.has("model_type")) return config.text("model_type") == model_type;
+  if (const auto found = config.text("model_type")) return is_same_name(*found, model_type);
   const auto names = config.texts("architectures").value_or(std::vector<std::string>{});
   return std::find(names.begin(), names.end(), architecture) != names.end();
 }

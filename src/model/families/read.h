@@ -15,8 +15,8 @@ inline constexpr std::int64_t kMaxLayers = 1 << 12;  ///< layers
 inline constexpr std::int64_t kMaxVocab = 1 << 24;
 inline constexpr std::int64_t kMaxPositions = 1 << 24;
 
-/// A GGUF file's general.architecture is `gguf_architecture`, or config.json says `model_type`, or
-/// has none and names `architecture`.
+/// A GGUF file's general.architecture is `gguf_architecture`, or config.json says `model_type` (in
+/// upper or lower case), or has none and names `architecture`.
 bool is_model(const Checkpoint& checkpoint, std::string_view model_type,
               std::string_view architecture, std::string_view gguf_architecture);
 
