@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/mapping_table.h"
 
 namespace fdllm {
 namespace {
@@ -24,6 +25,7 @@ class Descriptor {
     if (value_ >= 0) ::close(value_);
   }
   int value() const { return value_; }
+  int release() { return std::exchange(value_, -1); }
 
  private:
   int value_;
@@ -58,7 +60,7 @@ void MappedFile::release(std::span<const std::byte> part) {
 
 MappedFile MappedFile::open(const std::filesystem::path& path) {
   // O_NONBLOCK: opening a pipe must not wait for a writer.
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (file.value() < 0) {
     const int error = errno;
     if (error == ENOENT || error == ENOTDIR) {
@@ -84,18 +86,28 @@ MappedFile MappedFile::open(const std::filesystem::path& path) {
     fail(ErrorCode::kOutOfMemory, "{}: can't map {} bytes: {}", path.string(), size,
          system_text(errno));
   }
-  return MappedFile({static_cast<const std::byte*>(address), size});
+  add_mapping(address, state_of(file.value()), file.value(), path.c_str());
+  MappedFile mapped;
+  mapped.bytes_ = {static_cast<const std::byte*>(address), size};
+  mapped.descriptor_ = file.release();
+  return mapped;
 }
 
-MappedFile::MappedFile(MappedFile&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : bytes_(std::exchange(other.bytes_, {})), descriptor_(std::exchange(other.descriptor_, -1)) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(bytes_, other.bytes_);
+  std::swap(descriptor_, other.descriptor_);
   return *this;
 }
 
 MappedFile::~MappedFile() {
-  if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+  if (!bytes_.empty()) {
+    remove_mapping(bytes_.data());
+    ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+  }
+  if (descriptor_ >= 0) ::close(descriptor_);
 }
 
 std::string_view MappedFile::text() const {

@@ -6,8 +6,9 @@
 
 namespace fdllm {
 
-/// A file mapped read-only into memory; unmapped on destruction. The file must not be shortened
-/// while it is mapped (reading past the new end would kill the process, as with any mapping).
+/// A file mapped read-only into memory; unmapped on destruction. Reading past the end of a file
+/// that was shortened while it is mapped raises SIGBUS, as with any mapping: mapping_table.h names
+/// the file, and tells whether one was changed.
 class MappedFile {
  public:
   /// Throws kNotFound where the file is missing or can't be read, kInvalidArgument where it is no
@@ -28,9 +29,10 @@ class MappedFile {
   static void release(std::span<const std::byte> part);
 
  private:
-  explicit MappedFile(std::span<const std::byte> bytes) : bytes_(bytes) {}
+  MappedFile() = default;
 
   std::span<const std::byte> bytes_;
+  int descriptor_ = -1;
 };
 
 }  // namespace fdllm

@@ -1,5 +1,6 @@
 #include "base/mapped_file.h"
 
+#include <chrono>
 #include <fstream>
 #include <string>
 
@@ -8,6 +9,8 @@
 #include <unistd.h>
 
 #include "fastdllm/error.h"
+
+#include "base/mapping_table.h"
 
 namespace fdllm {
 namespace {
@@ -48,6 +51,50 @@ TEST_F(MappedFileTest, MapsTheBytes) {
   EXPECT_EQ(file.text(), content);
   EXPECT_EQ(file.bytes().size(), 4u);
   EXPECT_EQ(file.bytes()[3], std::byte{0xff});
+}
+
+TEST_F(MappedFileTest, ChangesAreNoticed) {
+  const fs::path path = write("data", "before");
+  const auto is_changed = [] {
+    try {
+      check_mapped_files();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kCorruptFile);
+      return std::string(error.what()).find("data: the file was changed") != std::string::npos;
+    }
+    return false;
+  };
+  {
+    const MappedFile file = MappedFile::open(path);
+    EXPECT_FALSE(is_changed());
+    write("other", "another");
+    fs::rename(folder_ / "other", path);
+    EXPECT_FALSE(is_changed()) << "the mapped file is still there";
+  }
+  {
+    const MappedFile file = MappedFile::open(path);
+    fs::resize_file(path, 3);
+    EXPECT_TRUE(is_changed());
+  }
+  EXPECT_FALSE(is_changed()) << "it is no longer mapped";
+  const MappedFile file = MappedFile::open(path);
+  fs::last_write_time(path, fs::last_write_time(path) + std::chrono::seconds(1));
+  EXPECT_TRUE(is_changed());
+}
+
+TEST_F(MappedFileTest, AddressesHaveTheNameOfTheirFile) {
+  const fs::path path = write("data", "content");
+  const std::byte* begin = nullptr;
+  {
+    MappedFile first = MappedFile::open(path);
+    const MappedFile file = std::move(first);
+    begin = file.bytes().data();
+    EXPECT_STREQ(mapped_file_at(begin), path.c_str());
+    EXPECT_STREQ(mapped_file_at(begin + 6), path.c_str());
+    EXPECT_EQ(mapped_file_at(begin + 7), nullptr);
+    EXPECT_EQ(mapped_file_at(nullptr), nullptr);
+  }
+  EXPECT_EQ(mapped_file_at(begin), nullptr);
 }
 
 TEST_F(MappedFileTest, SurvivesMoves) {

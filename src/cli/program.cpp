@@ -11,6 +11,7 @@
 #include "fastdllm/error.h"
 
 #include "base/log.h"
+#include "cli/bus_guard.h"
 #include "cli/command.h"
 #include "cli/exit_code.h"
 #include "cli/help_formatter.h"
@@ -67,6 +68,7 @@ std::span<const Command> commands() {
 }
 
 int run_program(int argc, const char* const* argv) {
+  install_bus_guard();
   set_log_sink([](LogLevel level, std::string_view message) {
     if (level != LogLevel::kWarning) return;
     clear_progress();

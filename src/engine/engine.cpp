@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/failure.h"
 #include "base/log.h"
+#include "base/mapping_table.h"
 #include "base/system_memory.h"
 #include "decode/decoder.h"
 #include "decode/settings.h"
@@ -32,7 +33,7 @@ constexpr std::int64_t kSmallCanvas = 32;
 
 /// All of a checkpoint but its packed weights.
 struct OpenModel {
-  std::unique_ptr<Checkpoint> checkpoint;
+  std::unique_ptr<Checkpoint> checkpoint;  ///< once loaded: nullptr where nothing more is read
   const Family* family = nullptr;
   ModelConfig config;
   ModelTensors tensors;
@@ -81,7 +82,8 @@ void describe(OpenModel& model) {
   info.mask_token = config.mask_token;
   info.end_tokens = config.end_tokens;
   info.rules = config.rules;
-  info.weight_bytes = Transformer::packed_bytes(*model.backend, config);
+  info.weight_bytes = Transformer::packed_bytes(*model.backend, config) +
+                      Transformer::copied_bytes(config, model.tensors);
   info.stored_dtypes = stored_dtypes(*model.checkpoint);
 }
 
@@ -236,6 +238,11 @@ struct Engine::Impl {
         memory(account_settings(*model.backend, options, model.info.weight_bytes)),
         traits{model.config.mask_token, model.config.end_tokens, model.config.rules,
                unused_tokens(*model.tokenizer, model.config)} {
+    check_mapped_files();
+    if (!transformer.reads_checkpoint()) {
+      model.tensors = {};
+      model.checkpoint.reset();
+    }
     model.info.kept_weights = kept_weights(transformer.conversions());
     for (const KeptWeights& kept : model.info.kept_weights) {
       log_info("{}: {} weights run as {}, relative error {:.2g}", model.info.path, kept.stored,

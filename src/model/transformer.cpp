@@ -9,6 +9,10 @@
 namespace fdllm {
 namespace {
 
+/// Token embeddings up to this size are copied, so that a checkpoint's files may go away once it is
+/// loaded. Those of a model of 8 billion parameters (1 GB) would be a fifth of its int4 weights.
+constexpr std::size_t kLargestCopy = std::size_t{256} << 20;
+
 std::vector<float> to_floats(const TensorView& tensor) {
   std::vector<float> values(static_cast<std::size_t>(tensor.elements()));
   decode_row(tensor.dtype, tensor.data, values);
@@ -100,10 +104,20 @@ Transformer::Transformer(Backend& backend, ModelConfig config, const ModelTensor
   head_ = pack(std::span(&head, 1), MatrixRole::kHead);
   if (tensors.head != tensors.embedding) tensors.checkpoint->release(*tensors.head);
   // Last: a back end may copy it to its device if what is packed leaves room.
-  embedding_ = backend_.embedding(stored_matrix(*tensors.embedding, config_.vocab));
+  StoredMatrix table = stored_matrix(*tensors.embedding, config_.vocab);
+  if (copied_bytes(config_, tensors) > 0) {
+    embedding_copy_.assign(table.data.begin(), table.data.end());
+    table.data = embedding_copy_;
+  }
+  embedding_ = backend_.embedding(table);
 }
 
 Transformer::~Transformer() = default;
+
+std::size_t Transformer::copied_bytes(const ModelConfig& config, const ModelTensors& tensors) {
+  const std::size_t bytes = stored_matrix(*tensors.embedding, config.vocab).data.size();
+  return bytes <= kLargestCopy ? bytes : 0;
+}
 
 std::size_t Transformer::packed_bytes(const Backend& backend, const ModelConfig& config) {
   const std::int64_t query_width = config.heads * config.head_dim;

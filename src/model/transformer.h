@@ -61,7 +61,7 @@ using PackCallback = std::function<void(std::uint64_t bytes_done, std::uint64_t 
 class Transformer {
  public:
   /// Packs the weights into `backend`, which must outlive this. `tensors` may be released after,
-  /// except that the embedding is read in place.
+  /// unless reads_checkpoint().
   Transformer(Backend& backend, ModelConfig config, const ModelTensors& tensors,
               const PackCallback& on_packed = {});
   ~Transformer();
@@ -71,6 +71,11 @@ class Transformer {
   std::size_t weight_bytes() const { return weight_bytes_; }
   /// What packing changed.
   const ConversionSums& conversions() const { return conversions_; }
+  /// The token embeddings are read where the checkpoint has them: of a large vocabulary few rows
+  /// are ever used, and the memory of a mapped file's pages can be taken back.
+  bool reads_checkpoint() const { return embedding_copy_.empty(); }
+  /// Bytes of the copy of the token embeddings; 0 where they are read in place.
+  static std::size_t copied_bytes(const ModelConfig& config, const ModelTensors& tensors);
   /// What the constructor will pack, without doing so.
   static std::size_t packed_bytes(const Backend& backend, const ModelConfig& config);
   /// Activation buffers of a forward of `rows` rows.
@@ -109,6 +114,7 @@ class Transformer {
   ModelConfig config_;
   AttentionShape shape_;
   std::vector<Layer> layers_;
+  std::vector<std::byte> embedding_copy_;
   std::unique_ptr<EmbeddingTable> embedding_;
   std::unique_ptr<Buffer> final_norm_;
   std::unique_ptr<Matrix> head_;
