@@ -19,7 +19,9 @@ void BenchModelFlags::add_options(CLI::App& app) {
                  "random weights of a known model's shape, made in memory: " + bench::shape_names())
       ->type_name("S")
       ->group(group);
-  app.add_option("--model", choice.path, "checkpoint folder or GGUF file")
+  app.add_option_function<std::string>(
+         "--model", [this](const std::string& model) { choice.path = find_model(model); },
+         kModelHelp)
       ->type_name("DIR")
       ->group(group);
   app.add_option("--layers", choice.layers, "with --shape: so many layers instead of its own")

@@ -12,6 +12,7 @@
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/load_view.h"
+#include "cli/model_path.h"
 #include "cli/progress_line.h"
 
 namespace fdllm::cli {
@@ -46,15 +47,16 @@ int run_convert(const ConvertFlags& flags) {
   catch_interrupt();
   ProgressLine line(flags.progress);
   const std::string name = short_name(flags.output);
-  const ConvertReport report = convert_to_gguf(
-      flags.input, flags.output, flags.options, [&](std::uint64_t done, std::uint64_t total) {
-        const double share = static_cast<double>(done) / static_cast<double>(total);
-        line.show({.what = "writing " + name,
-                   .share = share,
-                   .figures = bytes_share(done, total),
-                   .seconds_left = seconds_left(line.seconds(), share)});
-        return !interrupted();
-      });
+  const ConvertReport report =
+      convert_to_gguf(find_model(flags.input), flags.output, flags.options,
+                      [&](std::uint64_t done, std::uint64_t total) {
+                        const double share = static_cast<double>(done) / static_cast<double>(total);
+                        line.show({.what = "writing " + name,
+                                   .share = share,
+                                   .figures = bytes_share(done, total),
+                                   .seconds_left = seconds_left(line.seconds(), share)});
+                        return !interrupted();
+                      });
   const double seconds = line.seconds();
   line.clear();
   for (const std::string& warning : report.warnings) {
@@ -74,9 +76,7 @@ CommandBody add_convert(CLI::App& app) {
   const std::map<std::string, DType> types = {{"F32", DType::kF32},   {"BF16", DType::kBF16},
                                               {"F16", DType::kF16},   {"Q8_0", DType::kQ8_0},
                                               {"Q4_0", DType::kQ4_0}, {"Q4_K", DType::kQ4_K}};
-  app.add_option("input", flags->input, "checkpoint folder or GGUF file")
-      ->required()
-      ->type_name("IN");
+  app.add_option("input", flags->input, kModelHelp)->required()->type_name("IN");
   app.add_option("output", flags->output, "the file to write")->required()->type_name("OUT.gguf");
   app.add_option("--type", flags->options.type, "type of the weights (default BF16)")
       ->transform(CLI::CheckedTransformer(types, CLI::ignore_case).description(""))

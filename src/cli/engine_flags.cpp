@@ -1,30 +1,24 @@
 #include "cli/engine_flags.h"
 
 #include <cstdio>
-#include <cstdlib>
 #include <map>
 #include <string>
-#include <system_error>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include "base/check.h"
 #include "cli/log_output.h"
 
 namespace fdllm::cli {
 namespace {
 
-constexpr const char* kShippedModel = "llada-mini";
-constexpr int kFoldersAbove = 4;
 constexpr const char* kGroup = "Engine";
 
 }  // namespace
 
 void EngineFlags::add_model_option(CLI::App& app) {
   app.add_option("--model", model,
-                 "checkpoint folder or GGUF file (default: $FDLLM_MODEL, else the small "
-                 "shipped one)")
+                 fmt::format("{} (default: $FDLLM_MODEL, else the small shipped one)", kModelHelp))
       ->type_name("DIR");
 }
 
@@ -99,38 +93,11 @@ void EngineFlags::add_engine_options(CLI::App& app) {
       ->group(group);
 }
 
-std::filesystem::path EngineFlags::model_path() const {
-  if (!model.empty()) return model;
-  std::filesystem::path path = default_model();
+std::filesystem::path EngineFlags::model_path(HubFiles needed) const {
+  if (!model.empty()) return find_model(model, needed);
+  std::filesystem::path path = default_model(needed);
   write_log(fmt::format("fast-dllm: no --model given, using {}", path.string()));
   return path;
-}
-
-std::filesystem::path default_model() {
-  if (const char* named = std::getenv("FDLLM_MODEL"); named != nullptr && *named != '\0') {
-    return named;
-  }
-  namespace fs = std::filesystem;
-  std::error_code error;
-  const fs::path program = fs::read_symlink("/proc/self/exe", error);
-  fs::path folder = program.parent_path();
-  std::string searched;
-  const auto found = [&](const fs::path& models) {
-    searched += (searched.empty() ? "" : ", ") + models.string();
-    return fs::exists(models / kShippedModel / "config.json", error);
-  };
-  if (!error) {
-    const fs::path installed = (folder / "../share/fastdllm/models").lexically_normal();
-    if (found(installed)) return installed / kShippedModel;
-    for (int i = 0; i < kFoldersAbove && folder.has_relative_path(); ++i) {
-      if (found(folder / "models")) return folder / "models" / kShippedModel;
-      folder = folder.parent_path();
-    }
-  }
-  fail(ErrorCode::kNotFound,
-       "no --model given and the shipped model '{}' is not found (looked in {}); give --model DIR "
-       "or set FDLLM_MODEL",
-       kShippedModel, searched);
 }
 
 }  // namespace fdllm::cli

@@ -4,6 +4,7 @@
 
 #include "fastdllm/options.h"
 
+#include "cli/model_path.h"
 #include "cli/show_progress.h"
 
 namespace CLI {
@@ -28,12 +29,7 @@ struct EngineFlags {
   /// --chat-template, for the commands that put prompts into it.
   void add_chat_template_option(CLI::App& app);
   /// The model that was asked for, else the default one, which is then named on stderr.
-  std::filesystem::path model_path() const;
+  std::filesystem::path model_path(HubFiles needed = HubFiles::kModel) const;
 };
-
-/// Where the default checkpoint is: $FDLLM_MODEL, else the shipped one, looked for in
-/// ../share/fastdllm/models beside the program's folder and in models/ of the folders above it (a
-/// build tree). Throws kNotFound.
-std::filesystem::path default_model();
 
 }  // namespace fdllm::cli

@@ -1,6 +1,8 @@
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -8,6 +10,7 @@
 
 #include "fastdllm/engine.h"
 
+#include "base/check.h"
 #include "cli/command.h"
 #include "cli/display_text.h"
 #include "cli/engine_flags.h"
@@ -138,14 +141,60 @@ void print_text(const ModelInfo& info, const InspectFlags& flags, const MemoryEs
                       flags.requests == 1 ? "" : "s", flags.canvas));
   const std::string& problem = info.chat_template_problem;
   const bool has_none = info.chat_template.empty() && problem.empty();
-  row("chat template", has_none ? "none" : problem.empty() ? "" : "can't be used: " + problem);
+  row("chat template", has_none ? "none: prompts go to the model as they are, chats are refused"
+                       : problem.empty() ? ""
+                                         : "can't be used: " + problem);
   if (info.chat_templates.size() > 1) {
     row("", fmt::format("one of {} (--chat-template)", fmt::join(info.chat_templates, ", ")));
   }
   if (!info.chat_template.empty()) fmt::print("{}\n", printable(info.chat_template));
 }
 
+nlohmann::ordered_json to_json(const std::vector<FoundModel>& models) {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (const FoundModel& model : models) {
+    nlohmann::ordered_json entry = {{"name", model.name},
+                                    {"family", model.family},
+                                    {"bytes", model.bytes},
+                                    {"path", model.path.string()}};
+    entry["problem"] = nullptr;
+    if (!model.problem.empty()) entry["problem"] = model.problem;
+    list.push_back(std::move(entry));
+  }
+  return {{"models", std::move(list)}};
+}
+
+void print_text(const std::vector<FoundModel>& models) {
+  std::size_t width = 0;
+  for (const FoundModel& model : models) width = std::max(width, printable(model.name).size());
+  for (const FoundModel& model : models) {
+    fmt::print("{:<{}}  {:<6} {:>10}  {}\n", printable(model.name), width, model.family,
+               size_text(model.bytes), printable(model.path.string()));
+    if (!model.problem.empty()) {
+      fmt::print("{:<{}}  can't be loaded: {}\n", "", width, printable(model.problem));
+    }
+  }
+  if (models.empty()) fmt::print("no models here; 'hf download ORG/NAME' downloads one\n");
+  fmt::print("'fast-dllm inspect NAME' shows one, --model takes these names\n");
+}
+
+/// What is there, where no model was named.
+int list_models(const InspectFlags& flags) {
+  if (flags.canvas != 0 || flags.requests != 1) {
+    fail(ErrorCode::kInvalidArgument, "--canvas and --requests need a model: give its name");
+  }
+  const std::vector<FoundModel> models = known_models();
+  if (flags.json) {
+    fmt::print("{}\n",
+               to_json(models).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  } else {
+    print_text(models);
+  }
+  return 0;
+}
+
 int run_inspect(InspectFlags& flags) {
+  if (flags.engine.model.empty()) return list_models(flags);
   const auto path = flags.engine.model_path();
   const ModelInfo info = Engine::inspect(path, flags.engine.options);
   if (flags.canvas == 0) flags.canvas = std::min<std::int64_t>(1024, info.max_positions);
@@ -164,9 +213,8 @@ int run_inspect(InspectFlags& flags) {
 
 CommandBody add_inspect(CLI::App& app) {
   const auto flags = std::make_shared<InspectFlags>();
-  app.add_option("dir", flags->engine.model,
-                 "checkpoint folder or GGUF file (default: $FDLLM_MODEL, else the small "
-                 "shipped one)")
+  app.add_option("dir,--model", flags->engine.model,
+                 fmt::format("{} (nothing: lists those that are there)", kModelHelp))
       ->type_name("DIR");
   flags->engine.add_chat_template_option(app);
   app.add_option("--canvas", flags->canvas,

@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/json.h"
+#include "cli/template_warning.h"
 
 namespace fdllm::cli {
 namespace {
@@ -216,6 +217,9 @@ GenerateRequest make_request(const PromptSpec& spec, const Engine& engine) {
       if (!spec.raw && spec.system) {
         fail(ErrorCode::kInvalidArgument, "a system message needs a chat template, which {} lacks",
              engine.info().path);
+      }
+      if (!spec.raw) {
+        warn_without_template(engine, "prompts go to the model as they are, as with --raw");
       }
       request.prompt_ids = engine.tokenize_prompt(*spec.text, AroundText::kAsFilesAsk);
     } else {

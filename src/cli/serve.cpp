@@ -15,6 +15,7 @@
 #include "cli/load_view.h"
 #include "cli/log_output.h"
 #include "cli/serve_lifetime.h"
+#include "cli/template_warning.h"
 #include "server/allowed_hosts.h"
 #include "server/server.h"
 
@@ -82,9 +83,11 @@ int run_serve(const ServeFlags& flags) {
   check_addresses(options);
   options.max_connections = static_cast<std::size_t>(flags.engine.options.max_live_requests) +
                             options.max_waiting + kSpareConnections;
+  if (options.model_name.empty()) options.model_name = served_name(flags.engine.model);
   std::optional<Engine> loaded = load_until_terminated(flags);
   if (!loaded) return 0;
   Engine& engine = *loaded;
+  warn_without_template(engine, "chats are refused, /v1/completions takes prompts as they are");
   server::Server server(engine, options, write_log);
   catch_server_signals();
   const int port = server.start();
@@ -134,7 +137,7 @@ CommandBody add_serve(CLI::App& app) {
       ->type_name("ORIGIN")
       ->group(group);
   app.add_option("--model-name", options.model_name,
-                 "name to serve the model under (default: its folder's or file's)")
+                 "name to serve the model under (default: its folder's or file's, or ORG/NAME)")
       ->type_name("NAME")
       ->group(group);
   app.add_option("--max-waiting", options.max_waiting,

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "base/check.h"
+#include "base/mapping_table.h"
 #include "cli/exit_code.h"
 #include "cli/log_output.h"
 
@@ -19,10 +20,36 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kPoll = std::chrono::milliseconds(50);
-constexpr auto kLastAnswers = std::chrono::seconds(5);  // of a server that has gone deaf
+constexpr auto kFilePoll = std::chrono::seconds(1);
+constexpr auto kLastAnswers = std::chrono::seconds(5);  // of a server that can't go on
 
 std::atomic<int> g_signals{0};
 static_assert(std::atomic<int>::is_always_lock_free);
+
+/// Why a server can't go on, and the exit code that says so.
+struct Failure {
+  std::string message;
+  int exit = 0;
+  explicit operator bool() const { return exit != 0; }
+};
+
+Failure failure_of(const server::Server& server) {
+  const std::string failure = server.failure();
+  if (failure.empty()) return {};
+  return {"no connections can be accepted any more (" + failure +
+              "); ending, so that the server can be started again",
+          kExitAddress};
+}
+
+/// Where a file of the model that is still read was changed, answers could be wrong.
+Failure failure_of_files() {
+  try {
+    check_mapped_files();
+  } catch (const Error& error) {
+    return {error.what(), exit_code(error.code())};
+  }
+  return {};
+}
 
 struct sigaction counting() {
   struct sigaction action = {};
@@ -97,12 +124,19 @@ void catch_server_signals() {
 
 int serve_until_ended(server::Server& server) {
   Drainer drainer(server);
-  std::string failure;
-  while (g_signals < 1 && (failure = server.failure()).empty()) std::this_thread::sleep_for(kPoll);
+  Failure failure;
+  auto next_look = Clock::now() + kFilePoll;
+  while (g_signals < 1 && !failure) {
+    failure = failure_of(server);
+    if (!failure && Clock::now() >= next_look) {
+      failure = failure_of_files();
+      next_look = Clock::now() + kFilePoll;
+    }
+    if (!failure) std::this_thread::sleep_for(kPoll);
+  }
   auto end = Clock::time_point::max();
-  if (!failure.empty()) {
-    write_log("fast-dllm: error: no connections can be accepted any more (" + failure +
-              "); ending, so that the server can be started again");
+  if (failure) {
+    write_log("fast-dllm: error: " + failure.message);
     end = Clock::now() + kLastAnswers;
   } else {
     write_log("fast-dllm: draining; a second signal ends what is being answered");
@@ -115,7 +149,7 @@ int serve_until_ended(server::Server& server) {
     write_log("fast-dllm: ending what is being answered");
     server.abort();
   }
-  return failure.empty() ? 0 : kExitAddress;
+  return failure.exit;
 }
 
 }  // namespace fdllm::cli

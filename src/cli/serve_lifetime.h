@@ -15,7 +15,8 @@ void catch_server_signals();
 
 /// Returns the exit code when the server that was started has ended. The first SIGTERM or SIGINT
 /// lets accepted requests finish, the second ends them. A server that can accept no connections any
-/// more ends too, so that whoever watches over it starts another.
+/// more ends too, and so does one whose model's file was changed while it is read, so that whoever
+/// watches over it starts another.
 int serve_until_ended(server::Server& server);
 
 }  // namespace fdllm::cli

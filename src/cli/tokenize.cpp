@@ -29,7 +29,7 @@ int run_tokenize(const TokenizeFlags& flags) {
     fail(ErrorCode::kInvalidArgument, "TEXT contradicts --decode: give one of them");
   }
   // Only the tokenizer is read: a large checkpoint's weights need not be.
-  const auto tokenizer = open_tokenizer(flags.engine.model_path());
+  const auto tokenizer = open_tokenizer(flags.engine.model_path(HubFiles::kTokenizer));
   std::vector<std::int32_t> ids;
   std::string text;
   if (flags.decode) {

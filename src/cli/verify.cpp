@@ -36,7 +36,7 @@ struct Counts {
 void replay_traces(const VerifyFlags& flags, Counts& counts) {
   ReplayOptions options;
   options.models = flags.models;
-  if (!flags.engine.model.empty()) options.model = flags.engine.model;
+  if (!flags.engine.model.empty()) options.model = find_model(flags.engine.model);
   options.engine = flags.engine.options;
   std::optional<ProgressLine> line;
   options.load = [&](const std::filesystem::path& path, const EngineOptions& engine_options) {

@@ -30,7 +30,7 @@ constexpr std::array kTokenNames = {"bos_token", "eos_token", "unk_token", "sep_
 Json read_json_object(const std::filesystem::path& file) {
   if (!std::filesystem::exists(file)) return Json::object();
   const std::string source = file.filename().string();
-  Json json = parse_json(MappedFile::open(file).text(), source);
+  Json json = parse_json(MappedFile::open(file).text(), source, {.dialect = JsonDialect::kPython});
   if (!json.is_object()) fail(ErrorCode::kCorruptFile, "{}: expected a JSON object", source);
   return json;
 }
