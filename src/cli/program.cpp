@@ -1,8 +1,10 @@
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <memory>
 #include <new>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -11,12 +13,14 @@
 #include "fastdllm/error.h"
 
 #include "base/log.h"
+#include "base/quote.h"
 #include "cli/bus_guard.h"
 #include "cli/command.h"
 #include "cli/exit_code.h"
 #include "cli/help_formatter.h"
 #include "cli/log_output.h"
 #include "cli/progress_line.h"
+#include "cli/typed_options.h"
 
 namespace fdllm::cli {
 namespace {
@@ -33,6 +37,18 @@ constexpr Command kCommands[] = {
     {"eval", "Measure accuracy and speed on questions", add_eval},
     {"bench", "Measure the machine, a forward or a generation", add_bench},
 };
+
+bool is_command(std::string_view name) {
+  return std::ranges::any_of(kCommands, [&](const Command& c) { return c.name == name; });
+}
+
+std::string command_names() {
+  std::string names;
+  for (const Command& command : kCommands) {
+    names += (names.empty() ? "" : ", ") + std::string(command.name);
+  }
+  return names;
+}
 
 int report_error(const std::string& message, int code) {
   std::fflush(stdout);
@@ -53,7 +69,7 @@ int run_parsed(const CommandBody& body) {
       write_log(fmt::format("fast-dllm: {}", error.what()));
       return kExitCancelled;
     }
-    return report_error(error.what(), exit_code(error.code()));
+    return report_error(with_typed_options(error.what()), exit_code(error.code()));
   } catch (const std::bad_alloc&) {
     return report_error("out of memory", exit_code(ErrorCode::kOutOfMemory));
   } catch (const std::exception& error) {
@@ -95,6 +111,11 @@ int run_program(int argc, const char* const* argv) {
   } catch (const CLI::ParseError& error) {
     // --help and --version end parsing as "successful errors" and print on stdout.
     if (error.get_exit_code() == 0) return app.exit(error);
+    if (const std::string_view first = argv[1]; !first.starts_with('-') && !is_command(first)) {
+      return report_error(fmt::format("{} is no command; there are {}; see fast-dllm --help",
+                                      quote(first), command_names()),
+                          kExitUsage);
+    }
     std::string hint = "see fast-dllm --help";
     for (const auto& [child, body] : bodies) {
       if (child->parsed()) hint = fmt::format("see fast-dllm {} --help", child->get_name());

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/json.h"
 #include "cli/template_warning.h"
+#include "cli/typed_options.h"
 
 namespace fdllm::cli {
 namespace {
@@ -93,7 +94,11 @@ void set_option(GenerateOptions& options, const GenerateOption& option, const Js
     try {
       option.set(options, text);
     } catch (const Error& error) {
-      fail(error.code(), "{}: '{}': {}", where, field, error.what());
+      // The engine's message begins with the name on the command line.
+      std::string_view message = error.what();
+      const std::string prefix = fmt::format("--{}: ", option.name);
+      if (message.starts_with(prefix)) message.remove_prefix(prefix.size());
+      fail(error.code(), "{}: '{}': {}", where, field, message);
     }
   }
 }
@@ -111,6 +116,7 @@ PromptSpec parse_line(std::string_view line, const std::string& where, const Pro
   }
   PromptSpec spec = defaults;
   spec.where = where;
+  spec.is_line = true;
   std::set<std::string_view> seen;
   int sources = 0;
   for (const auto& [field, value] : object.items()) {
@@ -234,7 +240,11 @@ GenerateRequest make_request(const PromptSpec& spec, const Engine& engine) {
     }
     engine.validate(request);
   } catch (const Error& error) {
-    fail(error.code(), "{}: {}", spec.where, error.what());
+    // Fields of a line are named as they stand there, options as they were typed.
+    const std::string message =
+        spec.is_line ? std::string(error.what()) : with_typed_options(error.what());
+    if (message.starts_with("--")) fail(error.code(), "{}", message);
+    fail(error.code(), "{}: {}", spec.where, message);
   }
   return request;
 }

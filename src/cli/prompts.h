@@ -14,6 +14,7 @@ namespace fdllm::cli {
 /// One thing to generate, before a model is known.
 struct PromptSpec {
   std::string where;          ///< for messages: "--prompt" or "file:line"
+  bool is_line = false;       ///< of a file, with options of its own
   nlohmann::ordered_json id;  ///< null where none was given
   /// Exactly one of the three is set.
   std::optional<std::string> text;

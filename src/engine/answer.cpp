@@ -42,7 +42,7 @@ void read_answer(const Canvas& canvas, std::span<const std::int32_t> end_tokens,
   });
   const auto kept = ids.first(cut.tokens);
   result.ids.assign(kept.begin(), kept.end());
-  result.text = to_valid_utf8(cut.bytes);
+  result.text = cut.text;
   result.finish_reason = cut.stopped ? FinishReason::kStop : FinishReason::kLength;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "text/tokenizer.h"
 #include "text/utf8.h"
 
 namespace fdllm {
@@ -26,16 +27,20 @@ AnswerCut cut_answer(std::span<const std::int32_t> ids, std::span<const std::int
   ids = ids.first(static_cast<std::size_t>(end - ids.begin()));
   std::vector<std::size_t> ends;
   ends.reserve(ids.size());
+  std::string bytes;
   for (const std::int32_t id : ids) {
-    cut.bytes += bytes_of(id);
-    ends.push_back(cut.bytes.size());
+    bytes += bytes_of(id);
+    ends.push_back(bytes.size());
   }
-  const std::size_t at = find_stop(cut.bytes, stop);
+  const std::size_t at = find_stop(bytes, stop);
   if (at != std::string::npos) {
-    cut.bytes.resize(at);
     cut.stopped = true;
+    cut.stop = *std::ranges::find_if(
+        stop, [&](const std::string& text) { return bytes.compare(at, text.size(), text) == 0; });
+    bytes.resize(at);
   }
-  const auto whole = std::ranges::upper_bound(ends, cut.bytes.size());
+  cut.text = to_valid_utf8(bytes);
+  const auto whole = std::ranges::upper_bound(ends, bytes.size());
   cut.tokens = static_cast<std::size_t>(whole - ends.begin());
   return cut;
 }

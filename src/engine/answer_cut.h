@@ -19,8 +19,9 @@ TokenBytes token_bytes_of(const Engine& engine);
 /// What of committed tokens is the answer.
 struct AnswerCut {
   std::size_t tokens = 0;  ///< so many of them, those that lie wholly before the cut
-  std::string bytes;       ///< their text, up to the cut; may be invalid UTF-8
+  std::string text;        ///< up to the cut, as valid UTF-8
   bool stopped = false;    ///< an end token or a stop string came
+  std::string stop;        ///< the stop string, where that came first
 };
 
 /// Cuts `ids` before the first end token or stop string. Linear in the text.

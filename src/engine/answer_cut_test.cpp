@@ -21,15 +21,18 @@ AnswerCut cut(std::vector<std::int32_t> ids, const std::vector<std::string>& sto
 }
 
 TEST(CutAnswer, EndsBeforeTheFirstEndTokenOrStopString) {
-  EXPECT_EQ(cut({1, 2}).bytes, "Hi th");
+  EXPECT_EQ(cut({1, 2}).text, "Hi th");
   EXPECT_FALSE(cut({1, 2}).stopped);
   EXPECT_EQ(cut({1, 2}).tokens, 2u);
-  EXPECT_EQ(cut({1, kEnd, 2}).bytes, "Hi");
+  EXPECT_EQ(cut({1, kEnd, 2}).text, "Hi");
   EXPECT_TRUE(cut({1, kEnd, 2}).stopped);
-  EXPECT_EQ(cut({1, 2, 3}, {"er", "th"}).bytes, "Hi ");
+  EXPECT_EQ(cut({1, 2, 3}, {"er", "th"}).text, "Hi ");
   EXPECT_EQ(cut({1, 2, 3}, {"er", "th"}).tokens, 1u);  // of the second only a part is left
-  EXPECT_EQ(cut({1, kEnd, 2}, {"th"}).bytes, "Hi");
+  EXPECT_EQ(cut({1, kEnd, 2}, {"th"}).text, "Hi");
   EXPECT_EQ(cut({1, 2, 3}, {"Hi"}).tokens, 0u);
+  EXPECT_EQ(cut({1, 2, 3}, {"er", "th"}).stop, "th");
+  EXPECT_EQ(cut({1, kEnd, 2}, {"th"}).stop, "");
+  EXPECT_EQ(cut({1, 8}).text, "Hi\xEF\xBF\xBD");
   EXPECT_EQ(cut({}).tokens, 0u);
 }
 

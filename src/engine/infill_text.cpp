@@ -12,7 +12,12 @@ InfillText::InfillText(const Engine& engine, std::vector<TextPart> parts,
     : engine_(engine), parts_(std::move(parts)), before_(std::move(before)), where_(where) {
   ids_.reserve(parts_.size());
   for (const TextPart& part : parts_) {
-    ids_.push_back(part.is_hole() ? std::vector<std::int32_t>() : engine_.tokenize(part.text));
+    try {
+      ids_.push_back(part.is_hole() ? std::vector<std::int32_t>()
+                                    : engine_.tokenize_prompt(part.text));
+    } catch (const Error& error) {
+      fail(error.code(), "{}: {}", where_, error.what());
+    }
   }
 }
 

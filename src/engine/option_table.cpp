@@ -1,11 +1,13 @@
 #include <charconv>
 #include <cmath>
+#include <cstdint>
 #include <string>
 #include <type_traits>
 
 #include "fastdllm/options.h"
 
 #include "base/check.h"
+#include "base/quote.h"
 #include "engine/presets.h"
 
 namespace fdllm {
@@ -15,7 +17,8 @@ using Options = GenerateOptions;
 
 [[noreturn]] void bad_value(const GenerateOption& option, std::string_view expected,
                             std::string_view value) {
-  fail(ErrorCode::kInvalidArgument, "--{}: expected {}, found '{}'", option.name, expected, value);
+  fail(ErrorCode::kInvalidArgument, "--{}: expected {}, found {}", option.name, expected,
+       quote(value));
 }
 
 template <typename T>
@@ -54,8 +57,13 @@ std::size_t word_index(const GenerateOption& option, std::string_view value) {
 void parse(const GenerateOption& option, std::string_view value, std::int32_t& result) {
   parse_number(option, "an integer", value, result);
 }
+/// Negative ones in two's complement: -1 is 2^64 - 1.
 void parse(const GenerateOption& option, std::string_view value, std::uint64_t& result) {
-  parse_number(option, "an integer from 0 to 2^64 - 1", value, result);
+  constexpr std::string_view kExpected = "an integer from -2^63 to 2^64 - 1";
+  if (!value.starts_with('-')) return parse_number(option, kExpected, value, result);
+  std::int64_t negative = 0;
+  parse_number(option, kExpected, value, negative);
+  result = static_cast<std::uint64_t>(negative);
 }
 void parse(const GenerateOption& option, std::string_view value, double& result) {
   double parsed = 0;
@@ -220,7 +228,7 @@ const std::vector<GenerateOption> kOptions = {
         "cfg-scale", Kind::kNumber, "S",
         "LLaDA: classifier-free guidance, two forwards a step, cache none only (default 0: off)"),
     entry<&Options::seed>("seed", Kind::kInteger, "N",
-                          "seed of this request's random numbers (default 0)"),
+                          "seed of this request's random numbers; -1 is 2^64 - 1 (default 0)"),
     entry<&Options::eos_stop>(
         "eos-stop", Kind::kFlag, "",
         "stop when no mask precedes the first end token; --no-eos-stop fills the whole canvas as "

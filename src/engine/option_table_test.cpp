@@ -40,6 +40,8 @@ TEST(OptionTable, SetsWhatItSays) {
   EXPECT_EQ(options.factor, 1.5);
   EXPECT_EQ(options.remasking, Remasking::kRandom);
   EXPECT_EQ(options.seed, ~0ull);
+  set("seed", "-2");
+  EXPECT_EQ(options.seed, ~0ull - 1);
   EXPECT_EQ(options.stop, (std::vector<std::string>{"a", "b"}));
   EXPECT_FALSE(options.eos_stop);
 }
@@ -73,7 +75,7 @@ TEST(OptionTable, BadValuesNameTheOptionAndWhatItTakes) {
                                     {"threshold", ""},
                                     {"temperature", "inf"},
                                     {"remasking", "high"},
-                                    {"seed", "-1"},
+                                    {"seed", "-9223372036854775809"},
                                     {"correct", "yes"},
                                     {"stop", ""}}) {
     GenerateOptions options;

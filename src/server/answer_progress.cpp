@@ -1,12 +1,19 @@
 #include "server/answer_progress.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "server/engine_text.h"
 
 namespace fdllm::server {
 
 std::string AnswerProgress::push(const StepEvent& event) {
+  for (const TokenEvent& token : event.committed) {
+    // A probability may round to 0.
+    log_confidence_ += std::log(std::max(token.confidence, std::numeric_limits<double>::min()));
+    ++committed_;
+  }
   std::string text = new_text(event);
   sent_ += text.size();
   return text;
@@ -31,11 +38,17 @@ std::string AnswerProgress::rest(const Choice& whole) {
   return text;
 }
 
+double AnswerProgress::mean_log_confidence() const {
+  return committed_ == 0 ? 0 : log_confidence_ / static_cast<double>(committed_);
+}
+
 CanvasStart AnswerProgress::canvas() const {
   CanvasStart canvas;
   canvas.choice = index_;
   canvas.prompt_tokens = answer_begin();
-  canvas.gen_length = planned_.resolved.gen_length.value_or(0);
+  canvas.gen_length = planned_.request.holes.empty()
+                          ? planned_.resolved.gen_length.value_or(0)
+                          : static_cast<std::int32_t>(planned_.request.holes.size());
   canvas.block_length = planned_.resolved.block_length.value_or(canvas.gen_length);
   return canvas;
 }

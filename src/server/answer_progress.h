@@ -29,6 +29,8 @@ class AnswerProgress {
   /// The canvas before the first step, for a client that draws it.
   virtual CanvasStart canvas() const;
   DenoisingStep denoising(const StepEvent& event) const;
+  /// The mean logarithm of the confidences of the tokens that push() was told of.
+  double mean_log_confidence() const;
 
  protected:
   /// `engine` and `planned` must outlive it.
@@ -38,9 +40,7 @@ class AnswerProgress {
   const Engine& engine() const { return engine_; }
   const PlannedAnswer& planned() const { return planned_; }
   /// Canvas position from which positions are counted for the client.
-  virtual std::int32_t answer_begin() const {
-    return static_cast<std::int32_t>(planned_.request.prompt_ids.size());
-  }
+  std::int32_t answer_begin() const { return planned_.begin; }
 
  private:
   virtual std::string new_text(const StepEvent& event) = 0;
@@ -51,6 +51,8 @@ class AnswerProgress {
   const PlannedAnswer& planned_;
   std::int32_t index_;
   std::size_t sent_ = 0;
+  double log_confidence_ = 0;  ///< sum over all committed tokens
+  std::int64_t committed_ = 0;
 };
 
 /// An answer after a prompt.

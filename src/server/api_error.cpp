@@ -2,6 +2,8 @@
 
 #include <string_view>
 
+#include <fmt/format.h>
+
 namespace fdllm::server {
 namespace {
 
@@ -54,6 +56,11 @@ std::string code_of(ErrorCode code) {
 }
 
 }  // namespace
+
+void refuse_parameter(std::string_view field, std::string_view reason) {
+  throw ApiError(400, fmt::format("'{}': {}", field, reason), std::string(field),
+                 "unsupported_parameter");
+}
 
 ApiError to_api_error(const Failure& failure) {
   return {status_of(failure.code), failure.message, named_field(failure.message),

@@ -1,6 +1,7 @@
 #pragma once
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 #include "fastdllm/error.h"
 
@@ -20,6 +21,9 @@ struct ApiError : std::runtime_error {
   std::string code;   ///< empty: null
 };
 
+/// Throws what is answered to a value that is well-formed, but asks for what this server doesn't
+/// do.
+[[noreturn]] void refuse_parameter(std::string_view field, std::string_view reason);
 /// The one place where an error of the engine becomes a status.
 ApiError to_api_error(const Failure& failure);
 ApiError to_api_error(const Error& error);

@@ -12,6 +12,7 @@
 
 #include "fastdllm/engine.h"
 
+#include "engine/hole_text.h"
 #include "server/api_error.h"
 
 namespace fdllm::server {
@@ -19,12 +20,16 @@ namespace fdllm::server {
 /// What all requests that generate have in common.
 struct GenerationFields {
   GenerateOptions options;
-  bool has_gen_length = false;
   std::optional<std::int32_t> max_tokens;
+  std::string limit_name = "max_tokens";  ///< what the client calls it
+  std::int32_t min_tokens = 0;
   std::int32_t n = 1;
+  std::optional<std::int32_t> best_of;
   bool stream = false, include_usage = false, denoising = false;
   bool logprobs = false;
   std::optional<std::string> model;
+  std::vector<std::int32_t> stop_token_ids;
+  std::vector<std::string> template_variables;  ///< names that the chat template would be given
 };
 
 struct ChatRequest : GenerationFields {
@@ -37,13 +42,17 @@ struct CompletionRequest : GenerationFields {
   std::vector<Prompt> prompts;
   bool echo = false;
   bool add_special_tokens = true;  ///< BOS and EOS as the model's files ask
+  std::string suffix;  ///< what the answer is followed by; empty: nothing
 };
 
-/// A text, or that many masked positions.
-using InfillPart = std::variant<std::string, std::int32_t>;
-
 struct InfillRequest : GenerationFields {
-  std::vector<InfillPart> parts;
+  std::vector<TextPart> parts;
+  std::string field = "parts";  ///< where the client gave them: "text" or "parts"
+};
+
+/// As editors ask llama.cpp's server: what is missing between a prefix and a suffix.
+struct EditorRequest : GenerationFields {
+  std::string extra, prefix, prompt, suffix;  ///< in the order of the canvas
 };
 
 struct TokenizeRequest {
@@ -63,17 +72,16 @@ struct DetokenizeRequest {
 ChatRequest parse_chat_request(std::string_view body);
 CompletionRequest parse_completion_request(std::string_view body);
 InfillRequest parse_infill_request(std::string_view body);
+EditorRequest parse_editor_request(std::string_view body);
 TokenizeRequest parse_tokenize_request(std::string_view body);
 DetokenizeRequest parse_detokenize_request(std::string_view body);
 
-/// The parts of "a <|hole:3|> b". Throws ApiError for holes without a length.
-std::vector<InfillPart> parse_holes(std::string_view text);
-
 /// A token of an answer and the logarithm of its confidence when it was committed.
 struct TokenLogprob {
-  std::string text;
-  std::string bytes;
+  std::string text;   ///< of special tokens too
+  std::string bytes;  ///< its part of the answer's text: none of special tokens
   double logprob = 0;
+  std::size_t offset = 0;  ///< characters of the choice's text before it
 };
 
 /// One of the answers to a request.
@@ -83,7 +91,8 @@ struct Choice {
   std::string finish_reason;  ///< "stop" or "length"; empty: not finished
   std::string stop_reason;    ///< "deadline" where that ended it
   std::optional<std::vector<TokenLogprob>> logprobs;
-  std::size_t text_offset = 0;     ///< where `logprobs` begins in `text` (completions)
+  std::string stop_string;         ///< the one that ended it (editors)
+  bool truncated = false;          ///< some of an editor's text was left out
   std::int64_t tokens = 0;         ///< of the answer, before its end
   std::vector<std::string> parts;  ///< infill: the parts, with the holes filled
 };
@@ -99,6 +108,7 @@ struct AnswerHead {
   std::string id;
   std::int64_t created = 0;
   std::string model;
+  bool null_usage = false;  ///< chunks have "usage": null, since one at the end has figures
 };
 
 std::string error_json(const ApiError& error);
@@ -109,8 +119,12 @@ std::string completion_json(const AnswerHead& head, std::span<const Choice> choi
 std::string infill_json(const AnswerHead& head, std::span<const Choice> choices,
                         const Usage& usage);
 
+/// An editor's answer, or a part of one: the last, where it is finished. What it says of tokens is
+/// that of `usage`.
+std::string editor_json(const AnswerHead& head, const Choice& choice, const Usage& usage);
+
 /// The kinds of streams differ in the shape of their chunks.
-enum class ChunkShape : std::uint8_t { kChat, kCompletion, kInfill };
+enum class ChunkShape : std::uint8_t { kChat, kCompletion, kInfill, kEditor };
 
 /// The first chunk of a chat's choice, which names the role.
 std::string role_chunk(const AnswerHead& head, std::int32_t index);

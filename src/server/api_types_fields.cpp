@@ -1,6 +1,8 @@
 #include "server/api_types_fields.h"
 
+#include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "base/check.h"
 
@@ -9,48 +11,40 @@ namespace {
 
 constexpr std::int32_t kMaxChoices = 128;
 constexpr std::int32_t kMaxTokens = 1 << 24;
-constexpr std::size_t kShownBytes = 60;
+// OpenAI takes 4. All are looked for at every step, so that their number must be bounded.
+constexpr std::size_t kMaxStops = 16;
+constexpr std::size_t kMaxStopBytes = 1024;
+constexpr std::size_t kMaxListed = 1024;  // entries of logit_bias, stop_token_ids, ...
 
 using Fields = GenerationFields;
 
-[[noreturn]] void refuse(std::string_view field, std::string_view reason) {
-  throw ApiError(400, fmt::format("'{}': {}", field, reason), std::string(field),
-                 "unsupported_parameter");
-}
-
-void read_max_tokens(Fields& fields, std::string_view name, const Json& value) {
+void read_limit(Fields& fields, std::string_view name, const Json& value) {
+  // llama.cpp's and LM Studio's word for no limit.
+  if (value == -1) return;
   const std::int32_t count = read_integer(name, value, 1, kMaxTokens);
   if (fields.max_tokens && *fields.max_tokens != count) {
     throw ApiError(400,
-                   "'max_tokens' contradicts 'max_completion_tokens', its new name; give only one "
-                   "of them",
+                   fmt::format("'{}' contradicts '{}', another name for it; give only one of them",
+                               name, fields.limit_name),
                    std::string(name));
   }
   fields.max_tokens = count;
+  fields.limit_name = name;
 }
 
 void read_stream_options(Fields& fields, std::string_view name, const Json& value) {
   if (!value.is_object()) bad_field(name, "{include_usage, denoising}", value);
   for (const auto& [key, entry] : value.items()) {
-    const std::string path = fmt::format("{}.{}", name, key);
+    const std::string path = fmt::format("{}.{}", name, shown(key));
     if (key == "include_usage") {
       fields.include_usage = !entry.is_null() && read_flag(path, entry);
     } else if (key == "denoising") {
       fields.denoising = !entry.is_null() && read_flag(path, entry);
-    } else if (key == "include_obfuscation") {
-      if (!entry.is_null() && read_flag(path, entry)) refuse(path, "isn't offered");
+    } else if (key == "include_obfuscation" || key == "continuous_usage_stats") {
+      if (!entry.is_null() && read_flag(path, entry)) refuse_parameter(path, "isn't offered");
     } else {
       throw ApiError(400, fmt::format("'{}': unknown field", path), path, "unknown_parameter");
     }
-  }
-}
-
-void read_penalty(Fields&, std::string_view name, const Json& value) {
-  if (!value.is_number()) bad_field(name, "a number", value);
-  if (value.get<double>() != 0) {
-    refuse(name,
-           "only 0 can be had: tokens are committed in parallel and in no fixed order, so there is "
-           "no text so far whose tokens could be made less likely");
   }
 }
 
@@ -60,77 +54,119 @@ void read_completion_logprobs(Fields& fields, std::string_view name, const Json&
     return;
   }
   if (read_integer(name, value, 0, kMaxTokens) > 0) {
-    refuse(name,
-           "only 0 can be had, the logarithm of each token's confidence when it was committed: a "
-           "diffusion model commits tokens in parallel and keeps no alternatives, and it has no "
-           "left-to-right likelihood of a given text");
+    refuse_parameter(
+        name,
+        "only 0 can be had, the logarithm of each token's confidence when it was committed: a "
+        "diffusion model commits tokens in parallel and keeps no alternatives, and it has no "
+        "left-to-right likelihood of a given text");
   }
   fields.logprobs = true;
 }
 
-void read_top_logprobs(Fields&, std::string_view name, const Json& value) {
-  if (read_integer(name, value, 0, kMaxTokens) > 0) {
-    refuse(name, "only 0 can be had: the model keeps no alternatives to a committed token");
+/// Biases of 0 ask for nothing.
+void read_logit_bias(Fields&, std::string_view name, const Json& value) {
+  if (!value.is_object()) bad_field(name, "an object", value);
+  if (value.size() > kMaxListed)
+    bad_field(name, fmt::format("at most {} entries", kMaxListed), value);
+  for (const auto& [key, bias] : value.items()) {
+    if (bias.is_number() && bias == 0) continue;
+    refuse_parameter(name,
+                     "only an empty one, or biases of 0, can be had: logits are taken as they are");
   }
 }
 
-void read_empty(Fields&, std::string_view name, const Json& value) {
-  const bool is_map = name == "logit_bias";
-  if (is_map ? !value.is_object() : !value.is_array()) {
-    bad_field(name, is_map ? "an object" : "a list", value);
-  }
-  if (!value.empty()) {
-    refuse(name,
-           is_map ? "only an empty one can be had" : "the models served here have no tool calling");
+void read_stop_token_ids(Fields& fields, std::string_view name, const Json& value) {
+  for (const Json& id : read_list(name, "a list of token ids", value, kMaxListed)) {
+    fields.stop_token_ids.push_back(
+        read_integer(name, id, 0, std::numeric_limits<std::int32_t>::max()));
   }
 }
 
 void read_tool_choice(Fields&, std::string_view name, const Json& value) {
   if (value != "none" && value != "auto") {
-    refuse(name, "the models served here have no tool calling");
+    refuse_parameter(name, "the models served here have no tool calling");
   }
 }
 
 void read_response_format(Fields&, std::string_view name, const Json& value) {
   if (!value.is_object() || !value.contains("type")) bad_field(name, "{\"type\": \"text\"}", value);
   if (value["type"] != "text") {
-    refuse(name,
-           "only type text can be had: tokens are committed out of order, which a grammar "
-           "for JSON can't follow");
-  }
-}
-
-void read_suffix(Fields&, std::string_view name, const Json& value) {
-  if (!read_text(name, value).empty()) {
-    refuse(name, "text that is to be filled in goes to /v1/infill");
+    refuse_parameter(
+        name,
+        "only type text can be had: tokens are committed out of order, which a grammar "
+        "for JSON can't follow");
   }
 }
 
 void read_modalities(Fields&, std::string_view name, const Json& value) {
-  if (value != Json::array({"text"})) refuse(name, "only [\"text\"] can be had");
+  if (value != Json::array({"text"})) refuse_parameter(name, "only [\"text\"] can be had");
 }
 
-void ignore_text(Fields&, std::string_view name, const Json& value) {
-  read_text(name, value);
+void read_thinking(Fields&, std::string_view name, const Json& value) {
+  if (!value.is_object() || value.value("type", Json()) != "disabled") {
+    refuse_parameter(
+        name, "only {\"type\": \"disabled\"} can be had: the models served here don't think aloud");
+  }
 }
 
-void ignore_flag(Fields&, std::string_view name, const Json& value) {
-  read_flag(name, value);
-}
-
-void ignore_object(Fields&, std::string_view name, const Json& value) {
+void read_template_variables(Fields& fields, std::string_view name, const Json& value) {
   if (!value.is_object()) bad_field(name, "an object", value);
+  if (value.size() > kMaxListed)
+    bad_field(name, fmt::format("at most {} entries", kMaxListed), value);
+  for (const auto& [key, entry] : value.items()) {
+    if (!entry.is_null()) fields.template_variables.push_back(key);
+  }
 }
 
-constexpr std::string_view kTextSchema = R"({"type": ["string", "null"]})";
+void set_option(Fields& fields, const GenerateOption& option, std::string_view field,
+                const std::string& text) {
+  try {
+    option.set(fields.options, text);
+  } catch (const Error& error) {
+    // The engine's message begins with the name on the command line.
+    std::string_view message = error.what();
+    const std::string prefix = fmt::format("--{}: ", option.name);
+    if (message.starts_with(prefix)) message.remove_prefix(prefix.size());
+    throw ApiError(400, fmt::format("'{}': {}", field, message), std::string(field));
+  }
+}
+
+void set_option(Fields& fields, std::string_view field, const std::string& text) {
+  set_option(fields, *find_generate_option(field), field, text);
+}
+
+void read_seed(Fields& fields, std::string_view name, const Json& value) {
+  set_option(fields, name, std::to_string(read_integer64(name, value)));
+}
+
+void read_top_k(Fields& fields, std::string_view name, const Json& value) {
+  const std::int32_t count =
+      read_integer(name, value, -1, std::numeric_limits<std::int32_t>::max());
+  set_option(fields, name, std::to_string(std::max(count, 0)));
+}
+
+void add_stop(Fields& fields, std::string_view name, const Json& value) {
+  const std::string text = read_text(name, value);
+  if (text.empty() || text.size() > kMaxStopBytes) {
+    bad_field(name, fmt::format("a string that isn't empty, of at most {} bytes", kMaxStopBytes),
+              value);
+  }
+  set_option(fields, name, text);
+}
+
+void read_stop(Fields& fields, std::string_view name, const Json& value) {
+  if (!value.is_array()) return add_stop(fields, name, value);
+  for (const Json& entry : read_list(name, "a list", value, kMaxStops)) {
+    add_stop(fields, name, entry);
+  }
+}
+
 constexpr std::string_view kFlagSchema = R"({"type": ["boolean", "null"], "default": false})";
-constexpr std::string_view kOnlyZeroSchema =
-    R"({"type": ["number", "null"], "minimum": 0, "maximum": 0, "description": "only 0"})";
-constexpr std::string_view kNoListSchema =
-    R"({"type": ["array", "null"], "maxItems": 0, "description": "not supported"})";
+constexpr std::string_view kChoiceSchema = R"({"enum": ["none", "auto", null]})";
 constexpr std::string_view kLimitSchema =
-    R"({"type": ["integer", "null"], "minimum": 1, "maximum": 16777216, "description":
-        "the answer is cut after that many tokens, which are gen_length too where that isn't given"})";
+    R"({"type": ["integer", "null"], "anyOf": [{"minimum": 1}, {"const": -1}, {"type": "null"}],
+        "maximum": 16777216, "description":
+        "the answer is cut after that many tokens, which are gen_length too where that isn't given; -1: no limit"})";
 
 constexpr Field kFields[] = {
     {"model", kAnyEndpoint,
@@ -138,13 +174,25 @@ constexpr Field kFields[] = {
      [](Fields& fields, std::string_view name, const Json& value) {
        fields.model = read_text(name, value);
      }},
-    {"max_tokens", kAnyEndpoint, kLimitSchema, read_max_tokens},
-    {"max_completion_tokens", kAnyEndpoint, kLimitSchema, read_max_tokens},
+    {"max_tokens", kAnyEndpoint, kLimitSchema, read_limit},
+    {"max_completion_tokens", kAnyEndpoint, kLimitSchema, read_limit},
+    {"n_predict", kAnyEndpoint, kLimitSchema, read_limit},
+    {"min_tokens", kAnyEndpoint,
+     R"({"type": ["integer", "null"], "minimum": 0, "maximum": 16777216, "description":
+         "more than 0 only beside ignore_eos, up to max_tokens"})",
+     [](Fields& fields, std::string_view name, const Json& value) {
+       fields.min_tokens = read_integer(name, value, 0, kMaxTokens);
+     }},
     {"n", kAnyEndpoint,
      R"({"type": ["integer", "null"], "minimum": 1, "maximum": 128, "default": 1, "description":
          "answers; the i-th one has the seed seed + i, so that they are all the same at temperature 0"})",
      [](Fields& fields, std::string_view name, const Json& value) {
        fields.n = read_integer(name, value, 1, kMaxChoices);
+     }},
+    {"best_of", kAnyEndpoint,
+     R"({"type": ["integer", "null"], "minimum": 1, "maximum": 128, "description": "only n"})",
+     [](Fields& fields, std::string_view name, const Json& value) {
+       fields.best_of = read_integer(name, value, 1, kMaxChoices);
      }},
     {"stream", kAnyEndpoint, kFlagSchema,
      [](Fields& fields, std::string_view name, const Json& value) {
@@ -153,51 +201,76 @@ constexpr Field kFields[] = {
     {"stream_options", kAnyEndpoint,
      R"({"type": ["object", "null"], "additionalProperties": false, "properties": {
          "include_usage": {"type": ["boolean", "null"]},
-         "include_obfuscation": {"type": ["boolean", "null"], "description": "only false"},
+         "include_obfuscation": {"enum": [false, null]},
+         "continuous_usage_stats": {"enum": [false, null]},
          "denoising": {"type": ["boolean", "null"], "description": "a chunk for each step, with what it committed and what stays provisional; while a long forward runs, chunks with how many layers of it are done"}}})",
      read_stream_options},
+    {"seed", kAnyEndpoint,
+     R"({"type": ["integer", "null"], "minimum": -9223372036854775808, "maximum": 18446744073709551615,
+         "default": 0, "description":
+         "of this request's random numbers; negative ones are taken in two's complement: -1 is 2^64 - 1"})",
+     read_seed},
+    {"top_k", kAnyEndpoint,
+     R"({"type": ["integer", "null"], "minimum": -1, "maximum": 2147483647, "description":
+         "keep the K likeliest tokens; 0 and -1: all"})",
+     read_top_k},
+    {"stop", kAnyEndpoint,
+     R"({"description": "up to 16 strings of up to 1024 bytes; the answer ends before the first of them",
+         "anyOf": [{"type": "null"}, {"type": "string", "minLength": 1, "maxLength": 256},
+         {"type": "array", "maxItems": 16,
+          "items": {"type": "string", "minLength": 1, "maxLength": 256}}]})",
+     read_stop},
+    {"stop_token_ids", kAnyEndpoint,
+     R"({"type": ["array", "null"], "maxItems": 1024, "items": {"$ref": "#/components/schemas/TokenId"},
+         "description": "only the model's own end tokens, which end an answer anyway"})",
+     read_stop_token_ids},
     {"logprobs", kChat,
      R"({"type": ["boolean", "null"], "description": "the logarithm of each token's confidence when it was committed"})",
      [](Fields& fields, std::string_view name, const Json& value) {
        fields.logprobs = read_flag(name, value);
      }},
     {"logprobs", kCompletion,
-     R"({"type": ["integer", "boolean", "null"], "minimum": 0, "maximum": 0, "description": "0 or true: the logarithm of each token's confidence when it was committed; there are no alternatives"})",
+     R"({"anyOf": [{"type": ["boolean", "null"]}, {"const": 0}], "description": "0 or true: the logarithm of each token's confidence when it was committed; there are no alternatives"})",
      read_completion_logprobs},
-    {"top_logprobs", kChat, kOnlyZeroSchema, read_top_logprobs},
-    {"frequency_penalty", kChat | kCompletion, kOnlyZeroSchema, read_penalty},
-    {"presence_penalty", kChat | kCompletion, kOnlyZeroSchema, read_penalty},
-    {"logit_bias", kChat | kCompletion,
-     R"({"type": ["object", "null"], "maxProperties": 0, "description": "not supported"})",
-     read_empty},
-    {"tools", kChat, kNoListSchema, read_empty},
-    {"functions", kChat, kNoListSchema, read_empty},
-    {"tool_choice", kChat, R"({"enum": ["none", "auto", null]})", read_tool_choice},
-    {"function_call", kChat, R"({"enum": ["none", "auto", null]})", read_tool_choice},
-    {"parallel_tool_calls", kChat, kFlagSchema, ignore_flag},
-    {"response_format", kChat,
+    {"logit_bias", kAnyEndpoint,
+     R"({"type": ["object", "null"], "maxProperties": 1024, "additionalProperties": {"const": 0}, "description": "only biases of 0"})",
+     read_logit_bias},
+    {"tool_choice", kChat, kChoiceSchema, read_tool_choice},
+    {"function_call", kChat, kChoiceSchema, read_tool_choice},
+    {"response_format", kAnyEndpoint,
      R"({"type": ["object", "null"], "required": ["type"], "properties": {"type": {"const": "text"}}})",
      read_response_format},
     {"modalities", kChat, R"({"enum": [["text"], null]})", read_modalities},
-    {"suffix", kCompletion,
-     R"({"type": ["string", "null"], "maxLength": 0, "description": "not supported: see /v1/infill"})",
-     read_suffix},
-    {"best_of", kCompletion, R"({"enum": [1, null]})",
-     [](Fields&, std::string_view name, const Json& value) { read_integer(name, value, 1, 1); }},
-    {"user", kAnyEndpoint, kTextSchema, ignore_text},
-    {"safety_identifier", kChat | kCompletion, kTextSchema, ignore_text},
-    {"prompt_cache_key", kChat | kCompletion, kTextSchema, ignore_text},
-    {"service_tier", kChat | kCompletion, kTextSchema, ignore_text},
-    {"metadata", kChat | kCompletion, R"({"type": ["object", "null"]})", ignore_object},
-    {"store", kChat | kCompletion, kFlagSchema, ignore_flag},
+    {"verbosity", kChat, R"({"enum": ["medium", null]})",
+     [](Fields&, std::string_view name, const Json& value) {
+       if (value != "medium")
+         refuse_parameter(name, "only medium can be had: ask for it in a message");
+     }},
+    {"thinking", kChat,
+     R"({"type": ["object", "null"], "required": ["type"], "properties": {"type": {"const": "disabled"}}})",
+     read_thinking},
+    {"chat_template_kwargs", kChat,
+     R"({"type": ["object", "null"], "maxProperties": 1024, "description": "only names that the model's chat template doesn't use"})",
+     read_template_variables},
+    {"add_generation_prompt", kChat, R"({"enum": [true, null]})",
+     [](Fields&, std::string_view name, const Json& value) {
+       if (!read_flag(name, value)) refuse_parameter(name, "an answer follows its prompt");
+     }},
+    {"add_special_tokens", kChat, R"({"enum": [false, null]})",
+     [](Fields&, std::string_view name, const Json& value) {
+       if (read_flag(name, value))
+         refuse_parameter(name, "a chat's special tokens are its template's");
+     }},
 };
 
 /// The text that GenerateOption::set takes for a value of the option's kind.
 std::string option_text(std::string_view field, GenerateOption::Kind kind, const Json& value) {
   switch (kind) {
-    case GenerateOption::Kind::kInteger:
-      if (!value.is_number_integer()) bad_field(field, "an integer", value);
-      return value.dump();
+    case GenerateOption::Kind::kInteger: {
+      auto number = whole_number(value);
+      if (!number) bad_field(field, "an integer", value);
+      return std::move(*number);
+    }
     case GenerateOption::Kind::kNumber:
       if (!value.is_number()) bad_field(field, "a number", value);
       return value.dump();
@@ -207,31 +280,15 @@ std::string option_text(std::string_view field, GenerateOption::Kind kind, const
     case GenerateOption::Kind::kTexts:
       break;
   }
-  return read_text(field, value);
+  // No word of an option is that long; a message should not repeat it.
+  std::string text = read_text(field, value);
+  if (text != shown(text)) bad_field(field, "one of the words that it takes", value);
+  return text;
 }
 
-void set_option(GenerateOptions& options, const GenerateOption& option, std::string_view field,
-                const Json& value) {
-  const std::string text = option_text(field, option.kind, value);
-  try {
-    option.set(options, text);
-  } catch (const Error& error) {
-    // The message begins with the name on the command line.
-    std::string_view message = error.what();
-    const std::string prefix = fmt::format("--{}: ", option.name);
-    if (message.starts_with(prefix)) message.remove_prefix(prefix.size());
-    throw ApiError(400, fmt::format("'{}': {}", field, message), std::string(field));
-  }
-}
-
-void read_option(Fields& fields, const GenerateOption& option, std::string_view field,
-                 const Json& value) {
-  if (option.kind == GenerateOption::Kind::kTexts && value.is_array()) {
-    for (const Json& entry : value) set_option(fields.options, option, field, entry);
-  } else {
-    set_option(fields.options, option, field, value);
-  }
-  fields.has_gen_length |= field == "gen_length";
+bool ignores_end_tokens(const GenerateOptions& options) {
+  const GenerateOption* option = find_generate_option("ignore_eos");
+  return option != nullptr && option->text(options) == "true";
 }
 
 }  // namespace
@@ -256,7 +313,8 @@ bool read_generation_field(GenerationFields& fields, Endpoint endpoint, std::str
   if (name.find('-') != std::string_view::npos) return false;
   const GenerateOption* option = find_generate_option(name);
   if (option == nullptr) return false;
-  if (!value.is_null()) read_option(fields, *option, name, value);
+  if (value.is_null()) return true;
+  set_option(fields, *option, name, option_text(name, option->kind, value));
   return true;
 }
 
@@ -265,38 +323,18 @@ void check_generation_fields(const GenerationFields& fields) {
     throw ApiError(400, "'stream_options': asks for chunks of a stream, but 'stream' isn't true",
                    "stream_options");
   }
-  if (fields.options.seed > std::numeric_limits<std::uint64_t>::max() - kMaxChoices &&
-      fields.n > 1) {
-    throw ApiError(400, "'seed': seed + n - 1 must fit into 64 bits", "seed");
+  if (fields.min_tokens > 0 && !ignores_end_tokens(fields.options)) {
+    refuse_parameter("min_tokens", "more than 0 can be had only beside ignore_eos");
   }
-}
-
-void bad_field(std::string_view field, std::string_view expected, const Json& found) {
-  std::string text = found.dump(-1, ' ', true, Json::error_handler_t::replace);
-  if (text.size() > kShownBytes) text = text.substr(0, kShownBytes - 3) + "...";
-  throw ApiError(400, fmt::format("'{}': expected {}, found {}", field, expected, text),
-                 std::string(field), "invalid_type");
-}
-
-std::string read_text(std::string_view field, const Json& value) {
-  if (!value.is_string()) bad_field(field, "a string", value);
-  return value.get<std::string>();
-}
-
-bool read_flag(std::string_view field, const Json& value) {
-  if (!value.is_boolean()) bad_field(field, "true or false", value);
-  return value.get<bool>();
-}
-
-std::int32_t read_integer(std::string_view field, const Json& value, std::int32_t least,
-                          std::int32_t greatest) {
-  const bool fits = value.is_number_unsigned()
-                        ? value.get<std::uint64_t>() <= static_cast<std::uint64_t>(greatest)
-                        : value.is_number_integer();
-  if (!fits || value.get<std::int64_t>() < least) {
-    bad_field(field, fmt::format("an integer from {} to {}", least, greatest), value);
+  if (fields.min_tokens > fields.max_tokens.value_or(fields.min_tokens)) {
+    throw ApiError(400,
+                   fmt::format("'min_tokens' contradicts '{}', which is less", fields.limit_name),
+                   "min_tokens");
   }
-  return value.get<std::int32_t>();
+  if (fields.best_of.value_or(fields.n) != fields.n) {
+    refuse_parameter("best_of",
+                     "only as many as n can be had: answers have no likelihood to choose by");
+  }
 }
 
 }  // namespace fdllm::server

@@ -4,16 +4,20 @@
 #include <string>
 #include <string_view>
 
-#include <nlohmann/json.hpp>
-
 #include "server/api_types.h"
+#include "server/api_types_values.h"
 
 namespace fdllm::server {
 
-using Json = nlohmann::json;
-
-/// Endpoints that generate, as bits.
-enum Endpoint : unsigned { kChat = 1, kCompletion = 2, kInfill = 4, kAnyEndpoint = 7 };
+/// Endpoints with bodies, as bits: kEditor is llama.cpp's /infill. The first four generate.
+enum Endpoint : unsigned {
+  kChat = 1,
+  kCompletion = 2,
+  kInfill = 4,
+  kEditor = 8,
+  kAnyEndpoint = 15,
+  kTokenize = 16,
+};
 
 /// A field of a body that is no option of the engine.
 struct Field {
@@ -24,21 +28,16 @@ struct Field {
   void (*read)(GenerationFields& fields, std::string_view name, const Json& value);
 };
 
-/// Those that several endpoints share, and those that are only there to be refused.
+/// Those that several endpoints share.
 std::span<const Field> generation_fields();
 /// "gen_length" for the option "gen-length".
 std::string field_name(const GenerateOption& option);
 
-/// Reads an option or a shared field; false where `endpoint` has none of that name.
+/// Reads an option or a shared field; false where `endpoint` has none of that name. `preset` comes
+/// last, since each option that is set beside one applies it anew.
 bool read_generation_field(GenerationFields& fields, Endpoint endpoint, std::string_view name,
                            const Json& value);
 /// What can only be said when all fields have been read.
 void check_generation_fields(const GenerationFields& fields);
-
-[[noreturn]] void bad_field(std::string_view field, std::string_view expected, const Json& found);
-std::string read_text(std::string_view field, const Json& value);
-bool read_flag(std::string_view field, const Json& value);
-std::int32_t read_integer(std::string_view field, const Json& value, std::int32_t least,
-                          std::int32_t greatest);
 
 }  // namespace fdllm::server

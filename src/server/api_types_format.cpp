@@ -54,12 +54,10 @@ Json chat_logprobs(const Choice& choice) {
 Json completion_logprobs(const Choice& choice) {
   if (!choice.logprobs) return {};
   Json tokens = Json::array(), logprobs = Json::array(), offsets = Json::array();
-  std::size_t offset = choice.text_offset;
   for (const TokenLogprob& token : *choice.logprobs) {
     tokens.push_back(token.text);
     logprobs.push_back(token.logprob);
-    offsets.push_back(offset);
-    offset += token.bytes.size();
+    offsets.push_back(token.offset);
   }
   return {{"tokens", tokens},
           {"token_logprobs", logprobs},
@@ -88,9 +86,18 @@ std::string_view chunk_object(ChunkShape shape) {
     case ChunkShape::kCompletion:
       return "text_completion";
     case ChunkShape::kInfill:
-      break;
+      return "infill.chunk";
+    case ChunkShape::kEditor:
+      break;  // they have no envelope
   }
-  return "infill.chunk";
+  return "";
+}
+
+/// The same around a chunk of a stream.
+Json chunk_envelope(ChunkShape shape, const AnswerHead& head) {
+  Json json = envelope(chunk_object(shape), head);
+  if (head.null_usage) json["usage"] = nullptr;
+  return json;
 }
 
 Json chat_choice(const Choice& choice) {
@@ -176,8 +183,36 @@ std::string infill_json(const AnswerHead& head, std::span<const Choice> choices,
   return dump(json);
 }
 
+std::string editor_json(const AnswerHead& head, const Choice& choice, const Usage& usage) {
+  const bool stopped = !choice.finish_reason.empty();
+  Json json = {{"index", choice.index},
+               {"content", choice.text},
+               {"tokens", Json::array()},
+               {"id_slot", -1},
+               {"stop", stopped},
+               {"tokens_predicted", usage.completion_tokens},
+               {"tokens_evaluated", usage.prompt_tokens}};
+  if (!stopped) return dump(json);
+  const double seconds = usage.seconds;
+  const auto predicted = static_cast<double>(usage.completion_tokens);
+  json["id"] = head.id;
+  json["model"] = head.model;
+  json["truncated"] = choice.truncated;
+  json["has_new_line"] = choice.text.find('\n') != std::string::npos;
+  json["stop_type"] = choice.finish_reason != "stop" ? "limit"
+                      : choice.stop_string.empty()   ? "eos"
+                                                     : "word";
+  json["stopping_word"] = choice.stop_string;
+  json["timings"] = {{"prompt_n", usage.prompt_tokens},
+                     {"predicted_n", usage.completion_tokens},
+                     {"predicted_ms", seconds * 1000},
+                     {"predicted_per_second", seconds > 0 ? predicted / seconds : 0.0},
+                     {"forwards", usage.forwards}};
+  return dump(json);
+}
+
 std::string role_chunk(const AnswerHead& head, std::int32_t index) {
-  Json json = envelope(chunk_object(ChunkShape::kChat), head);
+  Json json = chunk_envelope(ChunkShape::kChat, head);
   json["choices"].push_back({{"index", index},
                              {"delta", {{"role", "assistant"}, {"content", ""}}},
                              {"logprobs", nullptr},
@@ -186,7 +221,7 @@ std::string role_chunk(const AnswerHead& head, std::int32_t index) {
 }
 
 std::string text_chunk(ChunkShape shape, const AnswerHead& head, const Choice& choice) {
-  Json json = envelope(chunk_object(shape), head);
+  Json json = chunk_envelope(shape, head);
   if (shape == ChunkShape::kChat) {
     Json delta = Json::object();
     if (!choice.text.empty()) delta["content"] = choice.text;
@@ -207,7 +242,7 @@ std::string usage_chunk(ChunkShape shape, const AnswerHead& head, const Usage& u
 }
 
 std::string canvas_chunk(ChunkShape shape, const AnswerHead& head, const CanvasStart& canvas) {
-  Json json = envelope(chunk_object(shape), head);
+  Json json = chunk_envelope(shape, head);
   Json object = {{"prompt_tokens", canvas.prompt_tokens},
                  {"gen_length", canvas.gen_length},
                  {"block_length", canvas.block_length},
@@ -224,7 +259,7 @@ std::string canvas_chunk(ChunkShape shape, const AnswerHead& head, const CanvasS
 
 std::string forward_chunk(ChunkShape shape, const AnswerHead& head, std::int32_t choice,
                           const ForwardProgress& progress) {
-  Json json = envelope(chunk_object(shape), head);
+  Json json = chunk_envelope(shape, head);
   json["forward"] = {
       {"choice", choice},          {"step", progress.step}, {"layers_done", progress.layers_done},
       {"layers", progress.layers}, {"rows", progress.rows}, {"seconds", progress.seconds}};
@@ -232,7 +267,7 @@ std::string forward_chunk(ChunkShape shape, const AnswerHead& head, std::int32_t
 }
 
 std::string denoising_chunk(ChunkShape shape, const AnswerHead& head, const DenoisingStep& step) {
-  Json json = envelope(chunk_object(shape), head);
+  Json json = chunk_envelope(shape, head);
   json["denoising"] = {{"choice", step.choice},
                        {"step", step.step},
                        {"forwards", step.step + 1},

@@ -8,6 +8,8 @@
 #include "base/check.h"
 #include "server/api_types.h"
 #include "server/api_types_fields.h"
+#include "server/api_types_messages.h"
+#include "server/api_types_neutral.h"
 
 namespace fdllm::server {
 namespace {
@@ -59,7 +61,14 @@ Doc generation_schema(Endpoint endpoint, Doc own, const std::vector<std::string>
     properties[std::string(field.name)] = Doc::parse(field.schema);
   }
   for (const GenerateOption& option : generate_options()) {
-    properties[field_name(option)] = option_schema(option);
+    // Some are fields that take more than the option does.
+    if (!properties.contains(field_name(option))) {
+      properties[field_name(option)] = option_schema(option);
+    }
+  }
+  for (const NeutralField& field : neutral_fields()) {
+    if ((field.endpoints & endpoint) == 0) continue;
+    properties[std::string(field.name)] = Doc(neutral_schema(field));
   }
   Doc schema = {{"type", "object"}, {"additionalProperties", false}};
   if (!required.empty()) schema["required"] = required;
@@ -123,15 +132,6 @@ Doc get(std::string_view summary, Doc content, bool needs_key) {
   return {{"get", std::move(operation)}};
 }
 
-constexpr std::string_view kMessagesSchema = R"({"type": ["array"], "minItems": 1, "items": {
-  "type": "object", "required": ["role", "content"],
-  "additionalProperties": {"type": ["array", "null"], "maxItems": 0}, "properties": {
-    "role": {"enum": ["system", "developer", "user", "assistant"]},
-    "content": {"anyOf": [{"type": "string"}, {"type": "array", "items": {
-      "type": "object", "required": ["type", "text"],
-      "properties": {"type": {"const": "text"}, "text": {"type": "string"}}}}]},
-    "name": {"type": "string"}}}})";
-
 constexpr std::string_view kPromptSchema = R"({"description":
   "a text, texts, token ids, or lists of token ids", "anyOf": [
   {"type": "string"},
@@ -140,10 +140,19 @@ constexpr std::string_view kPromptSchema = R"({"description":
   {"type": "array", "minItems": 1, "maxItems": 128, "items":
    {"type": "array", "items": {"$ref": "#/components/schemas/TokenId"}}}]})";
 
-constexpr std::string_view kPartsSchema = R"({"type": "array", "minItems": 1,
-  "contains": {"type": "object"}, "items": {"anyOf": [{"type": "string"},
+constexpr std::string_view kPartsSchema = R"({"type": ["array", "null"], "minItems": 1,
+  "maxItems": 8192, "contains": {"type": "object"}, "items": {"anyOf": [{"type": "string"},
   {"type": "object", "additionalProperties": false, "required": ["hole"],
-   "properties": {"hole": {"type": "integer", "minimum": 1, "maximum": 1048576}}}]}})";
+   "description": "a number of tokens, or a least and a greatest one",
+   "properties": {"hole": {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 1048576},
+    {"type": "string", "pattern": "^[1-9][0-9]{0,5}(-[1-9][0-9]{0,5})?$"},
+    {"type": "array", "minItems": 2, "maxItems": 2,
+     "items": {"type": "integer", "minimum": 1, "maximum": 1048576}}]}}}]}})";
+
+constexpr std::string_view kExtraSchema = R"({"type": ["array", "null"], "maxItems": 256,
+  "description": "texts that stand before the prefix", "items": {"type": "object",
+   "required": ["text"],
+   "properties": {"filename": {"type": "string"}, "text": {"type": "string"}}}})";
 
 constexpr std::string_view kUsageSchema = R"({"type": "object", "required":
   ["prompt_tokens", "completion_tokens", "total_tokens", "forwards", "refresh_forwards"],
@@ -180,32 +189,48 @@ Doc schemas(std::int64_t vocabulary) {
   all["Usage"] = Doc::parse(kUsageSchema);
   all["Answer"] = answer_schema();
   all["ChatRequest"] =
-      generation_schema(kChat, {{"messages", Doc::parse(kMessagesSchema)}}, {"messages"});
+      generation_schema(kChat, {{"messages", Doc(messages_schema())}}, {"messages"});
   all["CompletionRequest"] = generation_schema(
       kCompletion,
       {{"prompt", Doc::parse(kPromptSchema)},
        {"echo", {{"type", {"boolean", "null"}}}},
        {"add_special_tokens",
         {{"type", {"boolean", "null"}},
-         {"description", "BOS and EOS around a text, as the model's files ask; default true"}}}},
+         {"description", "BOS and EOS around a text, as the model's files ask; default true"}}},
+       {"suffix",
+        {{"type", {"string", "null"}},
+         {"description", "the answer is what is missing between prompt and suffix"}}}},
       {"prompt"});
-  const Doc holes = {{"type", "string"},
-                     {"pattern", R"(<\|hole:[1-9][0-9]{0,5}\|>)"},
-                     {"description", "text with holes: <|hole:8|> is one of 8 tokens"}};
+  const Doc holes = {
+      {"type", {"string", "null"}},
+      {"pattern", R"(<\|hole:[1-9][0-9]{0,5}(-[1-9][0-9]{0,5})?\|>)"},
+      {"description",
+       "text with holes: <|hole:8|> is one of 8 tokens, <|hole:2-6|> one of 2 to 6"}};
   Doc infill =
       generation_schema(kInfill, {{"text", holes}, {"parts", Doc::parse(kPartsSchema)}}, {});
-  for (const char* name : {"gen_length", "max_tokens", "max_completion_tokens", "stop"}) {
+  for (const char* name :
+       {"gen_length", "max_tokens", "max_completion_tokens", "n_predict", "stop"}) {
     infill["properties"][name] = {{"type", "null"}};
   }
   infill["oneOf"] = {{{"required", {"text"}}}, {{"required", {"parts"}}}};
   all["InfillRequest"] = std::move(infill);
-  all["TokenizeRequest"] = {
+  Doc editor = generation_schema(
+      kEditor,
+      {{"input_prefix", text_or_null},
+       {"input_suffix", text_or_null},
+       {"prompt", {{"type", {"string", "null"}}, {"description", "how the answer begins"}}},
+       {"input_extra", Doc::parse(kExtraSchema)}},
+      {});
+  editor["properties"]["n"] = {{"enum", {1, nullptr}}};
+  editor["anyOf"] = {{{"required", {"input_prefix"}}}, {{"required", {"input_suffix"}}}};
+  all["EditorRequest"] = std::move(editor);
+  Doc tokenize = {
       {"type", "object"},
       {"additionalProperties", false},
       {"oneOf", {{{"required", {"prompt"}}}, {{"required", {"messages"}}}}},
       {"properties",
        {{"prompt", text},
-        {"messages", Doc::parse(kMessagesSchema)},
+        {"messages", Doc(messages_schema())},
         {"model", text_or_null},
         {"add_generation_prompt", {{"type", flag_or_null}, {"default", true}}},
         {"add_special_tokens",
@@ -213,6 +238,11 @@ Doc schemas(std::int64_t vocabulary) {
           {"description",
            "BOS and EOS as the model's files ask; default true for a prompt, false for messages"}}},
         {"return_token_strs", {{"type", flag_or_null}, {"default", false}}}}}};
+  for (const NeutralField& field : neutral_fields()) {
+    if ((field.endpoints & kTokenize) == 0) continue;
+    tokenize["properties"][std::string(field.name)] = Doc(neutral_schema(field));
+  }
+  all["TokenizeRequest"] = std::move(tokenize);
   all["DetokenizeRequest"] = {{"type", "object"},
                               {"additionalProperties", false},
                               {"required", {"tokens"}},
@@ -241,6 +271,8 @@ std::string openapi_json(const std::string& model, std::int64_t vocabulary) {
   paths["/v1/chat/completions"] = generate("Answer a conversation", "ChatRequest", "Answer");
   paths["/v1/completions"] = generate("Continue texts", "CompletionRequest", "Answer");
   paths["/v1/infill"] = generate("Fill the holes of a text", "InfillRequest", "Answer");
+  paths["/infill"] = post("What is missing between a prefix and a suffix, as llama.cpp answers it",
+                          reference("EditorRequest"), json);
   paths["/v1/models"] = get("The served model", json, true);
   Doc& one_model = paths["/v1/models/{model}"] = get("A model", json, true);
   one_model["get"]["parameters"] = Doc::array(

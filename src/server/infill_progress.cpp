@@ -7,32 +7,15 @@
 namespace fdllm::server {
 namespace {
 
-/// A part of the text and where it lies on the canvas.
-struct PlacedPart {
-  std::size_t begin, end;  ///< of a hole; a given text keeps its own characters
-  std::string text;
-  bool is_hole;
-};
-
 class InfillProgress : public AnswerProgress {
  public:
   InfillProgress(const Engine& engine, const PlannedAnswer& planned, std::int32_t index)
-      : AnswerProgress(engine, planned, index), canvas_(planned.request.prompt_ids) {
-    masked_.resize(canvas_.size());
+      : AnswerProgress(engine, planned, index),
+        canvas_(planned.request.prompt_ids),
+        masked_(canvas_.size()),
+        places_(planned.text->places(planned.lengths)) {
     for (const std::int32_t hole : planned.request.holes) {
       masked_[static_cast<std::size_t>(hole)] = true;
-    }
-    std::size_t begin = 0;
-    for (const InfillPart& part : planned.parts) {
-      if (const auto* text = std::get_if<std::string>(&part)) {
-        const std::size_t end = begin + engine.tokenize(*text).size();
-        parts_.push_back({begin, end, *text, false});
-        begin = end;
-      } else {
-        const std::size_t end = begin + static_cast<std::size_t>(std::get<std::int32_t>(part));
-        parts_.push_back({begin, end, "", true});
-        begin = end;
-      }
     }
   }
 
@@ -51,9 +34,6 @@ class InfillProgress : public AnswerProgress {
   }
 
  private:
-  // Positions count from the canvas's first token.
-  std::int32_t answer_begin() const override { return 0; }
-
   std::string new_text(const StepEvent& event) override {
     for (const TokenEvent& token : event.committed) {
       const auto at = static_cast<std::size_t>(token.position);
@@ -62,36 +42,28 @@ class InfillProgress : public AnswerProgress {
       masked_[at] = false;
     }
     std::string text;
-    for (; next_ < parts_.size() && is_complete(parts_[next_]); ++next_) {
-      text += filled(parts_[next_], canvas_);
+    for (; next_ < places_.size() && is_complete(places_[next_]); ++next_) {
+      text += planned().text->text_of(next_, places_[next_], canvas_);
     }
     return text;
   }
 
   void complete(const GenerateResult& result, Choice& choice) override {
-    for (const PlacedPart& part : parts_) {
-      choice.parts.push_back(filled(part, result.output_ids));
+    for (std::size_t i = 0; i < places_.size(); ++i) {
+      choice.parts.push_back(planned().text->text_of(i, places_[i], result.output_ids));
       choice.text += choice.parts.back();
-      if (part.is_hole) choice.tokens += static_cast<std::int64_t>(part.end - part.begin);
     }
+    choice.tokens = static_cast<std::int64_t>(planned().request.holes.size());
   }
 
-  bool is_complete(const PlacedPart& part) const {
+  bool is_complete(const InfillText::Place& place) const {
     const auto begin = masked_.begin();
-    return std::none_of(begin + static_cast<std::ptrdiff_t>(part.begin),
-                        begin + static_cast<std::ptrdiff_t>(part.end),
-                        [](bool masked) { return masked; });
-  }
-
-  std::string filled(const PlacedPart& part, std::span<const std::int32_t> canvas) const {
-    if (!part.is_hole || part.end > canvas.size()) return part.text;
-    return text_of(engine(), canvas.subspan(part.begin, part.end - part.begin),
-                   SpecialTokens::kSkip);
+    return std::none_of(begin + place.begin, begin + place.end, [](bool masked) { return masked; });
   }
 
   std::vector<std::int32_t> canvas_;
   std::vector<bool> masked_;
-  std::vector<PlacedPart> parts_;
+  std::vector<InfillText::Place> places_;
   std::size_t next_ = 0;  ///< the first part that has not been sent
 };
 

@@ -16,7 +16,7 @@ TEST(Paths, AreWhatClientsMean) {
       {"/models/a/b/", "/v1/models/a/b"},
       {"/chat/completions", "/v1/chat/completions"},
       {"/completions", "/v1/completions"},
-      {"/infill/", "/v1/infill"},
+      {"/infill/", "/infill"},
       {"/v1/v1/completions", "/v1/completions"},
       {"/v1/v1/v1/health", "/health"},
       {"/v1/tokenize", "/tokenize"},

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,6 +31,7 @@ std::string_view id_prefix(ChunkShape shape) {
     case ChunkShape::kCompletion:
       return "cmpl-";
     case ChunkShape::kInfill:
+    case ChunkShape::kEditor:
       break;
   }
   return "infill-";
@@ -40,15 +42,31 @@ std::optional<std::chrono::milliseconds> deadline_of(const ServerOptions& option
   return std::chrono::milliseconds(static_cast<std::int64_t>(options.request_seconds * 1000));
 }
 
-Generation::Events events_of(const GenerationFields& fields) {
-  if (fields.denoising) return Generation::Events::kDenoising;
-  return fields.stream || fields.logprobs ? Generation::Events::kSteps
-                                          : Generation::Events::kResults;
+/// Choices with more than one answer, of which the most probable is to be found.
+bool has_candidates(const AnswerJob& job) {
+  return !job.answers.empty() &&
+         std::cmp_not_equal(job.answers.back().choice + 1, job.answers.size());
+}
+
+Generation::Events events_of(const AnswerJob& job) {
+  if (job.fields.denoising) return Generation::Events::kDenoising;
+  return job.fields.stream || job.fields.logprobs || has_candidates(job)
+             ? Generation::Events::kSteps
+             : Generation::Events::kResults;
 }
 
 ApiError aborted() {
   return {503, "The server was stopped before the answer was complete.", "", "cancelled"};
 }
+
+/// A choice of an answer, and how far its candidates are.
+struct ChoiceState {
+  Choice choice;            ///< of the best candidate so far
+  std::size_t running = 0;  ///< candidates that have not ended
+  std::size_t candidates = 0;
+  std::size_t best = 0;   ///< its index among all answers
+  double confidence = 0;  ///< its mean logarithm
+};
 
 /// An AnswerJob under way.
 class Responder {
@@ -58,15 +76,18 @@ class Responder {
         connected_(request.connected),
         job_(std::move(job)),
         cost_(std::make_shared<RequestCost>()),
-        generation_(context.service, context.metrics, events_of(job_.fields)) {
+        generation_(context.service, context.metrics, events_of(job_)) {
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     head_ = {std::string(id_prefix(job_.shape)) + request.id,
-             std::chrono::duration_cast<std::chrono::seconds>(now).count(), context.model};
+             std::chrono::duration_cast<std::chrono::seconds>(now).count(), context.model,
+             job_.fields.include_usage};
     usage_.prompt_tokens = job_.prompt_tokens;
-    choices_.resize(job_.answers.size());
+    choices_.resize(static_cast<std::size_t>(job_.answers.back().choice) + 1);
     equal_ = group_equal(job_.answers);
     for (std::size_t i = 0; i < job_.answers.size(); ++i) {
-      const auto index = static_cast<std::int32_t>(i);
+      const std::int32_t index = job_.answers[i].choice;
+      ++state_of(i).candidates;
+      ++state_of(i).running;
       progress_.push_back(
           job_.shape == ChunkShape::kInfill
               ? infill_progress(context.engine, job_.answers[i], index)
@@ -86,22 +107,14 @@ class Responder {
       if (context_.aborting) throw aborted();
       if (client_is_gone()) return std::nullopt;
       if (!update) continue;
-      for (const std::size_t choice : equal_.groups[update->request]) {
-        if (update->step) progress_[choice]->push(*update->step);
-        if (update->result) finish(choice, *update->result);
-      }
       if (update->result) count(*update->result);
+      for (const std::size_t answer : equal_.groups[update->request]) {
+        if (update->step) progress_[answer]->push(*update->step);
+        if (update->result) finish(answer, *update->result);
+      }
     }
     require_begun();
-    switch (job_.shape) {
-      case ChunkShape::kChat:
-        return chat_json(head_, choices_, usage_);
-      case ChunkShape::kCompletion:
-        return completion_json(head_, choices_, usage_);
-      case ChunkShape::kInfill:
-        break;
-    }
-    return infill_json(head_, choices_, usage_);
+    return whole_json();
   }
 
   /// Sends all answers as they come; false where the client has gone.
@@ -114,10 +127,10 @@ class Responder {
       if (client_is_gone()) return false;
       std::string events;
       if (update) {
-        for (const std::size_t choice : equal_.groups[update->request]) {
-          events += events_for(*update, choice);
-        }
         if (update->result) count(*update->result);
+        for (const std::size_t answer : equal_.groups[update->request]) {
+          events += events_for(*update, answer);
+        }
       }
       if (events.empty() && Clock::now() - last > kSilence) events = kSseKeepAlive;
       if (events.empty()) continue;
@@ -125,13 +138,7 @@ class Responder {
       last = Clock::now();
     }
     require_begun();
-    std::string closing = std::exchange(late_events_, {});
-    if (job_.shape == ChunkShape::kInfill) {
-      closing += sse_event(infill_json(head_, choices_, usage_));
-    } else if (job_.fields.include_usage || job_.fields.denoising) {
-      closing += sse_event(usage_chunk(job_.shape, head_, usage_));
-    }
-    return write(closing += kSseDone);
+    return write(closing());
   }
 
  private:
@@ -141,6 +148,26 @@ class Responder {
     if (now - asked_ < kPoll) return false;
     asked_ = now;
     return !connected_();
+  }
+
+  ChoiceState& state_of(std::size_t answer) {
+    return choices_[static_cast<std::size_t>(job_.answers[answer].choice)];
+  }
+
+  std::string whole_json() const {
+    std::vector<Choice> choices;
+    for (const ChoiceState& state : choices_) choices.push_back(state.choice);
+    switch (job_.shape) {
+      case ChunkShape::kChat:
+        return chat_json(head_, choices, usage_);
+      case ChunkShape::kCompletion:
+        return completion_json(head_, choices, usage_);
+      case ChunkShape::kInfill:
+        return infill_json(head_, choices, usage_);
+      case ChunkShape::kEditor:
+        break;
+    }
+    return editor_json(head_, choices.front(), usage_);
   }
 
   std::string opening() const {
@@ -156,29 +183,53 @@ class Responder {
     return events;
   }
 
-  std::string events_for(const GenerationUpdate& update, std::size_t choice) {
-    AnswerProgress& progress = *progress_[choice];
+  std::string closing() {
+    std::string events = std::exchange(late_events_, {});
+    if (job_.shape == ChunkShape::kEditor) return events;  // the last one says that it is the last
+    if (job_.shape == ChunkShape::kInfill) {
+      events += sse_event(whole_json());
+    } else if (job_.fields.include_usage || job_.fields.denoising) {
+      events += sse_event(usage_chunk(job_.shape, head_, usage_));
+    }
+    return events += kSseDone;
+  }
+
+  std::string text_event(const Choice& part) const {
+    return sse_event(job_.shape == ChunkShape::kEditor ? editor_json(head_, part, usage_)
+                                                       : text_chunk(job_.shape, head_, part));
+  }
+
+  /// A chunk with text only, or nothing where there is none.
+  std::string text_event(std::int32_t index, std::string text) const {
+    if (text.empty()) return "";
+    Choice part;
+    part.index = index;
+    part.text = std::move(text);
+    return text_event(part);
+  }
+
+  std::string events_for(const GenerationUpdate& update, std::size_t answer) {
+    AnswerProgress& progress = *progress_[answer];
+    const std::int32_t index = job_.answers[answer].choice;
+    const bool is_only = state_of(answer).candidates == 1;
     std::string events;
     if (update.forward) {
-      events += sse_event(
-          forward_chunk(job_.shape, head_, static_cast<std::int32_t>(choice), *update.forward));
+      events += sse_event(forward_chunk(job_.shape, head_, index, *update.forward));
     }
     if (update.step) {
       if (job_.fields.denoising) {
         events += sse_event(denoising_chunk(job_.shape, head_, progress.denoising(*update.step)));
       }
-      Choice part;
-      part.index = static_cast<std::int32_t>(choice);
-      part.text = progress.push(*update.step);
-      if (!part.text.empty()) events += sse_event(text_chunk(job_.shape, head_, part));
+      std::string text = progress.push(*update.step);
+      if (is_only) events += text_event(index, std::move(text));
     }
-    if (update.result) {
-      finish(choice, *update.result);
-      Choice last = choices_[choice];
-      last.text = progress.rest(last);
+    if (update.result && finish(answer, *update.result)) {
+      // As OpenAI does: all text, then a chunk without any that says why it ends.
+      Choice last = state_of(answer).choice;
+      events += text_event(index, is_only ? progress.rest(last) : last.text);
+      last.text.clear();
       // Of one that never began it is not known yet whether that is an error.
-      (has_begun(*update.result) ? events : late_events_) +=
-          sse_event(text_chunk(job_.shape, head_, last));
+      (has_begun(*update.result) ? events : late_events_) += text_event(last);
     }
     return events;
   }
@@ -197,9 +248,25 @@ class Responder {
                    "", "deadline");
   }
 
-  void finish(std::size_t choice, const GenerateResult& result) {
-    choices_[choice] = progress_[choice]->finish(result);
-    usage_.completion_tokens += choices_[choice].tokens;
+  /// Whether that was the last candidate for its choice.
+  bool finish(std::size_t answer, const GenerateResult& result) {
+    ChoiceState& state = state_of(answer);
+    Choice choice = progress_[answer]->finish(result);
+    const double confidence = result.finish_reason == FinishReason::kDeadline
+                                  ? -std::numeric_limits<double>::infinity()
+                                  : progress_[answer]->mean_log_confidence();
+    // They end in any order: of equals the first is taken.
+    const bool is_first = state.running == state.candidates;
+    if (is_first || confidence > state.confidence ||
+        (confidence == state.confidence && answer < state.best)) {
+      state.choice = std::move(choice);
+      state.confidence = confidence;
+      state.best = answer;
+    }
+    --state.running;
+    if (state.running == 0) usage_.completion_tokens += state.choice.tokens;
+    *cost_ = {usage_.prompt_tokens, usage_.completion_tokens, usage_.forwards};
+    return state.running == 0;
   }
 
   /// What equal answers have cost together.
@@ -208,7 +275,6 @@ class Responder {
     usage_.forwards += result.refresh_forwards + result.window_forwards;
     usage_.refresh_forwards += result.refresh_forwards;
     usage_.seconds = std::max(usage_.seconds, result.seconds);
-    *cost_ = {usage_.prompt_tokens, usage_.completion_tokens, usage_.forwards};
   }
 
   Context& context_;
@@ -218,7 +284,7 @@ class Responder {
   AnswerHead head_;
   Usage usage_;
   std::vector<std::unique_ptr<AnswerProgress>> progress_;
-  std::vector<Choice> choices_;  ///< those that have ended
+  std::vector<ChoiceState> choices_;
   EqualAnswers equal_;
   bool has_begun_ = false;   ///< some request ran a forward, or ended for another reason
   std::string late_events_;  ///< the last chunks of choices that never began

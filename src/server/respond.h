@@ -12,7 +12,7 @@ namespace fdllm::server {
 struct AnswerJob {
   ChunkShape shape = ChunkShape::kChat;
   GenerationFields fields;
-  std::vector<PlannedAnswer> answers;  ///< choices in their order
+  std::vector<PlannedAnswer> answers;  ///< choices in their order, the candidates of each together
   std::int64_t prompt_tokens = 0;      ///< of all prompts, each counted once
 };
 

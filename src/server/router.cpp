@@ -21,6 +21,7 @@ constexpr Route kRoutes[] = {
     {"POST", "/v1/chat/completions", Access::kKey, chat_completions},
     {"POST", "/v1/completions", Access::kKey, completions},
     {"POST", "/v1/infill", Access::kKey, infill},
+    {"POST", "/infill", Access::kKey, editor_infill},
     {"GET", "/v1/models", Access::kKey, models},
     {"GET", "/v1/models/*", Access::kKey, model},
     {"POST", "/tokenize", Access::kKey, tokenize},

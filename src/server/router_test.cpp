@@ -1,5 +1,3 @@
-#include "server/router.h"
-
 #include <algorithm>
 #include <array>
 #include <filesystem>
@@ -12,74 +10,14 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "server/planning.h"
+#include "engine/answer_cut.h"
+#include "server/router_testing.h"
 
 namespace fdllm::server {
 namespace {
 
 using ::testing::HasSubstr;
 using Json = nlohmann::json;
-
-/// The routes on the shipped model, without sockets.
-class RouterTest : public ::testing::Test {
- protected:
-  static Engine& engine() {
-    static Engine loaded = [] {
-      EngineOptions options;
-      options.progress_seconds = 0;  // fast forwards are told about, too
-      return Engine::load(std::filesystem::path(FASTDLLM_SOURCE_DIR) / "models" / "llada-nano",
-                          options);
-    }();
-    return loaded;
-  }
-
-  HttpResponse send(const std::string& method, const std::string& path,
-                    const std::string& body = {}) {
-    HttpRequest request = base_;
-    request.method = method;
-    request.path = path;
-    request.body = body;
-    if (!body.empty()) request.headers.emplace_back("Content-Type", "application/json");
-    return answer(context_, request);
-  }
-
-  Json post(const std::string& path, const std::string& body, int status = 200) {
-    const HttpResponse response = send("POST", path, body);
-    EXPECT_EQ(response.status, status) << response.body;
-    return Json::parse(response.body);
-  }
-
-  /// The data of the events of a streamed answer.
-  std::vector<std::string> events(const std::string& path, const std::string& body) {
-    const HttpResponse response = send("POST", path, body);
-    EXPECT_EQ(response.content_type, "text/event-stream") << response.body;
-    std::string text;
-    if (response.stream) {
-      EXPECT_TRUE(response.stream([&](std::string_view piece) {
-        text += piece;
-        return true;
-      }));
-    }
-    std::vector<std::string> found;
-    for (std::size_t at = 0; at < text.size();) {
-      const std::size_t end = text.find("\n\n", at);
-      found.push_back(text.substr(at + 6, end - at - 6));
-      at = end + 2;
-    }
-    return found;
-  }
-
-  HttpRequest base_;
-  ServerOptions options_;
-  Metrics metrics_;
-  Service service_{engine(), {}, [this](const ForwardInfo& info) { metrics_.forward(info); }};
-  Context context_{.engine = engine(),
-                   .service = service_,
-                   .metrics = metrics_,
-                   .options = options_,
-                   .model = "nano",
-                   .created = 1};
-};
 
 constexpr const char* kChat = R"({"messages": [{"role": "user", "content":
   "Sam has 18 rocks and Olga has 8 more rocks than Sam. How many rocks do they have together?"}])";
@@ -180,6 +118,50 @@ TEST_F(RouterTest, WithoutALimitThePromptMayLeaveLessThanTheDefault) {
   EXPECT_EQ(post("/v1/completions", body(positions), 400)["error"]["param"], "prompt");
 }
 
+/// A completion of a prompt of so many ids.
+std::string completion_of(int ids, const std::string& fields) {
+  std::string list;
+  for (int i = 0; i < ids; ++i) list += (i == 0 ? "" : ",") + std::to_string(300 + i % 50);
+  return R"({"prompt": [)" + list + "]" + fields + "}";
+}
+
+TEST_F(RouterTest, WhatFitsIsServed) {
+  // 512 positions.
+  const auto canvas = [&](int ids, const std::string& fields) {
+    const auto all = events("/v1/completions", completion_of(ids, fields + R"(, "stream": true,
+                   "stream_options": {"denoising": true})"));
+    return Json::parse(all.at(0))["denoising"]["canvas"]["gen_length"];
+  };
+  EXPECT_EQ(canvas(20, R"(, "max_tokens": 490)"), 490);
+  EXPECT_EQ(canvas(20, R"(, "max_tokens": 492)"), 492);
+  EXPECT_EQ(canvas(20, R"(, "max_completion_tokens": 33)"), 33);
+  EXPECT_EQ(canvas(20, R"(, "max_tokens": 33, "preset": "fast")"), 33);
+  EXPECT_EQ(canvas(20, R"(, "gen_length": 64, "max_tokens": 33)"), 64);
+  EXPECT_EQ(canvas(400, ""), 112);
+  EXPECT_EQ(canvas(511, ""), 1);
+  EXPECT_EQ(canvas(20, ""), 128);
+  const Json all = post("/v1/completions", completion_of(20, R"(, "max_tokens": 77,
+      "min_tokens": 77, "ignore_eos": true)"));
+  EXPECT_EQ(all["usage"]["completion_tokens"], 77);
+}
+
+TEST_F(RouterTest, LengthsThatDontFitNameWhatWasSent) {
+  const auto error = [&](int ids, const std::string& fields) {
+    const Json json = post("/v1/completions", completion_of(ids, fields), 400)["error"];
+    EXPECT_EQ(json["code"], "context_length_exceeded");
+    EXPECT_THAT(std::string(json["message"]), HasSubstr("512"));
+    return std::string(json["param"]);
+  };
+  EXPECT_EQ(error(20, R"(, "max_tokens": 493)"), "max_tokens");
+  EXPECT_EQ(error(20, R"(, "max_completion_tokens": 493)"), "max_completion_tokens");
+  EXPECT_EQ(error(20, R"(, "n_predict": 493)"), "n_predict");
+  EXPECT_EQ(error(20, R"(, "gen_length": 493)"), "gen_length");
+  EXPECT_EQ(error(512, ""), "prompt");
+  EXPECT_EQ(error(600, R"(, "max_tokens": 1)"), "prompt");
+  EXPECT_EQ(error(500, R"(, "suffix": "of the twelve rocks that he has there now")"), "prompt");
+  EXPECT_EQ(error(20, R"(, "suffix": "rocks", "max_tokens": 492)"), "max_tokens");
+}
+
 TEST_F(RouterTest, CompletionsTakeSeveralPromptsAndAnswers) {
   const Json json = post("/v1/completions",
                          R"({"prompt": ["Sam has", "Olga has"], "n": 2, "echo": true,
@@ -240,26 +222,102 @@ TEST_F(RouterTest, TellsOfLongForwardsWhereDenoisingIsAskedFor) {
   }
 }
 
-TEST_F(RouterTest, InfillKeepsTheTextAroundItsHoles) {
-  const Json json = post("/v1/infill", R"({"text": "Sam has <|hole:4|> rocks and <|hole:3|>."})");
-  ASSERT_EQ(json["parts"].size(), 5u);
-  EXPECT_EQ(json["parts"][0], "Sam has ");
-  EXPECT_EQ(json["parts"][2], " rocks and ");
-  EXPECT_EQ(json["usage"]["completion_tokens"], 7);
-  const auto all = events("/v1/infill", R"({"parts": ["Sam has ", {"hole": 4}, " rocks."],
-      "stream": true, "stream_options": {"denoising": true}})");
-  ASSERT_GE(all.size(), 3u);
-  const Json canvas = Json::parse(all[0])["denoising"]["canvas"];
-  EXPECT_EQ(canvas["gen_length"], canvas["fixed"].size() + 4);
-  const Json last = Json::parse(all[all.size() - 2]);
-  EXPECT_EQ(last["parts"].size(), 3u);
-  EXPECT_EQ(last["finish_reason"], "length");
-  std::string text;
-  for (std::size_t i = 0; i + 2 < all.size(); ++i) {
-    const Json chunk = Json::parse(all[i]);
-    if (!chunk["choices"].empty()) text += chunk["choices"][0]["text"];
+TEST_F(RouterTest, TextOffsetsCountCharacters) {
+  // At temperature 2 answers have several kinds of tokens in them.
+  bool has_wide = false;
+  const ChatMessage message = {"user", "£5 and é"};
+  const std::string prompt = engine().apply_chat_template(std::span(&message, 1));
+  for (int seed = 0; seed < 12; ++seed) {
+    const Json choice = post("/v1/completions", Json({{"prompt", prompt},
+                                                      {"max_tokens", 48},
+                                                      {"logprobs", 0},
+                                                      {"temperature", 3},
+                                                      {"seed", seed}})
+                                                    .dump())["choices"][0];
+    const std::string text = choice["text"];
+    const Json& logprobs = choice["logprobs"];
+    has_wide |= count_characters(text) != text.size();
+    std::size_t least = 0;
+    for (std::size_t i = 0; i < logprobs["tokens"].size(); ++i) {
+      const std::size_t offset = logprobs["text_offset"][i];
+      EXPECT_GE(offset, least);
+      least = offset;
+      const std::string token = logprobs["tokens"][i];
+      if (token.starts_with("<|") || token.find("\xEF\xBF\xBD") != std::string::npos) continue;
+      std::size_t at = 0;
+      for (std::size_t n = 0; n < offset; ++n) {
+        while (++at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0U) == 0x80U) {
+        }
+      }
+      EXPECT_EQ(text.compare(at, token.size(), token), 0) << token << " at " << offset;
+    }
   }
-  EXPECT_EQ(text, last["text"]);
+  EXPECT_TRUE(has_wide);
+}
+
+TEST_F(RouterTest, BytesOfLogprobsAreThoseOfTheText) {
+  const Json choice =
+      post("/v1/chat/completions", std::string(kChat) + R"(, "max_tokens": 32, "logprobs": true,
+                               "temperature": 3})")["choices"][0];
+  std::string bytes;
+  for (const Json& token : choice["logprobs"]["content"]) {
+    for (const Json& byte : token["bytes"]) bytes += static_cast<char>(byte.get<int>());
+  }
+  const std::string text = choice["message"]["content"];
+  EXPECT_EQ(count_characters(bytes), count_characters(text));
+}
+
+TEST_F(RouterTest, UsageIsNullInAllChunksButTheLast) {
+  for (const std::string& options :
+       {std::string(R"({"include_usage": true})"),
+        std::string(R"({"include_usage": true, "denoising": true})")}) {
+    const auto all =
+        events("/v1/chat/completions",
+               std::string(kChat) + R"(, "stream": true, "stream_options": )" + options + "}");
+    ASSERT_GT(all.size(), 4u);
+    for (std::size_t i = 0; i + 2 < all.size(); ++i) {
+      const Json chunk = Json::parse(all[i]);
+      ASSERT_TRUE(chunk.contains("usage")) << all[i];
+      EXPECT_TRUE(chunk["usage"].is_null());
+    }
+    const Json last = Json::parse(all[all.size() - 2]);
+    EXPECT_TRUE(last["choices"].empty());
+    EXPECT_GT(last["usage"]["completion_tokens"], 0);
+    const Json reason = Json::parse(all[all.size() - 3])["choices"][0];
+    EXPECT_EQ(reason["delta"], Json::object());
+    EXPECT_EQ(reason["finish_reason"], "stop");
+  }
+  for (const std::string& event :
+       events("/v1/chat/completions", std::string(kChat) + R"(, "stream": true})")) {
+    if (event == "[DONE]") break;
+    EXPECT_FALSE(Json::parse(event).contains("usage")) << event;
+  }
+}
+
+TEST_F(RouterTest, StopTokenIdsAreTheModelsEnds) {
+  const std::string end = std::to_string(engine().info().end_tokens.front());
+  post("/v1/chat/completions", std::string(kChat) + R"(, "stop_token_ids": [)" + end + "]}");
+  EXPECT_EQ(post("/v1/chat/completions", std::string(kChat) + R"(, "stop_token_ids": [300]})",
+                 400)["error"]["param"],
+            "stop_token_ids");
+}
+
+TEST_F(RouterTest, TemplateVariablesPassWhereTheTemplateHasNone) {
+  post("/v1/chat/completions",
+       std::string(kChat) + R"(, "chat_template_kwargs": {"enable_thinking": false}})");
+  EXPECT_EQ(post("/v1/chat/completions",
+                 std::string(kChat) + R"(, "chat_template_kwargs": {"messages": []}})",
+                 400)["error"]["param"],
+            "chat_template_kwargs");
+}
+
+TEST_F(RouterTest, NegativeSeedsGoOnThroughZero) {
+  const Json two = post("/v1/chat/completions",
+                        std::string(kChat) + R"(, "seed": -1, "n": 2, "temperature": 2})");
+  const Json zero =
+      post("/v1/chat/completions", std::string(kChat) + R"(, "seed": 0, "temperature": 2})");
+  EXPECT_EQ(two["choices"][1]["message"], zero["choices"][0]["message"]);
+  EXPECT_NE(two["choices"][0]["message"], two["choices"][1]["message"]);
 }
 
 TEST_F(RouterTest, RefusesWithTheFieldsName) {
@@ -270,7 +328,7 @@ TEST_F(RouterTest, RefusesWithTheFieldsName) {
   EXPECT_EQ(param(R"("gen_length": -33)"), "gen_length");
   EXPECT_EQ(param(R"("threshold": 2)"), "threshold");
   EXPECT_EQ(param(R"("threshold": 0.5, "factor": 1)"), "threshold");
-  EXPECT_EQ(param(R"("gen_length": 2147483647)"), "max_tokens");
+  EXPECT_EQ(param(R"("gen_length": 2147483647)"), "gen_length");
   EXPECT_EQ(param(R"("max_tokens": 16777216)"), "max_tokens");
   EXPECT_EQ(param(R"("alg": "entropy")"), "alg");
   EXPECT_EQ(post("/v1/completions", R"({"prompt": [99999999]})", 400)["error"]["param"], "prompt");

@@ -81,6 +81,30 @@ class OpenAi(ClientCase):
         self.assertEqual((text, reasons), (self.text, ["stop"]))
         self.assertGreater(usage.completion_tokens, 10)
 
+    def test_answers_go_back_into_the_history(self):
+        first = self.client.chat.completions.create(model="nano", messages=MESSAGES)
+        again = [*MESSAGES, first.choices[0].message, {"role": "user", "content": "And now?"}]
+        plain = [*MESSAGES, {"role": "assistant", "content": self.text}, again[-1]]
+        answers = [self.client.chat.completions.create(model="nano", messages=messages)
+                   for messages in (again, plain)]
+        self.assertEqual(answers[0].choices[0].message.content,
+                         answers[1].choices[0].message.content)
+        self.assertEqual(answers[0].usage.prompt_tokens, answers[1].usage.prompt_tokens)
+
+    def test_a_suffix(self):
+        parts = {"prompt": "Sam has 18 rocks and Olga has ", "suffix": " more rocks than Sam."}
+        answer = self.client.completions.create(model="nano", max_tokens=3, **parts)
+        self.assertEqual(answer.usage.completion_tokens, 3)
+        stream = self.client.completions.create(model="nano", max_tokens=3, stream=True, **parts)
+        self.assertEqual("".join(chunk.choices[0].text for chunk in stream),
+                         answer.choices[0].text)
+
+    def test_seeds_are_signed(self):
+        texts = [self.client.chat.completions.create(
+            model="nano", messages=MESSAGES, temperature=1, seed=seed).choices[0].message.content
+            for seed in (-7, -7)]
+        self.assertEqual(*texts)
+
     def test_denoising_in_a_stream(self):
         stream = self.client.chat.completions.create(
             model="nano", messages=MESSAGES, stream=True,
@@ -161,6 +185,8 @@ class Others(ClientCase):
         self.assertEqual("".join(chunk.content for chunk in chunks), self.text)
         answers = model.batch([QUESTION] * 4)
         self.assertEqual({answer.content for answer in answers}, {self.text})
+        history = [("human", QUESTION), answers[0], ("human", "And now?")]
+        self.assertIsInstance(model.invoke(history).content, str)
 
     def test_litellm(self):
         options = {"model": "openai/nano", "api_base": self.base, "api_key": "secret",
@@ -169,6 +195,10 @@ class Others(ClientCase):
         stream = litellm.completion(**options, stream=True)
         self.assertEqual("".join(chunk.choices[0].delta.content or "" for chunk in stream),
                          self.text)
+        answer = litellm.completion(**options).choices[0].message
+        history = [*MESSAGES, answer.model_dump(), {"role": "user", "content": "And now?"}]
+        again = litellm.completion(**{**options, "messages": history})
+        self.assertIsInstance(again.choices[0].message.content, str)
         with self.assertRaises(litellm.BadRequestError):
             litellm.completion(**options, extra_body={"block_length": 0})
 

@@ -284,7 +284,7 @@ class Refusing(EvalCase):
                 (2, "--fewshot-data", ["--task", "gsm8k", "--data", data]),
                 (2, "--limit", ["--task", "jsonl", "--data", data, "--limit", 0]),
                 (2, "--shots-as", ["--task", "jsonl", "--data", data, "--shots-as", "images"]),
-                (2, "gen_length", ["--task", "jsonl", "--data", data, "--gen-length", -33]),
+                (2, "--gen-length", ["--task", "jsonl", "--data", data, "--gen-length", -33]),
                 (3, "no-python", ["--task", "jsonl", "--data", data, "--allow-code-execution",
                                   "--python", "no-python"]),
                 (2, "--compare", ["--compare", data]),

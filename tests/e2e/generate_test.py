@@ -160,12 +160,13 @@ class Results(TestCase):
             self.assertEqual(result["settings"]["gen_length"], length)
         message = self.fail_with(2, "generate", "--model", LLADA, "--prompt-ids", ids,
                                  "--gen-length", 13)
-        self.assertIn("gen_length", message)
+        self.assertIn("--gen-length", message)
+        self.assertNotIn("--prompt", message)
         self.assertIn("512", message)
         message = self.fail_with(2, "generate", "--model", LLADA, "--prompt-ids",
                                  ",".join(["40"] * 512))
         self.assertIn("no room", message)
-        self.assertNotIn("gen_length", message)
+        self.assertNotIn("gen-length", message)
 
     def test_presets_give_way_in_any_order(self):
         base = ("generate", "--model", LLADA, "--prompt", QUESTION, "--json", "--gen-length", 64)
@@ -315,7 +316,7 @@ class Errors(TestCase):
         self.assertIn(part, message)
 
     def test_usage(self):
-        self.check(2, "--gen-length", -100, part="gen_length")
+        self.check(2, "--gen-length", -100, part="error: --gen-length: expected")
         self.check(2, "--steps", 3, part="steps")
         self.check(2, "--threshold", 0.9, "--factor", 1, part="factor")
         self.check(2, "--alg", "entropy", part="alg")

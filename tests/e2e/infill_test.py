@@ -61,7 +61,7 @@ class Infill(TestCase):
         self.assertIn("probabilities", self.fail_with(2, *ask, "--text", "<|hole:1-2|>",
                                                       "--entropy-bound", 0.1))
         self.assertIn("contradict", self.fail_with(2, *ask, "--text", "a", "--texts", "b"))
-        self.assertIn("initial_length", self.fail_with(2, *ask, "--text", "<|hole:2|>",
+        self.assertIn("--initial-length", self.fail_with(2, *ask, "--text", "<|hole:2|>",
                                                        "--initial-length", 2))
 
 

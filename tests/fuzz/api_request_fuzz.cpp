@@ -3,8 +3,10 @@
 #include <cstdlib>
 #include <string>
 #include <string_view>
-#include <variant>
 
+#include "fastdllm/error.h"
+
+#include "engine/hole_text.h"
 #include "server/api_error.h"
 #include "server/api_types.h"
 
@@ -20,6 +22,8 @@ bool parses(Request (*parse)(std::string_view), std::string_view body) {
     return true;
   } catch (const ApiError& error) {
     if (error.status != 400 || std::string_view(error.what()).empty()) std::abort();
+    // However long a client's keys and values are.
+    if (error_json(error).size() > 2000) std::abort();
     if (error_json(error).find("\"error\"") == std::string::npos) std::abort();
     return false;
   }
@@ -29,12 +33,13 @@ bool parses(Request (*parse)(std::string_view), std::string_view body) {
 void check_holes(std::string_view text) {
   std::string again;
   try {
-    for (const InfillPart& part : parse_holes(text)) {
-      const auto* hole = std::get_if<std::int32_t>(&part);
-      again +=
-          hole != nullptr ? "<|hole:" + std::to_string(*hole) + "|>" : std::get<std::string>(part);
+    for (const fdllm::TextPart& part : fdllm::parse_hole_text(text, "text")) {
+      const std::string length = part.least == part.most
+                                     ? std::to_string(part.least)
+                                     : std::to_string(part.least) + "-" + std::to_string(part.most);
+      again += part.is_hole() ? "<|hole:" + length + "|>" : part.text;
     }
-  } catch (const ApiError&) {
+  } catch (const fdllm::Error&) {
     return;
   }
   // A length may have leading zeros; otherwise the text is the same.
@@ -49,6 +54,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   parses(parse_chat_request, body);
   parses(parse_completion_request, body);
   parses(parse_infill_request, body);
+  parses(parse_editor_request, body);
   parses(parse_tokenize_request, body);
   parses(parse_detokenize_request, body);
   check_holes(body);

@@ -28,6 +28,11 @@ std::vector<std::int32_t> ids_of(const Engine& engine, const Prompt& prompt,
   return ids;
 }
 
+std::string text_of_prompt(const Engine& engine, const Prompt& prompt) {
+  if (const auto* text = std::get_if<std::string>(&prompt)) return *text;
+  return text_of(engine, std::get<std::vector<std::int32_t>>(prompt), SpecialTokens::kShow);
+}
+
 }  // namespace
 
 HttpResponse completions(Context& context, const HttpRequest& request) {
@@ -36,20 +41,21 @@ HttpResponse completions(Context& context, const HttpRequest& request) {
   if (completion.prompts.size() * static_cast<std::size_t>(completion.n) > kMaxAnswers) {
     throw ApiError(400, fmt::format("'n': prompts times n may be at most {}", kMaxAnswers), "n");
   }
+  const std::vector<std::int32_t> suffix =
+      prompt_tokens(context.engine, completion.suffix, AroundText::kNothing, "suffix");
   AnswerJob job;
   job.shape = ChunkShape::kCompletion;
   job.fields = completion;
   for (const Prompt& prompt : completion.prompts) {
-    const std::vector<std::int32_t> ids =
-        ids_of(context.engine, prompt, completion.add_special_tokens);
-    job.prompt_tokens += static_cast<std::int64_t>(ids.size());
+    const PromptTokens tokens = {"prompt",
+                                 ids_of(context.engine, prompt, completion.add_special_tokens)};
+    job.prompt_tokens += static_cast<std::int64_t>(tokens.ids.size() + suffix.size());
     for (std::int32_t i = 0; i < completion.n; ++i) {
-      PlannedAnswer answer = plan_answer(context, completion, ids, i);
-      if (completion.echo) {
-        const auto* text = std::get_if<std::string>(&prompt);
-        answer.before =
-            text != nullptr ? *text : text_of(context.engine, ids, SpecialTokens::kShow);
-      }
+      PlannedAnswer answer = completion.suffix.empty()
+                                 ? plan_answer(context, completion, tokens, i)
+                                 : plan_middle(context, completion, tokens, suffix, i);
+      if (completion.echo) answer.before = text_of_prompt(context.engine, prompt);
+      answer.choice = static_cast<std::int32_t>(job.answers.size());
       job.answers.push_back(std::move(answer));
     }
   }

@@ -1,41 +1,31 @@
+#include <memory>
 #include <utility>
 
 #include "base/check.h"
+#include "engine/infill_text.h"
 #include "server/api_types.h"
-#include "server/engine_text.h"
 #include "server/respond.h"
 #include "server/routes/routes.h"
 
 namespace fdllm::server {
 namespace {
 
-/// The canvas of all parts: their tokens, and masks for the holes.
-GenerateRequest canvas_of(const Engine& engine, const std::vector<InfillPart>& parts) {
-  GenerateRequest request;
-  const std::int64_t positions = engine.info().max_positions;
-  for (const InfillPart& part : parts) {
-    if (const auto* text = std::get_if<std::string>(&part)) {
-      const std::vector<std::int32_t> ids =
-          prompt_tokens(engine, *text, AroundText::kNothing, "parts");
-      request.prompt_ids.insert(request.prompt_ids.end(), ids.begin(), ids.end());
-    } else {
-      const std::int32_t length = std::get<std::int32_t>(part);
-      const auto begin = static_cast<std::int32_t>(request.prompt_ids.size());
-      for (std::int32_t i = 0; i < length && begin + i < positions; ++i) {
-        request.holes.push_back(begin + i);
-      }
-      request.prompt_ids.resize(request.prompt_ids.size() + static_cast<std::size_t>(length),
-                                engine.info().mask_token);
-    }
-    if (std::cmp_greater(request.prompt_ids.size(), positions)) {
-      throw ApiError(400,
-                     fmt::format("'parts': the text and its holes are longer than the {} positions "
-                                 "of the model",
-                                 positions),
-                     "parts", "context_length_exceeded");
-    }
+constexpr std::size_t kMaxAnswers = 128;
+
+/// Holes with bounds: of all their lengths the one whose tokens are the most probable is answered.
+void check_candidates(const InfillRequest& asked, std::size_t canvases) {
+  if (canvases == 1) return;
+  if (canvases * static_cast<std::size_t>(asked.n) > kMaxAnswers) {
+    throw ApiError(400,
+                   fmt::format("'n': the bounds of the holes allow {} canvases, and canvases times "
+                               "n may be at most {}",
+                               canvases, kMaxAnswers),
+                   "n");
   }
-  return request;
+  if (asked.denoising) {
+    refuse_parameter("stream_options.denoising",
+                     "of a hole with bounds several canvases are denoised; give a length");
+  }
 }
 
 }  // namespace
@@ -43,14 +33,27 @@ GenerateRequest canvas_of(const Engine& engine, const std::vector<InfillPart>& p
 HttpResponse infill(Context& context, const HttpRequest& request) {
   const InfillRequest asked = parse_infill_request(request.body);
   check_model(context, asked);
-  GenerateRequest canvas = canvas_of(context.engine, asked.parts);
+  const std::string where = fmt::format("'{}'", asked.field);
+  const auto lists = hole_lengths(asked.parts, kMaxCanvases, where);
+  check_candidates(asked, lists.size());
+  const auto text = std::make_shared<const InfillText>(context.engine, asked.parts,
+                                                       std::vector<std::int32_t>(), where);
   AnswerJob job;
   job.shape = ChunkShape::kInfill;
   job.fields = asked;
-  job.prompt_tokens = static_cast<std::int64_t>(canvas.prompt_ids.size() - canvas.holes.size());
   for (std::int32_t i = 0; i < asked.n; ++i) {
-    job.answers.push_back(plan_infill(context, asked, canvas, i));
+    for (const auto& lengths : lists) {
+      job.answers.push_back(plan_infill(context, asked, text, lengths, i));
+      if (lists.size() > 1 && !confidence_is_probability(job.answers.back().resolved)) {
+        refuse_parameter(asked.field,
+                         "a hole with bounds takes the length whose tokens are the most probable, "
+                         "but with this unmasking rule confidences are no probabilities; give a "
+                         "length, or another rule");
+      }
+    }
   }
+  const GenerateRequest& canvas = job.answers.front().request;
+  job.prompt_tokens = static_cast<std::int64_t>(canvas.prompt_ids.size() - canvas.holes.size());
   return respond(context, request, std::move(job));
 }
 

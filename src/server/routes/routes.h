@@ -8,6 +8,7 @@ namespace fdllm::server {
 HttpResponse chat_completions(Context& context, const HttpRequest& request);
 HttpResponse completions(Context& context, const HttpRequest& request);
 HttpResponse infill(Context& context, const HttpRequest& request);
+HttpResponse editor_infill(Context& context, const HttpRequest& request);
 HttpResponse models(Context& context, const HttpRequest& request);
 HttpResponse model(Context& context, const HttpRequest& request);
 HttpResponse tokenize(Context& context, const HttpRequest& request);

@@ -2,6 +2,7 @@
 
 #include "server/api_types.h"
 #include "server/engine_text.h"
+#include "server/planning.h"
 #include "server/routes/routes.h"
 
 namespace fdllm::server {
@@ -12,7 +13,7 @@ HttpResponse tokenize(Context& context, const HttpRequest& request) {
   const bool add = asked.add_special_tokens.value_or(asked.prompt.has_value());
   const std::vector<std::int32_t> ids = engine.tokenize(
       asked.prompt ? *asked.prompt
-                   : engine.apply_chat_template(asked.messages, asked.add_generation_prompt),
+                   : chat_text(context, asked.messages, asked.add_generation_prompt),
       add ? AroundText::kAsFilesAsk : AroundText::kNothing);
   std::vector<std::string> texts;
   if (asked.return_token_strs) {
