@@ -168,10 +168,13 @@ void print_text(const std::vector<FoundModel>& models) {
   std::size_t width = 0;
   for (const FoundModel& model : models) width = std::max(width, printable(model.name).size());
   for (const FoundModel& model : models) {
-    fmt::print("{:<{}}  {:<6} {:>10}  {}\n", printable(model.name), width, model.family,
-               size_text(model.bytes), printable(model.path.string()));
+    // Filled by hand: GCC 12 warns wrongly of fmt's widths that are known only at run time.
+    std::string name = printable(model.name);
+    name.resize(width, ' ');
+    fmt::print("{}  {:<6} {:>10}  {}\n", name, model.family, size_text(model.bytes),
+               printable(model.path.string()));
     if (!model.problem.empty()) {
-      fmt::print("{:<{}}  can't be loaded: {}\n", "", width, printable(model.problem));
+      fmt::print("{}  can't be loaded: {}\n", std::string(width, ' '), printable(model.problem));
     }
   }
   if (models.empty()) fmt::print("no models here; 'hf download ORG/NAME' downloads one\n");
