@@ -164,17 +164,20 @@ nlohmann::ordered_json to_json(const std::vector<FoundModel>& models) {
   return {{"models", std::move(list)}};
 }
 
+/// By hand, since GCC 12 warns wrongly of fmt's widths here.
+std::string filled(std::string text, std::size_t width) {
+  text.resize(std::max(text.size(), width), ' ');
+  return text;
+}
+
 void print_text(const std::vector<FoundModel>& models) {
   std::size_t width = 0;
   for (const FoundModel& model : models) width = std::max(width, printable(model.name).size());
   for (const FoundModel& model : models) {
-    // Filled by hand: GCC 12 warns wrongly of fmt's widths that are known only at run time.
-    std::string name = printable(model.name);
-    name.resize(width, ' ');
-    fmt::print("{}  {:<6} {:>10}  {}\n", name, model.family, size_text(model.bytes),
-               printable(model.path.string()));
+    fmt::print("{}  {}  {}  {}\n", filled(printable(model.name), width), filled(model.family, 6),
+               filled(size_text(model.bytes), 8), printable(model.path.string()));
     if (!model.problem.empty()) {
-      fmt::print("{}  can't be loaded: {}\n", std::string(width, ' '), printable(model.problem));
+      fmt::print("{}  can't be loaded: {}\n", filled("", width), printable(model.problem));
     }
   }
   if (models.empty()) fmt::print("no models here; 'hf download ORG/NAME' downloads one\n");
