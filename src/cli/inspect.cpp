@@ -27,6 +27,12 @@ struct InspectFlags {
   bool json = false;
 };
 
+/// By hand, since GCC 12 warns wrongly of fmt's widths here.
+std::string filled(std::string text, std::size_t width) {
+  text.resize(std::max(text.size(), width), ' ');
+  return text;
+}
+
 std::string size_text(std::uint64_t bytes) {
   const char* units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
   auto value = static_cast<double>(bytes);
@@ -103,7 +109,7 @@ nlohmann::ordered_json to_json(const ModelInfo& info, const InspectFlags& flags,
 
 void print_text(const ModelInfo& info, const InspectFlags& flags, const MemoryEstimate& memory) {
   const auto row = [](const char* name, const std::string& value) {
-    fmt::print("{:<16}{}\n", name, value);
+    fmt::print("{}{}\n", filled(std::string(name), 16), value);
   };
   const auto tokenizer = open_tokenizer(info.path);
   row("checkpoint", info.path);
@@ -162,12 +168,6 @@ nlohmann::ordered_json to_json(const std::vector<FoundModel>& models) {
     list.push_back(std::move(entry));
   }
   return {{"models", std::move(list)}};
-}
-
-/// By hand, since GCC 12 warns wrongly of fmt's widths here.
-std::string filled(std::string text, std::size_t width) {
-  text.resize(std::max(text.size(), width), ' ');
-  return text;
 }
 
 void print_text(const std::vector<FoundModel>& models) {
