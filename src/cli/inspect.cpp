@@ -27,12 +27,6 @@ struct InspectFlags {
   bool json = false;
 };
 
-/// By hand, since GCC 12 warns wrongly of fmt's widths here.
-std::string filled(std::string text, std::size_t width) {
-  text.resize(std::max(text.size(), width), ' ');
-  return text;
-}
-
 std::string size_text(std::uint64_t bytes) {
   const char* units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
   auto value = static_cast<double>(bytes);
@@ -109,7 +103,7 @@ nlohmann::ordered_json to_json(const ModelInfo& info, const InspectFlags& flags,
 
 void print_text(const ModelInfo& info, const InspectFlags& flags, const MemoryEstimate& memory) {
   const auto row = [](const char* name, const std::string& value) {
-    fmt::print("{}{}\n", filled(std::string(name), 16), value);
+    fmt::print("{:<16}{}\n", name, value);
   };
   const auto tokenizer = open_tokenizer(info.path);
   row("checkpoint", info.path);
@@ -174,10 +168,10 @@ void print_text(const std::vector<FoundModel>& models) {
   std::size_t width = 0;
   for (const FoundModel& model : models) width = std::max(width, printable(model.name).size());
   for (const FoundModel& model : models) {
-    fmt::print("{}  {}  {}  {}\n", filled(printable(model.name), width), filled(model.family, 6),
-               filled(size_text(model.bytes), 8), printable(model.path.string()));
+    fmt::print("{:<{}}  {:<6} {:>10}  {}\n", printable(model.name), width, model.family,
+               size_text(model.bytes), printable(model.path.string()));
     if (!model.problem.empty()) {
-      fmt::print("{}  can't be loaded: {}\n", filled("", width), printable(model.problem));
+      fmt::print("{:<{}}  can't be loaded: {}\n", "", width, printable(model.problem));
     }
   }
   if (models.empty()) fmt::print("no models here; 'hf download ORG/NAME' downloads one\n");
