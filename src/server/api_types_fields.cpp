@@ -1,6 +1,7 @@
 #include "server/api_types_fields.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <limits>
 #include <utility>
 
@@ -13,7 +14,7 @@ constexpr std::int32_t kMaxChoices = 128;
 constexpr std::int32_t kMaxTokens = 1 << 24;
 // OpenAI takes 4. All are looked for at every step, so that their number must be bounded.
 constexpr std::size_t kMaxStops = 16;
-constexpr std::size_t kMaxStopBytes = 1024;
+constexpr std::ptrdiff_t kMaxStopLength = 1024;
 constexpr std::size_t kMaxListed = 1024;  // entries of logit_bias, stop_token_ids, ...
 
 using Fields = GenerationFields;
@@ -147,8 +148,11 @@ void read_top_k(Fields& fields, std::string_view name, const Json& value) {
 
 void add_stop(Fields& fields, std::string_view name, const Json& value) {
   const std::string text = read_text(name, value);
-  if (text.empty() || text.size() > kMaxStopBytes) {
-    bad_field(name, fmt::format("a string that isn't empty, of at most {} bytes", kMaxStopBytes),
+  const auto characters = std::ranges::count_if(
+      text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; });
+  if (text.empty() || characters > kMaxStopLength) {
+    bad_field(name,
+              fmt::format("a string that isn't empty, of at most {} characters", kMaxStopLength),
               value);
   }
   set_option(fields, name, text);
@@ -215,10 +219,10 @@ constexpr Field kFields[] = {
          "keep the K likeliest tokens; 0 and -1: all"})",
      read_top_k},
     {"stop", kAnyEndpoint,
-     R"({"description": "up to 16 strings of up to 1024 bytes; the answer ends before the first of them",
-         "anyOf": [{"type": "null"}, {"type": "string", "minLength": 1, "maxLength": 256},
+     R"({"description": "up to 16 strings of up to 1024 characters; the answer ends before the first of them",
+         "anyOf": [{"type": "null"}, {"type": "string", "minLength": 1, "maxLength": 1024},
          {"type": "array", "maxItems": 16,
-          "items": {"type": "string", "minLength": 1, "maxLength": 256}}]})",
+          "items": {"type": "string", "minLength": 1, "maxLength": 1024}}]})",
      read_stop},
     {"stop_token_ids", kAnyEndpoint,
      R"({"type": ["array", "null"], "maxItems": 1024, "items": {"$ref": "#/components/schemas/TokenId"},
