@@ -385,7 +385,8 @@ class Errors(TestCase):
         self.assertIn("a canvas of", self.fail_with(
             6, "generate", "--model", LLADA, "--prompt", "Hi", "--gen-length", 400, *limit))
         done = run("generate", "--model", LLADA, "--prompts", "-", "--json", *limit,
-                   stdin='{"prompt": "Hi", "gen_length": 16}\n{"prompt": "Hi", "gen_length": 400}\n')
+                   stdin='{"prompt": "Hi", "gen_length": 16}\n'
+                         '{"prompt": "Hi", "gen_length": 400}\n')
         self.assertEqual(done.returncode, 6)
         first, second = map(json.loads, done.stdout.splitlines())
         self.assertIn("text", first)

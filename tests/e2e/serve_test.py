@@ -187,7 +187,8 @@ class Operation(TestCase):
             status, headers, body = server.ask("/v1/chat/completions", LONG)
             self.assertEqual((status, body["error"]["code"]), (503, "out_of_memory"))
             self.assertEqual(headers["Retry-After"], "1")
-            self.assertRegex(body["error"]["message"], r"a canvas of \d+ tokens needs .* is available")
+            self.assertRegex(body["error"]["message"],
+                             r"a canvas of \d+ tokens needs .* is available")
             small = {**CHAT, "max_tokens": 16, "temperature": 0.5, "n": 6}
             self.assertEqual(server.ask("/v1/chat/completions", small)[0], 200)
             self.assertEqual(server.metric("fastdllm_kv_bytes"), 0)
