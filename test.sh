@@ -14,7 +14,13 @@ requirements=(tools/requirements.txt tools/requirements-clients.txt)
 if ! cat "${requirements[@]}" | cmp --silent - .venv/installed.txt; then
   echo "== Installing the oracles' and clients' Python packages into .venv"
   python3 -m venv .venv
-  .venv/bin/pip install --quiet --disable-pip-version-check "${requirements[@]/#/--requirement=}"
+  # The index may be away for a moment.
+  for wait in 5 30 stop; do
+    .venv/bin/pip install --quiet --disable-pip-version-check "${requirements[@]/#/--requirement=}" &&
+      break
+    if [[ $wait == stop ]]; then exit 1; fi
+    sleep "$wait"
+  done
   cat "${requirements[@]}" > .venv/installed.txt
 fi
 

@@ -45,7 +45,7 @@ void check_key(std::string_view key, std::string_view source) {
   const auto code = static_cast<unsigned char>(*bad);
   const char* what = *bad == '\n' || *bad == '\r'  ? "a line end"
                      : *bad == ' ' || *bad == '\t' ? "a blank"
-                     : code > '~'                  ? "a character beyond ASCII"
+                     : code > 0x7f                 ? "a character beyond ASCII"
                                                    : "a control character";
   fail(ErrorCode::kInvalidArgument,
        "{}: character {} of the API key is {}, with which no request could carry it; expected "

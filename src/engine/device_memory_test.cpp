@@ -1,7 +1,9 @@
 // Loading and the step loop ask for the memory of the device that the back end runs on, here of an
 // emulated one of a chosen size.
+#include <chrono>
 #include <filesystem>
 #include <string>
+#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -76,6 +78,11 @@ TEST_F(DeviceMemory, WhatIsLoadedIsWhatWasEstimated) {
   EXPECT_LT(used, 1.05 * wanted + 1e6);  // norms, tables and scratch
 }
 
+/// What is available is looked at ten times a second at most.
+void wait_for_a_measurement() {
+  std::this_thread::sleep_for(std::chrono::milliseconds(150));
+}
+
 TEST_F(DeviceMemory, CanvasesThatDoNotFitAreRefusedOrWait) {
   const std::uint64_t before = used_device_memory();
   Engine engine = Engine::load(kModel, options_);
@@ -84,6 +91,7 @@ TEST_F(DeviceMemory, CanvasesThatDoNotFitAreRefusedOrWait) {
 
   // Less than one needs: an error of that request alone, a smaller one is decoded.
   set_available(loaded + (one.kv + one.buffers) / 2);
+  wait_for_a_measurement();
   const GenerateRequest both[] = {request(128), request(8)};
   const auto mixed = engine.generate(both);
   EXPECT_EQ(mixed[0].finish_reason, FinishReason::kError);
@@ -97,6 +105,7 @@ TEST_F(DeviceMemory, CanvasesThatDoNotFitAreRefusedOrWait) {
   const MemoryEstimate two = estimate(136, 2);
   ASSERT_LT(two.total() + two.total() / 2, estimate(136, 6).total());
   set_available(loaded + two.kv + two.buffers);
+  wait_for_a_measurement();
   const std::vector<GenerateRequest> many(6, request(128));
   for (const GenerateResult& result : engine.generate(many)) {
     EXPECT_FALSE(result.error) << result.error->message;

@@ -283,7 +283,7 @@ TEST(Engine, InvalidRequestsAreReportedAndHarmNobody) {
   Engine engine = load("llada-nano", WeightType::kF32);
   std::vector<GenerateRequest> requests(4, request_for(engine, 2));
   requests[0].options.block_length = 0;
-  requests[1].options.steps = 64;
+  requests[1].options.factor = 1.0;
   requests[1].options.threshold = 0.9;
   requests[2].prompt_ids.push_back(100000);
   const auto results = engine.generate(requests);
@@ -303,6 +303,8 @@ TEST(Engine, PromptLongerThanTheModelAllows) {
   Engine engine = load("llada-nano", WeightType::kF32);
   GenerateRequest request;
   request.prompt_ids.assign(500, 5);
+  EXPECT_NO_THROW(engine.validate(request));  // without a length, what is left
+  request.options.gen_length = 128;
   try {
     engine.validate(request);
     FAIL();

@@ -42,7 +42,7 @@ struct CompletionRequest : GenerationFields {
   std::vector<Prompt> prompts;
   bool echo = false;
   bool add_special_tokens = true;  ///< BOS and EOS as the model's files ask
-  std::string suffix;  ///< what the answer is followed by; empty: nothing
+  std::string suffix;              ///< what the answer is followed by; empty: nothing
 };
 
 struct InfillRequest : GenerationFields {

@@ -46,7 +46,7 @@ class Ladder(LadderCase):
             "--seconds", 0.01, "--threads", 1, "--json").stdout)
         done = self.ladder("--rows", "baseline,dual,threshold,dual+threshold,dual+factor,fixed-4",
                            "--row", "mine: cache=dual threshold=0.5", "--row",
-                           "wrong: cache=dual block-length=48", "--eos-stop", "both", "--costs",
+                           "wrong: cache=dual block-length=0", "--eos-stop", "both", "--costs",
                            costs, "--at-prompt", "100,200")
         self.assertIn("## gen 64, 0 shots, EOS stop off", done.stdout)
         self.assertIn("computed, llada-nano bf16 at 200 + 64", done.stdout)
@@ -212,8 +212,8 @@ class Similarity(TestCase):
         command = ["bench", "similarity", "--model", LLADA]
         self.assertIn("--prompt", self.fail_with(2, *command))
         self.assertIn("--map-steps", self.fail_with(2, *command, "--prompt", "x", "--map-steps", 0))
-        self.assertIn("block_length", self.fail_with(2, *command, "--prompt", "x", "--gen-length",
-                                                     33))
+        self.assertIn("block_length", self.fail_with(2, *command, "--prompt", "x", "--block-length",
+                                                     0))
         blocked = self.write("blocked", "a file")
         self.assertIn("blocked", self.fail_with(2, *command, "--prompt", "x", "--out", blocked))
 
