@@ -33,7 +33,8 @@ def dream_config(tokenizer, **changes):
     config = {
         "add_prefix_space": False,
         "added_tokens_decoder": {str(token["id"]): token_object(token) for token in tokens},
-        "additional_special_tokens": [text for text in texts if text not in ("<|endoftext|>",)],
+        "additional_special_tokens": [token["content"] for token in tokens
+                                      if token["special"] and token["content"] != "<|endoftext|>"],
         "auto_map": {"AutoTokenizer": ["tokenization_dream.DreamTokenizer", None]},
         "bos_token": "<|beginoftext|>" if "<|beginoftext|>" in texts else None,
         "clean_up_tokenization_spaces": False, "eos_token": "<|endoftext|>", "errors": "replace",
