@@ -180,6 +180,16 @@ Doc answer_schema() {
             {"usage", reference("Usage")}}}};
 }
 
+/// Exactly one of two fields, each named with the type that it has where it isn't null.
+Doc either(const std::pair<std::string, std::string>& one,
+           const std::pair<std::string, std::string>& other) {
+  Doc choices = Doc::array();
+  for (const auto& [name, type] : {one, other}) {
+    choices.push_back({{"required", {name}}, {"properties", {{name, {{"type", type}}}}}});
+  }
+  return choices;
+}
+
 Doc schemas(std::int64_t vocabulary) {
   const Doc text = {{"type", "string"}};
   const Doc text_or_null = {{"type", {"string", "null"}}};
@@ -212,7 +222,7 @@ Doc schemas(std::int64_t vocabulary) {
        {"gen_length", "max_tokens", "max_completion_tokens", "n_predict", "stop"}) {
     infill["properties"][name] = {{"type", "null"}};
   }
-  infill["oneOf"] = {{{"required", {"text"}}}, {{"required", {"parts"}}}};
+  infill["oneOf"] = either({"text", "string"}, {"parts", "array"});
   all["InfillRequest"] = std::move(infill);
   Doc editor = generation_schema(
       kEditor,
@@ -227,10 +237,10 @@ Doc schemas(std::int64_t vocabulary) {
   Doc tokenize = {
       {"type", "object"},
       {"additionalProperties", false},
-      {"oneOf", {{{"required", {"prompt"}}}, {{"required", {"messages"}}}}},
+      {"oneOf", either({"prompt", "string"}, {"messages", "array"})},
       {"properties",
-       {{"prompt", text},
-        {"messages", Doc(messages_schema())},
+       {{"prompt", text_or_null},
+        {"messages", {{"anyOf", {{{"type", "null"}}, Doc(messages_schema())}}}},
         {"model", text_or_null},
         {"add_generation_prompt", {{"type", flag_or_null}, {"default", true}}},
         {"add_special_tokens",
