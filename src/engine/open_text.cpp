@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "base/check.h"
-#include "base/log.h"
 #include "engine/gguf_keys.h"
 
 namespace fdllm {
@@ -93,15 +92,7 @@ GgufVocabulary read_gguf_vocabulary(const Metadata& metadata) {
 ModelText open_text(const Checkpoint& checkpoint) {
   if (checkpoint.format() == "gguf") return open_gguf_text(checkpoint);
   const std::filesystem::path& folder = checkpoint.path();
-  ModelText text{folder.string(), read_folder_tokenizer(folder), read_chat_templates(folder)};
-  if (text.chat_templates.all.empty() &&
-      !std::filesystem::exists(folder / "tokenizer_config.json")) {
-    log_warning(
-        "{}: there is no tokenizer_config.json, hence no chat template: prompts go to the model as "
-        "they are; was it downloaded?",
-        folder.string());
-  }
-  return text;
+  return {folder.string(), read_folder_tokenizer(folder), read_chat_templates(folder)};
 }
 
 void add_end_tokens(const Family& family, const Tokenizer& tokenizer, ModelConfig& config) {

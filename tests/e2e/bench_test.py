@@ -140,8 +140,8 @@ class Generate(TestCase):
         self.assertIn("--batch", self.fail_with(2, *rate, "--prompt-length", 10, "--batch", 0))
         self.assertIn("--warmup", self.fail_with(2, *rate, "--prompt-length", 10, "--warmup", -1))
         self.assertIn("--prompt", self.fail_with(2, *rate, "--prompt", "x"))
-        self.assertIn("'threshold'", self.fail_with(2, *rate, "--prompt-length", 10, "--threshold",
-                                                    0.5))
+        self.assertIn("--threshold contradicts",
+                      self.fail_with(2, *rate, "--prompt-length", 10, "--threshold", 0.5))
         self.fail_with(2, *nano, "--tokens-per-forward", 0.5, "--prompt-length", 10)
 
 

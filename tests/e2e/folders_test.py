@@ -187,8 +187,8 @@ class HubCache(Folders):
                      **options)
         self.succeed("convert", self.NAME, self.folder / "x.gguf", "--pre-tokenizer", "llada-moe",
                      **options)
-        self.succeed("bench", "step", "--model", self.NAME, "--rows", "4", "--repeat", "1",
-                     **options)
+        self.succeed("bench", "step", "--model", self.NAME, "--rows", "4", "--attend", "64",
+                     "--repeat", "1", **options)
         self.succeed("generate", "--prompt", "x", "--gen-length", 8,
                      env={**self.environment, "FDLLM_MODEL": self.NAME + "@main"})
         with Server(model=self.NAME, env=self.environment) as server:

@@ -212,8 +212,8 @@ class Similarity(TestCase):
         command = ["bench", "similarity", "--model", LLADA]
         self.assertIn("--prompt", self.fail_with(2, *command))
         self.assertIn("--map-steps", self.fail_with(2, *command, "--prompt", "x", "--map-steps", 0))
-        self.assertIn("block_length", self.fail_with(2, *command, "--prompt", "x", "--block-length",
-                                                     0))
+        self.assertIn("--block-length",
+                      self.fail_with(2, *command, "--prompt", "x", "--block-length", 0))
         blocked = self.write("blocked", "a file")
         self.assertIn("blocked", self.fail_with(2, *command, "--prompt", "x", "--out", blocked))
 

@@ -253,7 +253,7 @@ class Interrupts(Watched):
     def test_in_the_middle_of_a_forward(self):
         code, text, screen = self.watch("generate", "--model", LLADA.parent / "llada-mini", *SLOW,
                                         "--gen-length", 32, "--prompt", LONG_PROMPT,
-                                        act=self.kill_when("layer 1 of 6", signal.SIGINT))
+                                        act=self.kill_when("layer [1-4] of 6", signal.SIGINT))
         self.assertEqual(code, 130, text)
         self.assertNotIn("layer 6 of 6", text)
         self.assertNotIn("layer", "\n".join(screen.lines()))
