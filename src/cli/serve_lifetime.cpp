@@ -9,6 +9,10 @@
 #include <system_error>
 #include <thread>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include "base/check.h"
 #include "base/mapping_table.h"
 #include "cli/exit_code.h"
@@ -21,6 +25,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kPoll = std::chrono::milliseconds(50);
 constexpr auto kFilePoll = std::chrono::seconds(1);
+constexpr auto kTrim = std::chrono::seconds(5);
 constexpr auto kLastAnswers = std::chrono::seconds(5);  // of a server that can't go on
 
 std::atomic<int> g_signals{0};
@@ -49,6 +54,13 @@ Failure failure_of_files() {
     return {error.what(), exit_code(error.code())};
   }
   return {};
+}
+
+/// The allocator keeps what requests have freed, for threads that may never need as much again.
+void return_free_memory() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
 }
 
 struct sigaction counting() {
@@ -126,11 +138,16 @@ int serve_until_ended(server::Server& server) {
   Drainer drainer(server);
   Failure failure;
   auto next_look = Clock::now() + kFilePoll;
+  auto next_trim = Clock::now() + kTrim;
   while (g_signals < 1 && !failure) {
     failure = failure_of(server);
     if (!failure && Clock::now() >= next_look) {
       failure = failure_of_files();
       next_look = Clock::now() + kFilePoll;
+    }
+    if (Clock::now() >= next_trim) {
+      return_free_memory();
+      next_trim = Clock::now() + kTrim;
     }
     if (!failure) std::this_thread::sleep_for(kPoll);
   }

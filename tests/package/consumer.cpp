@@ -27,7 +27,7 @@ int main(int argc, char** argv) try {
   const bool answered = result.finish_reason == fdllm::FinishReason::kStop ||
                         result.finish_reason == fdllm::FinishReason::kLength;
   if (!answered || result.text.find("####") == std::string::npos) {
-    std::cerr << "no worked answer; " << result.error << '\n';
+    std::cerr << "no worked answer; " << (result.error ? result.error->message : "") << '\n';
     return 1;
   }
   if (events != result.refresh_forwards + result.window_forwards) {
