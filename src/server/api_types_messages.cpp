@@ -75,7 +75,7 @@ ChatMessage read_message(const std::string& field, const Json& value) {
   message.role = read_role(field + ".role", value["role"]);
   std::optional<std::string> content;
   for (const auto& [key, entry] : value.items()) {
-    const auto path = [&] { return fmt::format("{}.{}", field, key); };  // of a known name
+    const auto path = [&, &name = key] { return fmt::format("{}.{}", field, name); };  // if known
     if (key == "content") {
       content = read_content(path(), entry);
     } else if (is_one_of(kUnreadable, key) && !is_empty(entry)) {

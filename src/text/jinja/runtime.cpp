@@ -58,8 +58,9 @@ Value Runtime::dict(std::vector<std::pair<Value, Value>> items) {
   for (auto& [key, value] : items) {
     if (!is_hashable(key)) error(fmt::format("{} can't be a key", kind_name(key)));
     budget_.charge_bytes(64);
-    const auto same = std::find_if(kept.begin(), kept.end(),
-                                   [&](const auto& entry) { return equal(entry.first, key); });
+    const auto same = std::find_if(kept.begin(), kept.end(), [&, &wanted = key](const auto& entry) {
+      return equal(entry.first, wanted);
+    });
     if (same != kept.end()) {
       same->second = std::move(value);
     } else {
