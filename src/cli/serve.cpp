@@ -38,6 +38,7 @@ std::string api_key_of(const ServeFlags& flags) {
 
 /// None where SIGTERM came meanwhile: nothing is accepted yet, so there is nothing to drain.
 std::optional<Engine> load_until_terminated(const ServeFlags& flags) {
+  keep_little_free_memory();
   catch_sigterm_while_loading();
   try {
     return load_engine(flags.engine, [](const LoadProgress&) { return !is_told_to_end(); });

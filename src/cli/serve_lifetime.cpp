@@ -116,6 +116,18 @@ class Drainer {
 
 }  // namespace
 
+void keep_little_free_memory() {
+#ifdef __GLIBC__
+  // Left alone, the allocator raises both bounds to what the largest request has taken, and has an
+  // arena for each thread, whose top malloc_trim() does not give back.
+  constexpr int kBound = 1 << 20;
+  constexpr int kArenas = 4;
+  mallopt(M_MMAP_THRESHOLD, kBound);
+  mallopt(M_TRIM_THRESHOLD, kBound);
+  mallopt(M_ARENA_MAX, kArenas);
+#endif
+}
+
 void catch_sigterm_while_loading() {
   struct sigaction action = counting();
   action.sa_flags |= static_cast<int>(SA_RESETHAND);

@@ -3,6 +3,9 @@
 
 namespace fdllm::cli {
 
+/// Makes the allocator give back what requests have freed. Before the first thread is started.
+void keep_little_free_memory();
+
 /// From now on one SIGTERM is only noted; a second ends the program. For the time until the server
 /// listens.
 void catch_sigterm_while_loading();
