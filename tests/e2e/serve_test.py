@@ -154,7 +154,7 @@ class Operation(TestCase):
             self.assertEqual(server.ask("/v1/chat/completions", CHAT)[0], 200)
 
     def test_a_request_ends_with_its_deadline(self):
-        with Server("--request-timeout", 0.2) as server:
+        with Server("--request-timeout", 1) as server:
             begin = time.monotonic()
             status, _, body = server.ask("/v1/chat/completions", {**LONG, "n": 60})
             self.assertEqual(status, 200)
@@ -162,10 +162,10 @@ class Operation(TestCase):
             self.assertIn("deadline", [choice.get("stop_reason") for choice in body["choices"]])
 
     def test_a_deadline_that_passes_in_the_queue_is_an_error(self):
-        with Server("--max-live-requests", 1, "--request-timeout", 0.4) as server:
+        with Server("--max-live-requests", 1, "--request-timeout", 1) as server:
             with concurrent.futures.ThreadPoolExecutor(6) as pool:
                 answers = list(pool.map(
-                    lambda seed: server.ask("/v1/chat/completions", {**LONG, "seed": seed}),
+                    lambda seed: server.ask("/v1/chat/completions", {**LONG, "n": 4, "seed": seed}),
                     range(6)))
             self.assertIn(200, [status for status, _, _ in answers])
             late = [(headers, body) for status, headers, body in answers if status != 200]
@@ -173,13 +173,17 @@ class Operation(TestCase):
             for headers, body in late:
                 self.assertEqual(body["error"]["code"], "deadline", body)
                 self.assertEqual(headers["Retry-After"], "1")
+            # Of four answers one at a time, some end in time, or with what they have, or never began:
+            # that is an answer, and every choice has its end.
             for status, _, body in answers:
                 if status == 200:
-                    self.assertEqual(body["choices"][0]["stop_reason"], "deadline")
-            stream = list(server.stream("/v1/chat/completions", {**LONG, "n": 2}))
-            self.assertEqual({choice.get("stop_reason") for chunk in stream
-                              for choice in chunk["choices"] if choice["finish_reason"]},
-                             {"deadline"})
+                    self.assertIn("deadline",
+                                  [choice.get("stop_reason") for choice in body["choices"]])
+            stream = list(server.stream("/v1/chat/completions", {**LONG, "n": 4}))
+            ends = [choice for chunk in stream for choice in chunk["choices"]
+                    if choice["finish_reason"]]
+            self.assertEqual(sorted(choice["index"] for choice in ends), [0, 1, 2, 3])
+            self.assertIn("deadline", [choice.get("stop_reason") for choice in ends])
 
     def test_memory_that_is_too_small_for_a_request(self):
         need = json.loads(run("inspect", LLADA, "--canvas", 100, "--json").stdout)["memory"]
@@ -228,7 +232,7 @@ class Operation(TestCase):
             server.process.send_signal(signal.SIGTERM)
             wait_until(lambda: any("draining" in line for line in server.log))
             try:
-                self.assertEqual(server.ask("/ready")[0], 503)
+                wait_until(lambda: server.ask("/ready")[0] == 503)
                 self.assertEqual(server.ask("/v1/chat/completions", CHAT)[0], 503)
             except ConnectionRefusedError:
                 pass  # it was quick and has ended
