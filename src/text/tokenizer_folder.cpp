@@ -88,8 +88,8 @@ Json pre_tokenizer_of(const TokenizerClass& tokenizer_class, bool add_prefix_spa
 /// The document of a folder without tokenizer.json; `config` becomes tokenizer_config.json with the
 /// special tokens that are in force.
 TokenizerDocument read_vocabulary_document(const std::filesystem::path& folder, Json& config) {
-  const TokenizerClass& tokenizer_class =
-      find_tokenizer_class(config, read_object(folder, "config.json"));
+  const Json model_config = read_object(folder, "config.json");
+  const TokenizerClass& tokenizer_class = find_tokenizer_class(config, model_config);
   const JsonFields fields(kConfig);
   TokenizerDocument document;
   document.source = kConfig;
