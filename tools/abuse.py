@@ -13,21 +13,24 @@ unless
   connection.
 Needs only Python. The clients share the machine with the server: few cores make it slower.
 """
+import abuse_cases
 import argparse
+import atexit
 import http.client
 import json
 import os
 import pathlib
 import re
 import resource
+import shutil
 import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
-import abuse_cases
 
 PAUSE = 0.05
 RECOVERY_SECONDS = 60
@@ -40,6 +43,12 @@ class Limited:
 
     def __init__(self, options):
         user = 50000 + os.getpid() % 10000
+        # The user with limits may not look into the folder of the one who started this.
+        place = tempfile.mkdtemp()
+        atexit.register(shutil.rmtree, place, ignore_errors=True)
+        os.chmod(place, 0o755)
+        options.binary = shutil.copy(options.binary, place)
+        options.model = shutil.copytree(options.model, os.path.join(place, "model"))
 
         def limit():
             resource.setrlimit(resource.RLIMIT_AS, (options.address_space << 20,) * 2)
