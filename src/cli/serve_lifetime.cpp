@@ -164,6 +164,7 @@ int serve_until_ended(server::Server& server) {
     if (!failure) std::this_thread::sleep_for(kPoll);
   }
   auto end = Clock::time_point::max();
+  server.refuse_new();  // before it is said
   if (failure) {
     write_log("fast-dllm: error: " + failure.message);
     end = Clock::now() + kLastAnswers;

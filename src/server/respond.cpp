@@ -311,6 +311,9 @@ bool stream_safely(Responder& responder, const BodyWriter& write) {
 }  // namespace
 
 HttpResponse respond(Context& context, const HttpRequest& request, AnswerJob job) {
+  if (context.draining) {
+    throw ApiError(503, "The server is shutting down and takes no new requests.", "", "draining");
+  }
   const bool stream = job.fields.stream;
   const auto responder = std::make_shared<Responder>(context, request, std::move(job));
   HttpResponse response;

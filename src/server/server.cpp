@@ -94,8 +94,12 @@ std::string Server::failure() const {
   return impl_->http.failure();
 }
 
-void Server::drain() {
+void Server::refuse_new() {
   impl_->context.draining = true;
+}
+
+void Server::drain() {
+  refuse_new();
   impl_->service.drain();
   // What has been generated is still to be sent; new requests get 503 meanwhile.
   while (impl_->http.active() > 0) std::this_thread::sleep_for(kDrainPoll);

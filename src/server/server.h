@@ -40,7 +40,9 @@ class Server {
   int start();
   /// Why no connections are accepted any more, which only a new process mends; empty: all is well.
   std::string failure() const;
-  /// Takes no new requests (/ready and new ones get 503), and returns when all accepted ones have
+  /// From now on /ready and new requests get 503. Any thread.
+  void refuse_new();
+  /// Takes no new requests, as after refuse_new(), and returns when all accepted ones have
   /// been answered and the address is free.
   void drain();
   /// Ends what is being answered with an error, so that drain() soon returns. Any thread.
