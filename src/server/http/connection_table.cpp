@@ -9,7 +9,8 @@
 namespace fdllm::server {
 namespace {
 
-// A request that has just begun to come is most likely whole in a moment.
+// Who has just connected most likely sends in a moment, and a request that has begun to come is
+// whole in one.
 constexpr auto kGrace = std::chrono::milliseconds(50);
 constexpr int kNever = 100;
 
@@ -53,7 +54,8 @@ int ConnectionTable::rank(const Entry& entry, Clock::time_point now) {
       return 0;
     case Phase::kIdle:
       if (has_bytes(entry.socket_)) return kNever;
-      return entry.has_asked_ ? 2 : 1;
+      if (entry.has_asked_) return 2;
+      return now - entry.since_ < kGrace ? kNever : 1;
     case Phase::kReading:
       if (now - entry.since_ < kGrace) return kNever;
       return entry.has_asked_ ? 3 : 1;

@@ -57,8 +57,11 @@ TEST(ConnectionTable, EndsTheOneThatCanBestBeMissed) {
   EXPECT_EQ(send(silent.server.descriptor(), "a", 1, 0), 1);
 }
 
-TEST(ConnectionTable, SparesARequestThatHasJustCome) {
+TEST(ConnectionTable, SparesWhoHasJustCome) {
   ConnectionTable table;
+  Peer late(table);
+  EXPECT_EQ(table.end_one(), Room::kSoon);
+  late.entry.reset();
   Peer sent(table), begun(table);
   ASSERT_EQ(send(sent.client.descriptor(), "G", 1, 0), 1);
   begun.entry->enter(Phase::kReading);
