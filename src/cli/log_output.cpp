@@ -15,7 +15,7 @@ namespace {
 
 // A pipe that is ready takes that many bytes without waiting.
 constexpr std::size_t kPiece = 4096;
-constexpr int kPatience = 100;  // ms
+constexpr int kPatience = 20;  // ms; whoever else logs meanwhile waits too
 
 /// stderr, as far as somebody reads it.
 class LogPipe {
