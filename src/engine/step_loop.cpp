@@ -8,7 +8,7 @@
 
 #include "base/failure.h"
 #include "base/system_memory.h"
-#include "engine/answer.h"
+#include "engine/live_request.h"
 #include "engine/request_canvas.h"
 
 namespace fdllm {
@@ -16,15 +16,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// Plans of no more rows, such as the steps of a block, are never paused.
-constexpr std::int64_t kShortRows = 64;
-
 double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-std::int64_t canvases_of(const GenerateRequest& request) {
-  return request.options.cfg_scale > 0 ? 2 : 1;
 }
 
 std::uint64_t kv_bytes_of(const Backend& backend, const KvShape& shape, std::int64_t canvases) {
@@ -40,42 +33,6 @@ Error does_not_fit(std::int64_t length, const MemoryNeed& need, std::uint64_t av
 }
 
 }  // namespace
-
-struct StepLoop::Live {
-  std::size_t number = 0;
-  GenerateRequest request;
-  Clock::time_point arrival = Clock::now();
-  std::int32_t canvas_length = 0;
-  std::optional<Decoder> decoder;
-  std::unique_ptr<KvSlab> kv, unconditional_kv;
-  std::uint64_t kv_bytes = 0;      ///< reserved
-  std::optional<DecodeStep> step;  ///< wanted, not yet run
-  std::int32_t steps_done = 0;
-  GenerateResult result;
-  bool in_long_pass = false;           ///< its step is part of the long pass
-  std::optional<FinishReason> ending;  ///< it ends before its next step, with this reason
-  bool ended = false;
-  ForwardListener listener;
-
-  std::int64_t canvases() const { return canvases_of(request); }
-  std::int64_t canvas_rows() const { return canvases() * canvas_length; }
-  std::int64_t rows() const {
-    return static_cast<std::int64_t>(step->plan.query.size()) * canvases();
-  }
-  bool is_long() const { return rows() > kShortRows; }
-};
-
-ForwardSize StepLoop::size_of(std::span<Live* const> batch) {
-  ForwardSize size;
-  for (const Live* live : batch) {
-    const auto scored = static_cast<std::int64_t>(live->step->plan.score.size()) * live->canvases();
-    size.rows += live->rows();
-    size.pairs += live->rows() * live->step->attended_rows;
-    size.scored_rows += scored;
-    size.scored_pairs += scored * live->step->attended_rows;
-  }
-  return size;
-}
 
 StepLoop::StepLoop(Transformer& transformer, Backend& backend, const Tokenizer& tokenizer,
                    const DecodeTraits& traits, LoopLimits limits)
@@ -205,7 +162,7 @@ void StepLoop::complete(std::span<Live* const> batch, const Engine::StepCallback
     if (!live->ending) {
       const std::optional<StepEvent> event = advance(*live, own);
       if (event && on_step && !on_step(*event)) live->ending = FinishReason::kCancelled;
-      if (event && !live->ending) look_for_stop(*live);
+      if (event && !live->ending) look_for_stop(*live, tokenizer_);
     }
     if (live->ending || live->result.error || live->decoder->finished()) finish(*live, on_result);
   }
@@ -417,7 +374,7 @@ bool StepLoop::run(ForwardPass& pass, std::span<Live* const> batch, std::int32_t
   if (!wanted) return true;  // and complete() ends all of them
   const ForwardSize size = size_of(batch);
   const double seconds = seconds_since(begin);
-  if (size.rows > kShortRows) cost_.observe(size, range, seconds);
+  if (size.rows > LiveRequest::kShortRows) cost_.observe(size, range, seconds);
   limits_.memory->set_buffers(
       Transformer::buffer_bytes(backend_, transformer_.config(), transformer_.buffer_rows()));
   if (on_forward_) {
@@ -454,37 +411,8 @@ std::optional<StepEvent> StepLoop::advance(Live& live, std::span<const Score> sc
   }
 }
 
-void StepLoop::look_for_stop(Live& live) noexcept {
-  try {
-    if (!live.decoder->finished() &&
-        has_stop_string(live.decoder->canvas(), live.request.options.stop, tokenizer_)) {
-      live.decoder->finish(FinishReason::kStop);
-    }
-  } catch (...) {
-    live.result.error = current_failure();
-  }
-}
-
-void StepLoop::read_result(Live& live) noexcept {
-  GenerateResult& result = live.result;
-  try {
-    if (live.decoder && live.request.holes.empty()) {
-      read_answer(live.decoder->canvas(), traits_.end_tokens, live.request.options.stop, tokenizer_,
-                  result);
-    } else if (live.decoder) {
-      read_infilled(live.decoder->canvas(), tokenizer_, result);
-    }
-  } catch (...) {
-    if (!result.error) result.error = current_failure();
-  }
-  if (live.ending) result.finish_reason = *live.ending;
-  if (result.error) result.finish_reason = FinishReason::kError;
-  result.prompt_ids = std::move(live.request.prompt_ids);
-  result.seconds = seconds_since(live.arrival);
-}
-
 void StepLoop::finish(Live& live, const ResultCallback& on_result) {
-  read_result(live);
+  read_result(live, traits_, tokenizer_);
   live.kv.reset();
   live.unconditional_kv.reset();
   limits_.memory->release(live.kv_bytes, live.steps_done > 0);

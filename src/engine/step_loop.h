@@ -21,6 +21,8 @@
 
 namespace fdllm {
 
+struct LiveRequest;
+
 /// What the loop may hold at once.
 struct LoopLimits {
   std::int64_t row_budget;
@@ -74,7 +76,7 @@ class StepLoop {
   void on_forward(ForwardCallback callback) { on_forward_ = std::move(callback); }
 
  private:
-  struct Live;
+  using Live = LiveRequest;
   using LiveList = std::list<std::unique_ptr<Live>>;
   using Batch = std::vector<Live*>;
   enum class Take : std::uint8_t { kAll, kShort };
@@ -98,15 +100,12 @@ class StepLoop {
     return &pass == &long_pass_ ? long_progress_ : progress_;
   }
   void tell(std::span<Live* const> batch, ForwardProgress progress);
-  static ForwardSize size_of(std::span<Live* const> batch);
   template <typename Run>
   void guarded(Batch& batch, const ResultCallback& on_result, Run&& run);
   void check_device() noexcept;
   void complete(std::span<Live* const> batch, const Engine::StepCallback& on_step,
                 const ResultCallback& on_result);
   std::optional<StepEvent> advance(Live& live, std::span<const Score> scores) noexcept;
-  void look_for_stop(Live& live) noexcept;
-  void read_result(Live& live) noexcept;
   void finish(Live& live, const ResultCallback& on_result);
   void remove_finished();
 

@@ -1,0 +1,61 @@
+#pragma once
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "fastdllm/engine.h"
+
+#include "backend/backend.h"
+#include "decode/decoder.h"
+#include "engine/forward_cost.h"
+#include "text/tokenizer.h"
+
+namespace fdllm {
+
+/// 2 where a second canvas guides the first.
+std::int64_t canvases_of(const GenerateRequest& request);
+
+/// A request of the step loop, from its arrival to its result.
+struct LiveRequest {
+  using Clock = std::chrono::steady_clock;
+
+  /// Plans of no more rows, such as the steps of a block, are never paused.
+  static constexpr std::int64_t kShortRows = 64;
+
+  std::size_t number = 0;
+  GenerateRequest request;
+  Clock::time_point arrival = Clock::now();
+  std::int32_t canvas_length = 0;
+  std::optional<Decoder> decoder;
+  std::unique_ptr<KvSlab> kv, unconditional_kv;
+  std::uint64_t kv_bytes = 0;      ///< reserved
+  std::optional<DecodeStep> step;  ///< wanted, not yet run
+  std::int32_t steps_done = 0;
+  GenerateResult result;
+  bool in_long_pass = false;           ///< its step is part of the long pass
+  std::optional<FinishReason> ending;  ///< it ends before its next step, with this reason
+  bool ended = false;
+  ForwardListener listener;
+
+  std::int64_t canvases() const { return canvases_of(request); }
+  std::int64_t canvas_rows() const { return canvases() * canvas_length; }
+  std::int64_t rows() const {
+    return static_cast<std::int64_t>(step->plan.query.size()) * canvases();
+  }
+  bool is_long() const { return rows() > kShortRows; }
+};
+
+/// Of the steps that they want, in one forward.
+ForwardSize size_of(std::span<LiveRequest* const> batch);
+
+/// Ends the decoder where a stop string is complete; with an error where looking failed.
+void look_for_stop(LiveRequest& live, const Tokenizer& tokenizer) noexcept;
+
+/// Makes its result of what it has decoded and of how it ended.
+void read_result(LiveRequest& live, const DecodeTraits& traits,
+                 const Tokenizer& tokenizer) noexcept;
+
+}  // namespace fdllm
