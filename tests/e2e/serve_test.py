@@ -15,6 +15,10 @@ from serve_support import CHAT, LONG, Server
 from support import DREAM, LLADA, QUESTION, ROOT, TestCase, run
 
 
+# What must still be running when something happens to it takes long on every machine.
+SLOW = ("--threads", 1, "--isa", "scalar")
+
+
 def wait_until(condition, seconds=30):
     end = time.monotonic() + seconds
     while not condition():
@@ -154,7 +158,7 @@ class Operation(TestCase):
             self.assertEqual(server.ask("/v1/chat/completions", CHAT)[0], 200)
 
     def test_a_request_ends_with_its_deadline(self):
-        with Server("--request-timeout", 1) as server:
+        with Server(*SLOW, "--request-timeout", 1) as server:
             begin = time.monotonic()
             status, _, body = server.ask("/v1/chat/completions", {**LONG, "n": 60})
             self.assertEqual(status, 200)
@@ -162,7 +166,7 @@ class Operation(TestCase):
             self.assertIn("deadline", [choice.get("stop_reason") for choice in body["choices"]])
 
     def test_a_deadline_that_passes_in_the_queue_is_an_error(self):
-        with Server("--max-live-requests", 1, "--request-timeout", 1) as server:
+        with Server(*SLOW, "--max-live-requests", 1, "--request-timeout", 1) as server:
             with concurrent.futures.ThreadPoolExecutor(6) as pool:
                 answers = list(pool.map(
                     lambda seed: server.ask("/v1/chat/completions", {**LONG, "n": 4, "seed": seed}),
@@ -224,9 +228,10 @@ class Operation(TestCase):
             connection.close()
 
     def test_sigterm_finishes_what_was_accepted(self):
-        server = Server()
+        server = Server(*SLOW)
+        long = {**LONG, "gen_length": 64, "steps": 64}
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
-            answers = [pool.submit(server.ask, "/v1/chat/completions", {**LONG, "seed": seed})
+            answers = [pool.submit(server.ask, "/v1/chat/completions", {**long, "seed": seed})
                        for seed in range(8)]
             wait_until(lambda: server.metric("fastdllm_requests_live") == 8)
             server.process.send_signal(signal.SIGTERM)
@@ -238,11 +243,11 @@ class Operation(TestCase):
                 pass  # it was quick and has ended
             for answer in answers:
                 status, _, body = answer.result()
-                self.assertEqual((status, body["usage"]["forwards"]), (200, 384))
+                self.assertEqual((status, body["usage"]["forwards"]), (200, 64))
         self.assertEqual(server.stop(), 0)
 
     def test_a_second_signal_ends_what_is_being_answered(self):
-        server = Server()
+        server = Server(*SLOW)
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             answer = pool.submit(server.ask, "/v1/chat/completions", {**LONG, "n": 60})
             wait_until(lambda: server.metric("fastdllm_requests_live") > 8)
