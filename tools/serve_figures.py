@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The figures of docs/server.md: what `fast-dllm serve` adds to `generate`, what batching gains, and
+"""The figures of docs/measured/server.md: what `fast-dllm serve` adds to `generate`, what batching gains, and
 how long a request waits for the refreshes of others.
 
 usage: serve_figures.py overhead   --binary B --model models/llada-nano

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Measures accuracy and forwards at several temperatures, with both settings of --confidence, and
-prints docs/decoding.md's table. Runs that are in OUT already are not run again.
+prints docs/measured/temperature.md's table. Runs that are in OUT already are not run again.
 
 usage: temperature_table.py OUT [--binary B] [--models DIR] [--data F] [--limit N] [--threads N]
 """

@@ -8,7 +8,7 @@
 namespace fdllm {
 namespace {
 
-// The figures behind these values are in docs/decoding.md, "Presets".
+// The figures behind these values are in docs/measured/presets.md.
 constexpr std::array kExact = {Preset::Value{"cache", "none"},
                                Preset::Value{"tokens-per-forward", "1"}};
 constexpr std::array kPaper = {Preset::Value{"cache", "dual"}, Preset::Value{"threshold", "0.9"}};

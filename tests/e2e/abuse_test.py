@@ -1,4 +1,4 @@
-"""A short run of tools/abuse.py; docs/server.md says what a long one showed."""
+"""A short run of tools/abuse.py; docs/testing.md says what it does."""
 import subprocess
 import sys
 import unittest

@@ -74,9 +74,9 @@ class Problems:
         return Problem(task, item["question"], "\n".join(lines)) if str(working.value) == item["answer"] else None
 
 
-def test_problems(task: str, count: int = TEST_SIZE) -> list[Problem]:
-    """The first `count` test problems of a task with distinct questions."""
-    problems, seen, found, index = Problems(TEST_SEED), set(), [], 0
+def test_problems(task: str, count: int = TEST_SIZE, seed: int = TEST_SEED) -> list[Problem]:
+    """The first `count` problems from `seed` on of a task, with distinct questions."""
+    problems, seen, found, index = Problems(seed), set(), [], 0
     while len(found) < count and index < SIZE:
         problem = problems.item(task, index)
         index += 1
