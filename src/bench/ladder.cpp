@@ -4,8 +4,6 @@
 #include <map>
 #include <utility>
 
-#include "base/check.h"
-
 namespace fdllm::bench {
 namespace {
 
@@ -39,13 +37,11 @@ Totals totals_of(const LadderCell& cell) {
 }  // namespace
 
 LadderCell run_ladder_cell(Engine& engine, const eval::Task& task, const eval::RunOptions& run,
-                           const LadderRow& row, const GenerateOptions& options, LadderGroup group,
-                           const std::function<void(const LadderItem&)>& on_item) {
-  LadderCell cell{.row = row, .group = group};
+                           LadderCell cell, const std::function<void(const LadderItem&)>& on_item) {
   const std::vector<std::string>& stop = run.chat ? task.chat_stop : task.stop;
   GenerateRequest request;
-  request.options = options;
-  if (options.eos_stop) {
+  request.options = run.generate;
+  if (run.generate.eos_stop) {
     request.options.stop.insert(request.options.stop.end(), stop.begin(), stop.end());
   }
   // A prompt of one token: what is wrong then is wrong with the row, not with an item.
@@ -75,14 +71,7 @@ LadderCell run_ladder_cell(Engine& engine, const eval::Task& task, const eval::R
     if (result.finish_reason == FinishReason::kError) {
       done.error = result.error->message;
     } else {
-      const auto extraction = task.extract(item, before_stop(result.text, stop), run.chat);
-      if (!extraction.correct) {
-        fail(ErrorCode::kInvalidArgument,
-             "task '{}': its answers are programs, which the ladder does not run; use fast-dllm "
-             "eval",
-             task.name);
-      }
-      done.correct = *extraction.correct;
+      done.correct = task.extract(item, before_stop(result.text, stop)).correct;
     }
     if (on_item) on_item(done);
   }

@@ -48,10 +48,10 @@ struct LadderCell {
 };
 
 /// Answers every item of the task, one after the other, as a user's machine does with one request.
-/// `run.generate` is ignored. Throws kInvalidArgument for a task whose answers are programs.
+/// `run.generate`: the row's options. `cell`: row and group, of which nothing was measured yet.
 /// `on_item` may throw to end it.
 LadderCell run_ladder_cell(Engine& engine, const eval::Task& task, const eval::RunOptions& run,
-                           const LadderRow& row, const GenerateOptions& options, LadderGroup group,
+                           LadderCell cell,
                            const std::function<void(const LadderItem&)>& on_item = {});
 
 /// A cell in figures.

@@ -140,10 +140,8 @@ class Ladder {
     const std::string limit =
         flags_.task.limit ? fmt::format("{}", *flags_.task.limit) : std::string("all");
     file_.identity = fmt::format(
-        "{} {:016x} {} {} | {} {:016x} limit {} sampling {} seed {} chat {} {}", info.path,
-        model_stamp(info.path), name_of(info.weights), info.backend, task.name, task.data_hash,
-        limit, flags_.task.sampling == eval::ShotSampling::kFirst ? "first" : "seeded",
-        flags_.task.shot_seed, run_.chat,
+        "{} {:016x} {} {} | {} {:016x} limit {} chat {} {}", info.path, model_stamp(info.path),
+        name_of(info.weights), info.backend, task.name, task.data_hash, limit, run_.chat,
         run_.shot_style ? (*run_.shot_style == eval::ShotStyle::kTurns ? "turns" : "text") : "");
     file_.report.title = fmt::format(
         "Model `{}` ({:.2f} M parameters, {} weights), task {}, {} items at most; {}, {}. One "
@@ -226,17 +224,19 @@ class Ladder {
                  items, task.items.size(), correct, seconds,
                  seconds > 0 ? static_cast<double>(useful) / seconds : 0.0);
     };
-    bench::LadderCell cell = bench::run_ladder_cell(*engine_, task, run_, row, options, group,
-                                                    [&](const bench::LadderItem& item) {
-                                                      ++items;
-                                                      correct += item.correct;
-                                                      seconds += item.seconds;
-                                                      useful += item.useful;
-                                                      if (std::chrono::steady_clock::now() < next)
-                                                        return;
-                                                      next += kProgressInterval;
-                                                      report();
-                                                    });
+    const auto on_item = [&](const bench::LadderItem& item) {
+      ++items;
+      correct += item.correct;
+      seconds += item.seconds;
+      useful += item.useful;
+      if (std::chrono::steady_clock::now() < next) return;
+      next += kProgressInterval;
+      report();
+    };
+    eval::RunOptions run = run_;
+    run.generate = options;
+    bench::LadderCell cell =
+        bench::run_ladder_cell(*engine_, task, run, {.row = row, .group = group}, on_item);
     if (cell.refused.empty()) {
       report();
     } else {
@@ -252,14 +252,6 @@ class Ladder {
     out_.write(kFile, ladder_json(file_).dump(1, ' ', false,
                                               nlohmann::ordered_json::error_handler_t::replace));
     out_.write("ladder.md", ladder_markdown(file_.report));
-    for (const bench::LadderGroup& group : groups_of(file_.report)) {
-      out_.write(fmt::format("ladder_{}.svg", key_of(group)), ladder_svg(file_.report, group));
-      if (file_.report.costs.empty()) continue;
-      for (std::size_t i = 0; i < file_.report.prompts.size(); ++i) {
-        out_.write(fmt::format("ladder_{}_computed_{}.svg", key_of(group), file_.report.prompts[i]),
-                   computed_svg(file_.report, group, i));
-      }
-    }
   }
 
   const BenchLadderFlags& flags_;
@@ -280,23 +272,14 @@ void add_task_options(CLI::App& app, BenchLadderFlags& flags) {
   app.add_option("--data", flags.task.data, "the questions, JSON lines")
       ->type_name("FILE")
       ->group(group);
-  app.add_option("--fewshot-data", flags.task.fewshot_data, "solved examples, JSON lines")
+  app.add_option("--fewshot-data", flags.task.fewshot_data,
+                 "JSON lines of which the first are shots")
       ->type_name("FILE")
       ->group(group);
   app.add_option("--shots", flags.shots, "solved examples before each question (default 0)")
       ->delimiter(',')
       ->check(CLI::Range(0, 10000).description(""))
       ->type_name("N,...")
-      ->group(group);
-  app.add_option_function<std::string>(
-         "--shot-sampling",
-         [&flags](const std::string& value) {
-           flags.task.sampling =
-               value == "first" ? eval::ShotSampling::kFirst : eval::ShotSampling::kSeeded;
-         },
-         "seeded: drawn for each question (default); first: the first ones for all")
-      ->check(CLI::IsMember({"seeded", "first"}).description(""))
-      ->type_name("seeded|first")
       ->group(group);
   app.add_option_function<std::string>(
          "--shots-as",
@@ -353,7 +336,7 @@ void add_ladder_options(CLI::App& app, BenchLadderFlags& flags) {
       ->type_name("N,...")
       ->group(group);
   app.add_option("--out", flags.out,
-                 "folder for ladder.json, ladder.md and a plot of each table; a ladder that is "
+                 "folder for ladder.json (tools/plot.py draws it) and ladder.md; a ladder that is "
                  "there is gone on with, cell by cell")
       ->type_name("DIR")
       ->group(group);

@@ -42,8 +42,7 @@ struct EvalFlags {
   std::optional<eval::ShotStyle> shot_style;
   std::string output, answers;
   std::vector<std::string> compare;
-  bool allow_code = false, print_prompts = false, json = false;
-  eval::SandboxOptions sandbox;
+  bool print_prompts = false, json = false;
 };
 
 void print_line(const Json& json) {
@@ -62,49 +61,20 @@ int run_compare(const EvalFlags& flags) {
   return 0;
 }
 
-std::optional<eval::SandboxOptions> sandbox_of(const EvalFlags& flags) {
-  if (!flags.allow_code) return std::nullopt;
-  return flags.sandbox;
-}
-
-bool has_programs(const eval::Task& task) {
-  return std::any_of(task.items.begin(), task.items.end(),
-                     [](const eval::Item& item) { return !item.tests.empty(); });
-}
-
-/// Says what scoring the task's programs needs, or how well they are fenced in.
-void warn_about_code(const EvalFlags& flags, const eval::Task& task) {
-  if (!has_programs(task)) return;
-  if (!flags.allow_code) {
-    fmt::print(stderr,
-               "fast-dllm: answers of the task '{}' are programs, which are not run (and not "
-               "scored) without --allow-code-execution\n",
-               task.name);
-  } else if (eval::available_isolation() == eval::Isolation::kLimits) {
-    fmt::print(stderr,
-               "fast-dllm: warning: this system gives unprivileged processes no namespaces: the "
-               "models' programs run with resource limits only, and could read, write and send "
-               "what you can; see docs/eval.md\n");
-  }
-}
-
 int score_given(const EvalFlags& flags, const eval::Task& task) {
   const auto texts = eval::read_answers(flags.answers, task);
-  warn_about_code(flags, task);
   std::vector<eval::ItemRecord> records;
-  eval::score_answers(
-      task, texts, !flags.no_chat, sandbox_of(flags), [&](const eval::ItemRecord& record) {
-        Json json = eval::record_json(record);
-        for (const char* field : {"prompt_hash", "prompt_tokens", "forwards", "rows",
-                                  "useful_tokens", "seconds", "clock", "finish"}) {
-          json.erase(field);
-        }
-        print_line(json);
-        records.push_back(record);
-      });
+  eval::score_answers(task, texts, [&](const eval::ItemRecord& record) {
+    Json json = eval::record_json(record);
+    for (const char* field : {"prompt_hash", "prompt_tokens", "forwards", "rows", "useful_tokens",
+                              "seconds", "clock", "finish"}) {
+      json.erase(field);
+    }
+    print_line(json);
+    records.push_back(record);
+  });
   const eval::Summary summary = eval::summarize(records, 0);
   const auto say = [](const char* name, const eval::Accuracy& accuracy) {
-    if (accuracy.scored == 0) return;
     const eval::Interval interval = accuracy.interval();
     fmt::print(stderr, "{} {:.1f} % (95 % interval {:.1f} to {:.1f}), {} of {}\n", name,
                100 * accuracy.fraction(), 100 * interval.low, 100 * interval.high, accuracy.correct,
@@ -116,18 +86,12 @@ int score_given(const EvalFlags& flags, const eval::Task& task) {
   return 0;
 }
 
-Json settings_json(const EvalFlags& flags, const eval::Task& task, const Engine& engine,
-                   const eval::RunOptions& run) {
+Json settings_json(const eval::Task& task, const Engine& engine, const eval::RunOptions& run) {
   const ModelInfo& info = engine.info();
   Json settings;
   settings["task"] = task.name;
   settings["data_hash"] = fmt::format("{:016x}", task.data_hash);
   settings["shots"] = task.shots;
-  if (task.shots > 0 && !flags.task.fewshot_data.empty()) {
-    const bool seeded = flags.task.sampling == eval::ShotSampling::kSeeded;
-    settings["shot_sampling"] = seeded ? "seeded" : "first";
-    if (seeded) settings["shot_seed"] = flags.task.shot_seed;
-  }
   settings["chat"] = run.chat;
   if (task.shots > 0 && run.chat) {
     const bool turns = run.shot_style.value_or(task.chat_shots) == eval::ShotStyle::kTurns;
@@ -143,28 +107,14 @@ Json settings_json(const EvalFlags& flags, const eval::Task& task, const Engine&
   GenerateRequest probe;
   probe.options = run.generate;
   settings["options"] = options_json(engine.resolve(probe));
-  if (has_programs(task)) {
-    settings["code"] = nullptr;
-    if (run.sandbox) {
-      settings["code"] = {{"python", run.sandbox->python},
-                          {"timeout", run.sandbox->timeout_seconds},
-                          {"memory", run.sandbox->memory_bytes}};
-    }
-  }
   return settings;
 }
 
-Json about_json(const EvalFlags& flags, const Engine& engine, const eval::Task& task,
-                const char* version) {
-  Json about = {{"model", engine.info().path},
-                {"data", flags.task.data.string()},
-                {"cpu", bench::cpu_name()},
-                {"version", version}};
-  if (has_programs(task) && flags.allow_code) {
-    const bool namespaces = eval::available_isolation() == eval::Isolation::kNamespaces;
-    about["isolation"] = namespaces ? "namespaces" : "limits";
-  }
-  return about;
+Json about_json(const EvalFlags& flags, const Engine& engine) {
+  return {{"model", engine.info().path},
+          {"data", flags.task.data.string()},
+          {"cpu", bench::cpu_name()},
+          {"version", FASTDLLM_VERSION}};
 }
 
 int print_prompts(const EvalFlags& flags, const eval::Task& task) {
@@ -183,6 +133,27 @@ int print_prompts(const EvalFlags& flags, const eval::Task& task) {
   return 0;
 }
 
+/// Prints the summary, and what one of the failed items says; returns the exit code.
+int report(const EvalFlags& flags, const eval::LogContent& content) {
+  RequestFailures failures;
+  for (const eval::LoggedItem& item : content.items) {
+    if (item.record.finish == FinishReason::kError) failures.add(item.record.error_code);
+  }
+  const auto failed = std::find_if(content.items.begin(), content.items.end(),
+                                   [](const auto& item) { return !item.record.error.empty(); });
+  if (failed != content.items.end()) {
+    fmt::print(stderr, "fast-dllm: item {}: {}\n", printable(failed->record.id),
+               printable(failed->record.error));
+  }
+  const eval::Summary summary = eval::summarize(content.items);
+  if (flags.json) {
+    print_line(summary_json(summary, content));
+  } else {
+    fmt::print("{}", summary_text(summary, content));
+  }
+  return failures.code();
+}
+
 /// Runs what a log lacks (or everything, where there is none) and reports on the whole.
 int run_task(const EvalFlags& flags, const eval::Task& task) {
   EngineFlags engine_flags = flags.engine;
@@ -194,12 +165,9 @@ int run_task(const EvalFlags& flags, const eval::Task& task) {
   run.chat = flags.chat || (!flags.no_chat && engine.has_chat_template());
   run.shot_style = flags.shot_style;
   run.concurrency = flags.concurrency;
-  run.sandbox = sandbox_of(flags);
-  warn_about_code(flags, task);
-
   eval::LogContent content;
-  content.settings = settings_json(flags, task, engine, run);
-  content.about = about_json(flags, engine, task, FASTDLLM_VERSION);
+  content.settings = settings_json(task, engine, run);
+  content.about = about_json(flags, engine);
   std::optional<eval::ResultLog> log;
   if (!flags.output.empty()) {
     log.emplace(flags.output, content.settings, content.about);
@@ -235,23 +203,7 @@ int run_task(const EvalFlags& flags, const eval::Task& task) {
     std::copy_if(log->items().begin(), log->items().end(), std::back_inserter(content.items),
                  [&](const eval::LoggedItem& item) { return wanted.contains(item.record.id); });
   }
-  RequestFailures failures;
-  for (const eval::LoggedItem& item : content.items) {
-    if (item.record.finish == FinishReason::kError) failures.add(item.record.error_code);
-  }
-  const auto failed = std::find_if(content.items.begin(), content.items.end(),
-                                   [](const auto& item) { return !item.record.error.empty(); });
-  if (failed != content.items.end()) {
-    fmt::print(stderr, "fast-dllm: item {}: {}\n", printable(failed->record.id),
-               printable(failed->record.error));
-  }
-  const eval::Summary summary = eval::summarize(content.items);
-  if (flags.json) {
-    print_line(summary_json(summary, content));
-  } else {
-    fmt::print("{}", summary_text(summary, content));
-  }
-  return failures.code();
+  return report(flags, content);
 }
 
 int run_eval(const EvalFlags& flags) {
@@ -282,25 +234,11 @@ void add_task_options(CLI::App& app, EvalFlags& flags) {
       ->type_name("F.jsonl")
       ->group(group);
   app.add_option("--fewshot-data", flags.task.fewshot_data,
-                 "where gsm8k's and jsonl's shots come from, JSON lines")
+                 "JSON lines of which the first are shots")
       ->type_name("F.jsonl")
       ->group(group);
   app.add_option("--shots", flags.task.shots,
                  "solved examples before each question (default: the task's)")
-      ->type_name("N")
-      ->group(group);
-  app.add_option_function<std::string>(
-         "--shot-sampling",
-         [&flags](const std::string& value) {
-           flags.task.sampling =
-               value == "first" ? eval::ShotSampling::kFirst : eval::ShotSampling::kSeeded;
-         },
-         "seeded: drawn for each question, as lm-eval draws them (default); first: the first ones "
-         "for all questions")
-      ->check(CLI::IsMember({"seeded", "first"}).description(""))
-      ->type_name("seeded|first")
-      ->group(group);
-  app.add_option("--shot-seed", flags.task.shot_seed, "seed of that (default 1234, lm-eval's)")
       ->type_name("N")
       ->group(group);
   app.add_option_function<std::string>(
@@ -309,7 +247,7 @@ void add_task_options(CLI::App& app, EvalFlags& flags) {
            flags.shot_style = value == "turns" ? eval::ShotStyle::kTurns : eval::ShotStyle::kText;
          },
          "with a chat template: shots as earlier turns (jsonl's default) or in the text of one "
-         "message (the others')")
+         "message (gsm8k's)")
       ->check(CLI::IsMember({"text", "turns"}).description(""))
       ->type_name("text|turns")
       ->group(group);
@@ -348,38 +286,17 @@ void add_result_options(CLI::App& app, EvalFlags& flags) {
       ->group(group);
 }
 
-void add_code_options(CLI::App& app, EvalFlags& flags) {
-  const char* group = "Programs that models write";
-  app.add_flag("--allow-code-execution", flags.allow_code,
-               "run them, fenced in as far as the system allows (docs/eval.md)")
-      ->group(group);
-  app.add_option("--python", flags.sandbox.python, "which Python 3 (default python3)")
-      ->type_name("PATH")
-      ->group(group);
-  app.add_option("--code-timeout", flags.sandbox.timeout_seconds,
-                 "seconds that one may run (default 10)")
-      ->check(CLI::Range(0.1, 3600.0).description(""))
-      ->type_name("S")
-      ->group(group);
-  app.add_option("--code-memory", flags.sandbox.memory_bytes,
-                 "bytes that one may take (default 1gb)")
-      ->transform(CLI::AsSizeValue(false).description(""))
-      ->type_name("SIZE")
-      ->group(group);
-}
-
 }  // namespace
 
 CommandBody add_eval(CLI::App& app) {
   const auto flags = std::make_shared<EvalFlags>();
   app.footer(
-      "The summary goes to stdout, progress to stderr. docs/eval.md describes the tasks, the log "
-      "and how programs are contained.");
+      "The summary goes to stdout, progress to stderr. docs/eval.md describes the tasks and the "
+      "log.");
   flags->engine.add_model_option(app);
   flags->engine.add_chat_template_option(app);
   add_task_options(app, *flags);
   add_result_options(app, *flags);
-  add_code_options(app, *flags);
   add_generate_options(app, flags->options);
   flags->engine.add_engine_options(app);
   return [flags] { return run_eval(*flags); };

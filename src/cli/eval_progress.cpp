@@ -23,13 +23,10 @@ ProgressText EvalProgress::text() const {
   text.what = fmt::format("{}/{} items", done_, total_);
   text.share = static_cast<double>(done_) / static_cast<double>(std::max<std::int64_t>(total_, 1));
   if (new_ == 0) return text;
-  if (scored_ > 0) {
-    text.figures = fmt::format("{:.1f} % right, ",
-                               100 * static_cast<double>(correct_) / static_cast<double>(scored_));
-  }
   const double elapsed = shown_.seconds();
-  text.figures +=
-      fmt::format("{:.1f} useful tokens/s", static_cast<double>(tokens_) / std::max(elapsed, 1e-9));
+  text.figures = fmt::format("{:.1f} % right, {:.1f} useful tokens/s",
+                             100 * static_cast<double>(correct_) / static_cast<double>(new_),
+                             static_cast<double>(tokens_) / std::max(elapsed, 1e-9));
   text.seconds_left = elapsed / static_cast<double>(new_) * static_cast<double>(total_ - done_);
   return text;
 }
@@ -38,10 +35,7 @@ void EvalProgress::add(const eval::ItemRecord& record) {
   ++done_;
   ++new_;
   tokens_ += record.useful_tokens;
-  if (record.correct) {
-    ++scored_;
-    correct_ += *record.correct ? 1 : 0;
-  }
+  correct_ += record.correct ? 1 : 0;
   shown_.show(text());
   const auto now = Clock::now();
   if (shown_.is_live() || show_ == ShowProgress::kNo || now < next_) return;

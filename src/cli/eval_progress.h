@@ -28,7 +28,7 @@ class EvalProgress {
   ShowProgress show_;
   ProgressLine shown_;
   std::int64_t total_, done_;
-  std::int64_t new_ = 0, scored_ = 0, correct_ = 0, tokens_ = 0;
+  std::int64_t new_ = 0, correct_ = 0, tokens_ = 0;
   std::chrono::steady_clock::time_point next_;
 };
 

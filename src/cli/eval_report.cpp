@@ -22,7 +22,6 @@ Json accuracy_json(const eval::Accuracy& accuracy) {
 }
 
 std::string accuracy_text(const eval::Accuracy& accuracy) {
-  if (accuracy.scored == 0) return "not scored";
   const eval::Interval interval = accuracy.interval();
   return fmt::format("{:.1f} % (95 % interval {:.1f} to {:.1f}), {} of {}",
                      percent(accuracy.fraction()), percent(interval.low), percent(interval.high),
@@ -61,7 +60,7 @@ Json summary_json(const eval::Summary& summary, const eval::LogContent& log) {
   json["command"] = "eval";
   json["items"] = summary.items;
   json["failed"] = summary.failed;
-  json["accuracy"] = summary.accuracy.scored > 0 ? accuracy_json(summary.accuracy) : Json();
+  json["accuracy"] = accuracy_json(summary.accuracy);
   if (summary.strict) json["accuracy_strict"] = accuracy_json(*summary.strict);
   json.update(speed_json(summary));
   json["settings"] = log.settings;
@@ -74,7 +73,7 @@ std::string summary_text(const eval::Summary& summary, const eval::LogContent& l
   Json task = log.settings;
   const Json options = task.value("options", Json::object());
   const Json model = task.value("model", Json::object());
-  for (const char* field : {"task", "options", "model", "code"}) task.erase(field);
+  for (const char* field : {"task", "options", "model"}) task.erase(field);
   add_line(text, "task",
            fmt::format("{}, {} items; {}", log.settings.value("task", ""), summary.items,
                        flat_text(task)));

@@ -152,15 +152,4 @@ bool same_answer(std::string_view answer, std::string_view expected) {
   return number && number == canonical_number(expected);
 }
 
-std::string fenced_code(std::string_view text) {
-  constexpr std::string_view kFence = "```";
-  std::size_t begin = text.find("```python");
-  if (begin == std::string_view::npos) begin = text.find(kFence);
-  if (begin == std::string_view::npos) return std::string(text);
-  begin = text.find('\n', begin);
-  if (begin == std::string_view::npos) return {};
-  text.remove_prefix(begin + 1);
-  return std::string(text.substr(0, text.find(kFence)));
-}
-
 }  // namespace fdllm::eval

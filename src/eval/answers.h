@@ -34,10 +34,4 @@ std::optional<std::string> canonical_number(std::string_view text);
 /// The same text or the same number.
 bool same_answer(std::string_view answer, std::string_view expected);
 
-// Programs.
-
-/// What stands in the first ```python fence, else in the first fence of any kind, else everything.
-/// A fence that isn't closed goes to the end.
-std::string fenced_code(std::string_view text);
-
 }  // namespace fdllm::eval

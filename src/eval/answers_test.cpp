@@ -92,13 +92,5 @@ TEST(Answers, LongTextsTakeLinearTime) {
   EXPECT_EQ(given_answer("5" + text, true), "5$$");
 }
 
-TEST(Answers, FencedCode) {
-  EXPECT_EQ(fenced_code("def f(): pass"), "def f(): pass");
-  EXPECT_EQ(fenced_code("Sure:\n```\nx\n```\n```python\ny\nz\n```\n"), "y\nz\n");
-  EXPECT_EQ(fenced_code("```py\nx = 1\n```"), "x = 1\n");
-  EXPECT_EQ(fenced_code("```python\nx = 1"), "x = 1");
-  EXPECT_EQ(fenced_code("```python"), "");
-}
-
 }  // namespace
 }  // namespace fdllm::eval

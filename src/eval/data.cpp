@@ -58,24 +58,6 @@ std::string DataLine::value(std::string_view field) const {
   return value.dump();
 }
 
-std::int64_t DataLine::integer(std::string_view field) const {
-  const Json& value = at(field, "an integer");
-  if (!value.is_number_integer()) bad_field(where_, field, "an integer", value);
-  return value.get<std::int64_t>();
-}
-
-std::vector<std::string> DataLine::texts(std::string_view field, std::size_t at_least) const {
-  const std::string expected = fmt::format("a list of {} texts or more", at_least);
-  const Json& value = at(field, expected);
-  if (!value.is_array() || value.size() < at_least) bad_field(where_, field, expected, value);
-  std::vector<std::string> texts;
-  for (const Json& entry : value) {
-    if (!entry.is_string()) bad_field(where_, field, expected, value);
-    texts.push_back(entry.get<std::string>());
-  }
-  return texts;
-}
-
 DataFile read_data(const std::filesystem::path& path) {
   const MappedFile file = MappedFile::open(path);
   std::string_view rest = file.text();

@@ -1,7 +1,6 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,8 +25,6 @@ class DataLine {
   std::string text(std::string_view field) const;
   /// A text, or a number or truth value as JSON writes it.
   std::string value(std::string_view field) const;
-  std::int64_t integer(std::string_view field) const;
-  std::vector<std::string> texts(std::string_view field, std::size_t at_least) const;
 
  private:
   const nlohmann::json& at(std::string_view field, std::string_view expected) const;

@@ -53,9 +53,8 @@ LoggedItem parse_item(const nlohmann::json& line) {
   record.text = line.at("text").get<std::string>();
   record.extracted = line.at("extracted").get<std::string>();
   record.expected = line.at("expected").get<std::string>();
-  record.correct = optional_bool(line, "correct");
+  record.correct = line.at("correct").get<bool>();
   record.correct_strict = optional_bool(line, "correct_strict");
-  record.verdict = line.value("verdict", "");
   record.refresh_forwards = line.at("forwards").at("refresh").get<std::int64_t>();
   record.window_forwards = line.at("forwards").at("window").get<std::int64_t>();
   record.query_rows = line.at("rows").at("query").get<std::int64_t>();
@@ -174,9 +173,8 @@ Json record_json(const ItemRecord& record) {
   json["text"] = record.text;
   json["extracted"] = record.extracted;
   json["expected"] = record.expected;
-  json["correct"] = record.correct ? Json(*record.correct) : Json();
+  json["correct"] = record.correct;
   if (record.correct_strict) json["correct_strict"] = *record.correct_strict;
-  if (!record.verdict.empty()) json["verdict"] = record.verdict;
   json["forwards"] = {{"refresh", record.refresh_forwards}, {"window", record.window_forwards}};
   json["rows"] = {{"query", record.query_rows},
                   {"scored", record.scored_rows},

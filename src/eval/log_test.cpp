@@ -36,11 +36,9 @@ TEST(ResultLog, KeepsWhatWasWritten) {
     ResultLog log(path, kSettings, {{"cpu", "x"}});
     EXPECT_TRUE(log.items().empty());
     ItemRecord record = record_of("a", true);
-    record.verdict = "passed";
     record.correct_strict = false;
     log.add(record);
     record = record_of("b", false);
-    record.correct.reset();
     record.finish = FinishReason::kError;
     record.error = "too long";
     record.error_code = ErrorCode::kOutOfMemory;
@@ -55,11 +53,10 @@ TEST(ResultLog, KeepsWhatWasWritten) {
   EXPECT_EQ(a.text, "a \"quoted\"\nline \xe2\x82\xac");
   EXPECT_EQ(a.correct, true);
   EXPECT_EQ(a.correct_strict, false);
-  EXPECT_EQ(a.verdict, "passed");
   EXPECT_EQ(a.window_forwards, 7);
   EXPECT_EQ(a.query_rows, 100);
   EXPECT_EQ(a.finish, FinishReason::kStop);
-  EXPECT_EQ(content.items[1].record.correct, std::nullopt);
+  EXPECT_EQ(content.items[1].record.correct, false);
   EXPECT_EQ(content.items[1].record.error, "too long");
   EXPECT_EQ(content.items[0].record.error_code, std::nullopt);
   EXPECT_EQ(content.items[1].record.error_code, ErrorCode::kOutOfMemory);
@@ -176,8 +173,6 @@ TEST(Summary, ComparesByItem) {
   expect_error(ErrorCode::kInvalidArgument, "'data_hash' is \"h\"",
                [&] { compare(first, second); });
   second.settings = kSettings;
-  second.items[1].record.correct.reset();
-  expect_error(ErrorCode::kInvalidArgument, "'b' was not scored", [&] { compare(first, second); });
   second.items.resize(1);
   expect_error(ErrorCode::kInvalidArgument, "no item in common", [&] { compare(first, second); });
 }

@@ -3,11 +3,9 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
-#include <deque>
-#include <exception>
 #include <map>
+#include <memory>
 #include <mutex>
-#include <thread>
 #include <utility>
 
 #include "fastdllm/service.h"
@@ -48,69 +46,11 @@ void cut_at_stop(const Engine& engine, const std::vector<std::string>& stop,
   result.text.resize(cut);
 }
 
-/// Runs programs on a thread of its own, in the order in which they come.
-class Scorer {
- public:
-  using Done = std::function<void(std::size_t item, ProgramOutcome outcome, std::exception_ptr)>;
-
-  Scorer(const SandboxOptions& options, Done done)
-      : options_(options), done_(std::move(done)), thread_([this] { serve(); }) {}
-  Scorer(const Scorer&) = delete;
-  Scorer& operator=(const Scorer&) = delete;
-  /// Leaves what it has not begun.
-  ~Scorer() {
-    {
-      const std::lock_guard lock(mutex_);
-      closing_ = true;
-    }
-    changed_.notify_all();
-    thread_.join();
-  }
-
-  void submit(std::size_t item, Program program) {
-    {
-      const std::lock_guard lock(mutex_);
-      waiting_.emplace_back(item, std::move(program));
-    }
-    changed_.notify_all();
-  }
-
- private:
-  void serve() {
-    for (;;) {
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [&] { return closing_ || !waiting_.empty(); });
-      if (closing_) return;
-      const auto [item, program] = std::move(waiting_.front());
-      waiting_.pop_front();
-      lock.unlock();
-      try {
-        done_(item, run_program(program, options_), nullptr);
-      } catch (...) {
-        done_(item, {}, std::current_exception());
-      }
-    }
-  }
-
-  SandboxOptions options_;
-  Done done_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<std::pair<std::size_t, Program>> waiting_;
-  bool closing_ = false;
-  std::thread thread_;
-};
-
-/// The events of the threads that decode and score, for the one that runs.
+/// An answer, from the thread that decodes for the one that runs.
 struct Answered {
   std::size_t item;
   GenerateResult result;
   double clock;
-};
-struct Scored {
-  std::size_t item;
-  ProgramOutcome outcome;
-  std::exception_ptr error;
 };
 
 class Inbox {
@@ -120,24 +60,16 @@ class Inbox {
     answered_.push_back(std::move(answered));
     changed_.notify_all();
   }
-  void put(Scored scored) {
-    const std::lock_guard lock(mutex_);
-    scored_.push_back(std::move(scored));
-    changed_.notify_all();
-  }
   void put(const ForwardProgress& progress) {
     const std::lock_guard lock(mutex_);
     progress_ = progress;
     changed_.notify_all();
   }
   /// Waits until there is something, or for a while; returns the newest progress, if any.
-  std::optional<ForwardProgress> take(std::vector<Answered>& answered,
-                                      std::vector<Scored>& scored) {
+  std::optional<ForwardProgress> take(std::vector<Answered>& answered) {
     std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, kCancelInterval,
-                      [&] { return !answered_.empty() || !scored_.empty() || progress_; });
+    changed_.wait_for(lock, kCancelInterval, [&] { return !answered_.empty() || progress_; });
     answered = std::exchange(answered_, {});
-    scored = std::exchange(scored_, {});
     return std::exchange(progress_, std::nullopt);
   }
 
@@ -145,7 +77,6 @@ class Inbox {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<Answered> answered_;
-  std::vector<Scored> scored_;
   std::optional<ForwardProgress> progress_;
 };
 
@@ -157,13 +88,6 @@ class Run {
     for (std::size_t i = 0; i < task.items.size(); ++i) {
       if (!options.skip.contains(task.items[i].id)) order_.push_back(i);
     }
-    if (options.sandbox) {
-      scorer_ = std::make_unique<Scorer>(
-          *options.sandbox,
-          [this](std::size_t item, ProgramOutcome outcome, std::exception_ptr error) {
-            inbox_.put(Scored{item, std::move(outcome), std::move(error)});
-          });
-    }
     const auto waiting = static_cast<std::size_t>(options.concurrency);
     service_ = std::make_unique<Service>(engine, ServiceOptions{.max_waiting = waiting});
   }
@@ -171,20 +95,18 @@ class Run {
   RunResult finish() {
     start_ = SteadyClock::now();
     std::vector<Answered> answered;
-    std::vector<Scored> scored;
+    submit_more();
     while (done_ < order_.size()) {
       if (callbacks_.cancelled && callbacks_.cancelled()) {
         result_.cancelled = true;
         break;
       }
-      submit_more();
-      if (done_ == order_.size()) break;
-      const auto progress = inbox_.take(answered, scored);
+      const auto progress = inbox_.take(answered);
       if (progress && callbacks_.on_forward) callbacks_.on_forward(*progress);
-      for (Answered& answer : answered) take(answer);
+      std::vector<ItemRecord> ready;
+      for (Answered& answer : answered) ready.push_back(take(answer));
       submit_more();  // before the records are handed out, which may take a while
-      for (const ItemRecord& record : std::exchange(ready_, {})) hand_out(record);
-      for (Scored& score : scored) take(score);
+      for (const ItemRecord& record : ready) hand_out(record);
     }
     for (const std::size_t item : order_) {
       if (const auto found = finished_.find(item); found != finished_.end()) {
@@ -232,20 +154,18 @@ class Run {
         ++in_flight_;
       } catch (const Error& error) {
         pending_.erase(item);
-        record.finish = FinishReason::kError;
-        record.error = error.what();
-        record.error_code = error.code();
-        record.correct = false;
-        hand_out(record, item);
+        set_error(record, {error.code(), error.what()});
+        finished_[item] = record;
+        hand_out(record);
       }
     }
   }
 
-  void take(Answered& answer) {
+  /// The whole record of an answered item.
+  ItemRecord take(Answered& answer) {
     --in_flight_;
-    const std::size_t item = answer.item;
     GenerateResult& result = answer.result;
-    ItemRecord& record = pending_.at(item);
+    ItemRecord record = std::move(pending_.extract(answer.item).mapped());
     result_.seconds = std::max(result_.seconds, answer.clock);
     record.clock = answer.clock;
     record.seconds = result.seconds;
@@ -256,51 +176,29 @@ class Run {
     record.attention_pairs = result.attention_pairs;
     record.finish = result.finish_reason;
     if (result.error) {
-      record.error = result.error->message;
-      record.error_code = result.error->code;
-      record.correct = false;
-      release(item);
-      return;
-    }
-    if (!options_.generate.eos_stop) cut_at_stop(engine_, stop_strings(task_, options_), result);
-    record.text = std::move(result.text);
-    record.useful_tokens = std::ssize(result.ids);
-    Extraction extraction = task_.extract(task_.items[item], record.text, options_.chat);
-    record.extracted = std::move(extraction.extracted);
-    record.correct = extraction.correct;
-    record.correct_strict = extraction.correct_strict;
-    if (extraction.program && scorer_) {
-      scorer_->submit(item, std::move(*extraction.program));
+      set_error(record, *result.error);
     } else {
-      if (extraction.program) record.verdict = "not run";
-      release(item);
+      if (!options_.generate.eos_stop) cut_at_stop(engine_, stop_strings(task_, options_), result);
+      record.text = std::move(result.text);
+      record.useful_tokens = std::ssize(result.ids);
+      Extraction extraction = task_.extract(task_.items[answer.item], record.text);
+      record.extracted = std::move(extraction.extracted);
+      record.correct = extraction.correct;
+      record.correct_strict = extraction.correct_strict;
     }
+    finished_[answer.item] = record;
+    return record;
   }
 
-  void take(const Scored& score) {
-    if (score.error) std::rethrow_exception(score.error);
-    ItemRecord& record = pending_.at(score.item);
-    record.correct = score.outcome.passed;
-    record.verdict = score.outcome.verdict;
-    release(score.item);
-    for (const ItemRecord& ready : std::exchange(ready_, {})) hand_out(ready);
-  }
-
-  /// The record of `item` is whole.
-  void release(std::size_t item) {
-    const auto found = pending_.find(item);
-    ready_.push_back(found->second);
-    finished_[item] = std::move(found->second);
-    pending_.erase(found);
+  static void set_error(ItemRecord& record, const Failure& failure) {
+    record.finish = FinishReason::kError;
+    record.error = failure.message;
+    record.error_code = failure.code;
   }
 
   void hand_out(const ItemRecord& record) {
     ++done_;
     if (callbacks_.on_item) callbacks_.on_item(record);
-  }
-  void hand_out(const ItemRecord& record, std::size_t item) {
-    finished_[item] = record;
-    hand_out(record);
   }
 
   Engine& engine_;
@@ -312,11 +210,9 @@ class Run {
   std::size_t done_ = 0;
   std::int32_t in_flight_ = 0;
   std::map<std::size_t, ItemRecord> pending_, finished_;
-  std::vector<ItemRecord> ready_;
   RunResult result_;
   SteadyClock::time_point start_;
   Inbox inbox_;
-  std::unique_ptr<Scorer> scorer_;
   std::unique_ptr<Service> service_;
 };
 
@@ -332,7 +228,6 @@ void check_options(const Engine& engine, const RunOptions& options) {
     fail(ErrorCode::kInvalidArgument,
          "--shots-as turns: turns need a chat template; give --shots-as text");
   }
-  if (options.sandbox) find_python(options.sandbox->python);
   GenerateRequest probe;
   probe.options = options.generate;
   engine.validate(probe);

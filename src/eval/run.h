@@ -8,7 +8,6 @@
 
 #include "fastdllm/engine.h"
 
-#include "eval/sandbox.h"
 #include "eval/task.h"
 
 namespace fdllm::eval {
@@ -19,8 +18,6 @@ struct RunOptions {
   std::optional<ShotStyle> shot_style;  ///< default: the task's with a chat template, else kText
   /// Items that are decoded together; at most the engine's max_live_requests.
   std::int32_t concurrency = 1;
-  /// Runs the answers of code tasks; absent: they are not scored.
-  std::optional<SandboxOptions> sandbox;
   std::set<std::string> skip;  ///< ids of items that need not run
 };
 
@@ -30,11 +27,10 @@ struct ItemRecord {
   std::uint64_t prompt_hash = 0;  ///< FNV-1a of the prompt's text
   std::int64_t prompt_tokens = 0;
   std::string text;       ///< the answer, cut before its end token or stop string
-  std::string extracted;  ///< what was compared, or the program
+  std::string extracted;  ///< what was compared
   std::string expected;
-  std::optional<bool> correct;         ///< absent: not scored
+  bool correct = false;
   std::optional<bool> correct_strict;  ///< where the task has a stricter reading
-  std::string verdict;                 ///< of code: "passed", "failed: ...", "timed out"
   std::int64_t refresh_forwards = 0;
   std::int64_t window_forwards = 0;
   // Work, as GenerateResult counts it.

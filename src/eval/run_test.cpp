@@ -60,7 +60,7 @@ TEST(Run, GivesWhatGenerateGives) {
       EXPECT_EQ(record.refresh_forwards, direct.refresh_forwards);
       EXPECT_EQ(record.window_forwards, direct.window_forwards);
       EXPECT_EQ(record.prompt_tokens, std::ssize(request.prompt_ids));
-      EXPECT_EQ(record.correct, task.extract(task.items[i], direct.text, true).correct);
+      EXPECT_EQ(record.correct, task.extract(task.items[i], direct.text).correct);
       EXPECT_LE(record.clock, result->seconds);
     }
   }
@@ -119,32 +119,6 @@ TEST(Run, StopStringsCutWithAndWithoutFilling) {
     EXPECT_EQ(filled.records[i].useful_tokens, early.records[i].useful_tokens);
     EXPECT_GT(filled.records[i].refresh_forwards, early.records[i].refresh_forwards);
   }
-}
-
-TEST(Run, ProgramsAreScoredOnlyInASandbox) {
-  const TestFolder folder;
-  Task task = sums(folder, 3);
-  for (Item& item : task.items) item.tests = "assert True";
-  task.extract = [](const Item& item, std::string_view text, bool) {
-    Extraction extraction;
-    extraction.extracted = text;
-    extraction.program = Program{"x = 1", item.id == "1" ? "assert x == 2" : "assert x == 1", ""};
-    return extraction;
-  };
-  Engine engine = nano();
-  RunOptions options = short_run();
-  options.concurrency = 2;
-  for (const ItemRecord& record : run(engine, task, options).records) {
-    EXPECT_EQ(record.correct, std::nullopt);
-    EXPECT_EQ(record.verdict, "not run");
-  }
-  options.sandbox.emplace();
-  const RunResult result = run(engine, task, options);
-  EXPECT_EQ(result.records[0].correct, true);
-  EXPECT_EQ(result.records[1].correct, false);
-  EXPECT_EQ(result.records[2].verdict, "passed");
-  options.sandbox->python = "no-such-python";
-  expect_error(ErrorCode::kNotFound, "no-such-python", [&] { run(engine, task, options); });
 }
 
 TEST(Run, RefusesWhatTheModelRefuses) {

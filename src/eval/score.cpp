@@ -7,10 +7,8 @@
 
 namespace fdllm::eval {
 
-void score_answers(const Task& task, const std::map<std::string, std::string>& texts, bool chat,
-                   const std::optional<SandboxOptions>& sandbox,
+void score_answers(const Task& task, const std::map<std::string, std::string>& texts,
                    const std::function<void(const ItemRecord&)>& on_item) {
-  if (sandbox) find_python(sandbox->python);
   for (const Item& item : task.items) {
     const auto found = texts.find(item.id);
     if (found == texts.end()) continue;
@@ -18,17 +16,10 @@ void score_answers(const Task& task, const std::map<std::string, std::string>& t
     record.id = item.id;
     record.text = found->second;
     record.expected = item.expected;
-    Extraction extraction = task.extract(item, record.text, chat);
+    Extraction extraction = task.extract(item, record.text);
     record.extracted = std::move(extraction.extracted);
     record.correct = extraction.correct;
     record.correct_strict = extraction.correct_strict;
-    if (extraction.program && sandbox) {
-      const ProgramOutcome outcome = run_program(*extraction.program, *sandbox);
-      record.correct = outcome.passed;
-      record.verdict = outcome.verdict;
-    } else if (extraction.program) {
-      record.verdict = "not run";
-    }
     on_item(record);
   }
 }

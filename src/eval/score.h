@@ -1,7 +1,7 @@
 #pragma once
+#include <filesystem>
 #include <functional>
 #include <map>
-#include <optional>
 #include <string>
 
 #include "eval/run.h"
@@ -11,8 +11,7 @@ namespace fdllm::eval {
 
 /// Scores answers that were made before: `texts` by item id; items without one are left out.
 /// `on_item` is called in the order of the task.
-void score_answers(const Task& task, const std::map<std::string, std::string>& texts, bool chat,
-                   const std::optional<SandboxOptions>& sandbox,
+void score_answers(const Task& task, const std::map<std::string, std::string>& texts,
                    const std::function<void(const ItemRecord&)>& on_item);
 
 /// Reads answers: JSON lines {id, text}, such as a log; lines without a text are skipped. Throws

@@ -1,7 +1,8 @@
 #include "eval/shots.h"
 
+#include <vector>
+
 #include "base/check.h"
-#include "eval/shot_sampler.h"
 
 namespace fdllm::eval {
 
@@ -28,33 +29,8 @@ void add_shots_of_file(Task& task, const TaskOptions& options, std::int32_t coun
          options.fewshot_data.string(), file.lines.size());
   }
   std::vector<Shot> shots;
-  if (options.sampling == ShotSampling::kFirst) {
-    for (std::int32_t i = 0; i < count; ++i) shots.push_back(to_shot(file.lines[i]));
-    for (Item& item : task.items) item.shots = shots;
-    return;
-  }
-  for (const DataLine& line : file.lines) shots.push_back(to_shot(line));
-  ShotSampler sampler(options.shot_seed);
-  for (Item& item : task.items) {
-    for (const std::size_t index : sampler.sample(shots.size(), count)) {
-      item.shots.push_back(shots[index]);
-    }
-  }
-}
-
-void add_fixed_shots(Task& task, const TaskOptions& options, std::int32_t count,
-                     const std::vector<Shot>& shots) {
-  if (!options.fewshot_data.empty()) {
-    fail(ErrorCode::kInvalidArgument,
-         "--fewshot-data: the shots of the task '{}' belong to its prompt format; leave it out",
-         task.name);
-  }
-  if (static_cast<std::size_t>(count) > shots.size()) {
-    fail(ErrorCode::kInvalidArgument, "--shots: the task '{}' has {} shots, found {}", task.name,
-         shots.size(), count);
-  }
-  task.shots = count;
-  for (Item& item : task.items) item.shots.assign(shots.begin(), shots.begin() + count);
+  for (std::int32_t i = 0; i < count; ++i) shots.push_back(to_shot(file.lines[i]));
+  for (Item& item : task.items) item.shots = shots;
 }
 
 }  // namespace fdllm::eval

@@ -1,6 +1,5 @@
 #pragma once
 #include <functional>
-#include <vector>
 
 #include "eval/data.h"
 #include "eval/task.h"
@@ -10,15 +9,10 @@ namespace fdllm::eval {
 /// The number of shots that is asked for: the options', else `fallback`.
 std::int32_t shot_count(const TaskOptions& options, std::int32_t fallback);
 
-/// Gives every item of `task` `count` shots of the options' training file, worded by `to_shot`, and
-/// adds the file to the task's hash. Throws kInvalidArgument where the file is not named or too
-/// short.
+/// Gives every item of `task` the first `count` shots of the options' training file, worded by
+/// `to_shot`, and adds the file to the task's hash. Throws kInvalidArgument where the file is not
+/// named or too short.
 void add_shots_of_file(Task& task, const TaskOptions& options, std::int32_t count,
                        const std::function<Shot(const DataLine&)>& to_shot);
-
-/// Gives every item the first `count` of a task's own shots. Throws kInvalidArgument where there
-/// are fewer, or a training file was named.
-void add_fixed_shots(Task& task, const TaskOptions& options, std::int32_t count,
-                     const std::vector<Shot>& shots);
 
 }  // namespace fdllm::eval

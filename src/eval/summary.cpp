@@ -12,10 +12,9 @@ double ratio(double a, double b) {
   return b > 0 ? a / b : 0;
 }
 
-void count(std::optional<bool> correct, Accuracy& accuracy) {
-  if (!correct) return;
+void count(bool correct, Accuracy& accuracy) {
   ++accuracy.scored;
-  if (*correct) ++accuracy.correct;
+  if (correct) ++accuracy.correct;
 }
 
 }  // namespace
@@ -44,7 +43,7 @@ Summary summarize(std::span<const ItemRecord> records, double seconds) {
     count(record.correct, summary.accuracy);
     if (record.correct_strict) {
       if (!summary.strict) summary.strict.emplace();
-      count(record.correct_strict, *summary.strict);
+      count(*record.correct_strict, *summary.strict);
     }
     summary.refresh_forwards += record.refresh_forwards;
     summary.window_forwards += record.window_forwards;
@@ -85,13 +84,9 @@ LogComparison compare(const LogContent& first, const LogContent& second) {
       continue;
     }
     const LoggedItem& other = *found->second;
-    if (!item.record.correct || !other.record.correct) {
-      fail(ErrorCode::kInvalidArgument,
-           "--compare: the item '{}' was not scored (--allow-code-execution)", item.record.id);
-    }
     PairedComparison& pairs = comparison.correct;
     ++pairs.items;
-    const bool a = *item.record.correct, b = *other.record.correct;
+    const bool a = item.record.correct, b = other.record.correct;
     ++(a && b ? pairs.both : a ? pairs.only_first : b ? pairs.only_second : pairs.neither);
     shared_first.push_back(item);
     shared_second.push_back(other);

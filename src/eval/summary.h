@@ -22,7 +22,7 @@ struct Accuracy {
 struct Summary {
   std::int64_t items = 0;
   std::int64_t failed = 0;  ///< ended in an error; counted as wrong
-  Accuracy accuracy;        ///< scored is 0 where nothing was
+  Accuracy accuracy;
   std::optional<Accuracy> strict;
   std::int64_t refresh_forwards = 0, window_forwards = 0;
   std::int64_t useful_tokens = 0;
@@ -44,7 +44,7 @@ struct LogComparison {
   std::int64_t only_in_one = 0;  ///< items that the other log lacks
 };
 
-/// Throws kInvalidArgument where the logs are of different questions, share none, or aren't scored.
+/// Throws kInvalidArgument where the logs are of different questions, or share none.
 LogComparison compare(const LogContent& first, const LogContent& second);
 
 }  // namespace fdllm::eval

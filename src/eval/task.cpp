@@ -11,13 +11,8 @@ namespace {
 
 constexpr TaskDescriptor kTasks[] = {
     {"gsm8k", "grade-school maths: {question, answer}", 5, load_gsm8k},
-    {"math", "competition maths, Minerva's prompts: {problem, solution}", 4, load_math},
-    {"humaneval", "Python functions: {task_id, prompt, test, entry_point}", 0, load_humaneval},
-    {"mbpp", "Python programs: {task_id, text, code, test_list}", 3, load_mbpp},
     {"jsonl", "any questions: {question, answer, solution?, id?}", 0, load_jsonl},
 };
-
-constexpr std::string_view kShotDelimiter = "\n\n";
 
 std::string within_text(const Task& task, const std::string& question) {
   return task.text_prefix + question + task.text_suffix;
@@ -37,7 +32,10 @@ Task load_task(const TaskOptions& options) {
     for (const TaskDescriptor& known : kTasks) {
       names += (names.empty() ? "" : ", ") + std::string(known.name);
     }
-    fail(ErrorCode::kInvalidArgument, "--task '{}': expected one of {}", options.name, names);
+    fail(ErrorCode::kInvalidArgument,
+         "--task '{}': expected one of {}; lm-eval asks other tasks through fast-dllm serve "
+         "(docs/eval.md)",
+         options.name, names);
   }
   if (options.limit && *options.limit < 1) {
     fail(ErrorCode::kInvalidArgument, "--limit: expected 1 or more, found {}", *options.limit);
@@ -57,10 +55,7 @@ Task load_task(const TaskOptions& options) {
 std::string prompt_text(const Task& task, const Item& item) {
   std::string text;
   for (const Shot& shot : item.shots) {
-    text += within_text(task, shot.question);
-    text += task.target_delimiter;
-    text += shot.answer;
-    text += kShotDelimiter;
+    text += within_text(task, shot.question) + " " + shot.answer + "\n\n";
   }
   return text + within_text(task, item.question);
 }

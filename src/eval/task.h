@@ -23,27 +23,14 @@ struct Item {
   std::string question;  ///< as the task's prompt format words it ("Question: ...\nAnswer:")
   std::vector<Shot> shots;
   std::string expected;  ///< the reference answer that a scorer compares with
-  // Of tasks whose answers are programs:
-  std::string code_prefix;  ///< comes before the completion
-  std::string tests;        ///< Python that raises where the program is wrong
-  std::string entry_point;  ///< the function that is asked for; empty where none is named
-};
-
-/// A Python program that decides whether an answer is right.
-struct Program {
-  std::string code;
-  std::string tests;        ///< run after the code, in its namespace
-  std::string entry_point;  ///< not empty: only the definitions that it needs are kept of the code
 };
 
 /// What a scorer reads out of an answer.
 struct Extraction {
   std::string extracted;
-  /// Absent where only running `program` can tell.
-  std::optional<bool> correct;
+  bool correct = false;
   /// By the stricter of a task's two readings, where it has two.
   std::optional<bool> correct_strict;
-  std::optional<Program> program;
 };
 
 /// How shots become a prompt.
@@ -58,28 +45,19 @@ struct Task {
   std::int32_t shots = 0;         ///< of each item
   std::vector<std::string> stop;  ///< stop strings of raw prompts
   std::vector<std::string> chat_stop;
-  std::string target_delimiter = " ";       ///< between a question and its answer within one text
   ShotStyle chat_shots = ShotStyle::kText;  ///< the style where a chat template is applied
   /// Around every question within one text, not around those of chat turns.
   std::string text_prefix, text_suffix;
-  Extraction (*extract)(const Item& item, std::string_view text, bool chat) = nullptr;
+  Extraction (*extract)(const Item& item, std::string_view text) = nullptr;
   std::uint64_t data_hash = 0;  ///< of the bytes of the data files
-};
-
-/// Where the shots of tasks with a training file come from.
-enum class ShotSampling : std::uint8_t {
-  kSeeded,  ///< drawn anew for each item, as lm-eval 0.4 does
-  kFirst,   ///< the first of the file, the same for all items
 };
 
 struct TaskOptions {
   std::string name;                    ///< one of tasks()
   std::filesystem::path data;          ///< JSON lines
-  std::filesystem::path fewshot_data;  ///< JSON lines; empty: none
+  std::filesystem::path fewshot_data;  ///< JSON lines, of which the first are shots; empty: none
   std::optional<std::int32_t> shots;   ///< default: the task's
   std::optional<std::int64_t> limit;   ///< only the first so many items
-  ShotSampling sampling = ShotSampling::kSeeded;
-  std::uint32_t shot_seed = 1234;  ///< lm-eval's default
 };
 
 /// A task that exists.
@@ -96,7 +74,7 @@ std::span<const TaskDescriptor> tasks();
 /// of the data), kNotFound and kCorruptFile (a line that is no JSON), naming file and line.
 Task load_task(const TaskOptions& options);
 
-/// The whole prompt as one text, as lm-eval makes it.
+/// The whole prompt as one text, worded as lm-eval does.
 std::string prompt_text(const Task& task, const Item& item);
 /// The prompt as a conversation that ends with a user message.
 std::vector<ChatMessage> prompt_messages(const Task& task, const Item& item, ShotStyle style);

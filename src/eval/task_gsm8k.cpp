@@ -14,7 +14,7 @@ std::string worded(const DataLine& line) {
   return "Question: " + line.text("question") + "\nAnswer:";
 }
 
-Extraction extract(const Item& item, std::string_view text, bool /*chat*/) {
+Extraction extract(const Item& item, std::string_view text) {
   Extraction result;
   result.extracted = flexible_number(text);
   result.correct = same_gsm8k_answer(result.extracted, item.expected);

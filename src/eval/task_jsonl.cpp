@@ -9,7 +9,7 @@
 namespace fdllm::eval {
 namespace {
 
-Extraction extract(const Item& item, std::string_view text, bool /*chat*/) {
+Extraction extract(const Item& item, std::string_view text) {
   Extraction result;
   result.extracted = given_answer(text, canonical_number(item.expected).has_value());
   result.correct = same_answer(result.extracted, item.expected);

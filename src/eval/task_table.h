@@ -5,9 +5,6 @@
 namespace fdllm::eval {
 
 Task load_gsm8k(const TaskOptions& options);
-Task load_math(const TaskOptions& options);
-Task load_humaneval(const TaskOptions& options);
-Task load_mbpp(const TaskOptions& options);
 Task load_jsonl(const TaskOptions& options);
 
 }  // namespace fdllm::eval

@@ -25,7 +25,6 @@ TEST(Task, JsonlInOneTextAndInTurns) {
                    "{\"question\": \"a?\", \"answer\": \"b\"}\n"
                    "{\"question\": \"c?\", \"answer\": \"d\", \"solution\": \"e #### d\"}\n");
   options.shots = 2;
-  options.sampling = ShotSampling::kFirst;
   const Task task = load_task(options);
   ASSERT_EQ(task.items.size(), 2u);
   EXPECT_EQ(task.items[0].id, "7");
@@ -42,29 +41,11 @@ TEST(Task, JsonlInOneTextAndInTurns) {
   EXPECT_EQ(turns[3].role, "assistant");
   EXPECT_EQ(turns[3].content, "e #### d");
   EXPECT_EQ(turns[4].content, "2 + 2?");
-  EXPECT_TRUE(*task.extract(task.items[0], "it is 1 + 1 = 2. #### 2", true).correct);
-  EXPECT_FALSE(*task.extract(task.items[0], "2 #### 3", true).correct);
+  EXPECT_TRUE(task.extract(task.items[0], "it is 1 + 1 = 2. #### 2").correct);
+  EXPECT_FALSE(task.extract(task.items[0], "2 #### 3").correct);
 }
 
-TEST(Task, TheTestSetOfMbppIsChosen) {
-  const TestFolder folder;
-  std::string lines;
-  for (const int id : {2, 11, 510, 511}) {
-    lines += "{\"task_id\": " + std::to_string(id) +
-             ", \"text\": \"t\", \"code\": \"c\", \"test_list\": [\"1\", \"2\", \"3\", \"4\"]}\n";
-  }
-  const Task task = load_task(options_for("mbpp", folder.write("m.jsonl", lines)));
-  ASSERT_EQ(task.items.size(), 2u);
-  EXPECT_EQ(task.items[0].id, "11");
-  EXPECT_EQ(task.items[0].shots.size(), 3u);
-  EXPECT_EQ(task.items[0].tests, "1\n2\n3");
-  const Extraction chat = task.extract(task.items[0], "```python\nx\n```", true);
-  EXPECT_EQ(chat.program->code, "x\n");
-  EXPECT_FALSE(chat.correct);
-  EXPECT_EQ(task.extract(task.items[0], "x", false).program->tests, "1\n2\n3");
-}
-
-TEST(Task, TheSeedOfShotsAndTheirFileCount) {
+TEST(Task, TheFirstLinesAreShotsAndTheirFileCounts) {
   const TestFolder folder;
   std::string lines;
   for (int i = 0; i < 30; ++i) {
@@ -79,10 +60,8 @@ TEST(Task, TheSeedOfShotsAndTheirFileCount) {
   ASSERT_EQ(limited.items.size(), 3u);
   EXPECT_EQ(limited.data_hash, task.data_hash);
   EXPECT_EQ(prompt_text(limited, limited.items[2]), prompt_text(task, task.items[2]));
-  EXPECT_NE(task.items[0].shots[0].question, task.items[1].shots[0].question);
-  options.shot_seed = 5;
-  EXPECT_NE(prompt_text(task, task.items[0]), prompt_text(load_task(options), task.items[0]) + "x");
-  EXPECT_NE(load_task(options).items[0].shots[0].question, task.items[0].shots[0].question);
+  EXPECT_EQ(task.items[1].shots[0].question, "Question: q0\nAnswer:");
+  EXPECT_EQ(task.items[29].shots[4].question, "Question: q4\nAnswer:");
   options.fewshot_data = folder.write("s.jsonl", lines + lines);
   EXPECT_NE(load_task(options).data_hash, task.data_hash);
 }
@@ -96,7 +75,8 @@ TEST(Task, RefusesWhatItCannotAsk) {
   const auto with = [&](std::string_view name, std::string_view text) {
     return options_for("jsonl", folder.write(name, text));
   };
-  refused(ErrorCode::kInvalidArgument, "expected one of gsm8k, math", options_for("gsm", good));
+  refused(ErrorCode::kInvalidArgument, "expected one of gsm8k, jsonl; lm-eval",
+          options_for("gsm", good));
   refused(ErrorCode::kNotFound, "none.jsonl", options_for("jsonl", folder / "none.jsonl"));
   refused(ErrorCode::kCorruptFile, "a.jsonl:2",
           with("a.jsonl", "{\"question\": \"q\", \"answer\": \"1\"}\n{\"question\""));
@@ -112,13 +92,6 @@ TEST(Task, RefusesWhatItCannotAsk) {
                "{\"question\": \"q\", \"answer\": 1, \"id\": \"a\"}\n"));
   refused(ErrorCode::kInvalidArgument, "expected an answer, found none",
           with("g.jsonl", "{\"question\": \"q\", \"answer\": \"####\"}\n"));
-  refused(
-      ErrorCode::kInvalidArgument, "'solution': expected a \\boxed answer",
-      options_for("math", folder.write("h.jsonl", "{\"problem\": \"p\", \"solution\": \"5\"}\n")));
-  refused(ErrorCode::kInvalidArgument, "'test_list': expected a list of 3 texts",
-          options_for("mbpp", folder.write("i.jsonl",
-                                           "{\"task_id\": 11, \"text\": \"t\", \"code\": \"c\", "
-                                           "\"test_list\": [\"a\", \"b\"]}\n")));
   TaskOptions options = options_for("gsm8k", good);
   refused(ErrorCode::kInvalidArgument, "--fewshot-data", options);
   options.fewshot_data = good;
@@ -128,12 +101,6 @@ TEST(Task, RefusesWhatItCannotAsk) {
   options.shots = 1;
   options.limit = 0;
   refused(ErrorCode::kInvalidArgument, "--limit", options);
-  options = options_for("humaneval", folder.write("j.jsonl",
-                                                  "{\"task_id\": \"a\", \"prompt\": \"p\", "
-                                                  "\"test\": \"t\", \"entry_point\": \"f\"}\n"));
-  EXPECT_EQ(load_task(options).items[0].tests, "t\ncheck(f)");
-  options.shots = 1;
-  refused(ErrorCode::kInvalidArgument, "has 0 shots", options);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-"""`fast-dllm eval` from end to end: logs, kills, comparison, programs, refusals."""
+"""`fast-dllm eval` from end to end: logs, kills, comparison, refusals."""
 import json
 import os
 import random
@@ -222,71 +222,19 @@ class Comparing(EvalCase):
         self.assertIn("different questions", self.fail_with(2, "eval", "--compare", *logs))
 
 
-class Programs(EvalCase):
-    HUMANEVAL = [{"task_id": "HumanEval/0", "entry_point": "twice",
-                  "prompt": "def twice(x):\n    \"\"\"Two times x.\"\"\"\n",
-                  "test": "def check(f):\n    assert f(2) == 4\n    assert f(-1) == -2\n"}]
-
-    def score(self, text, *more):
-        data = self.lines("he.jsonl", self.HUMANEVAL)
-        answers = self.lines("answers.jsonl", [{"id": "HumanEval/0", "text": text}])
-        done = self.succeed("eval", "--task", "humaneval", "--data", data, "--answers", answers, *more)
-        return json.loads(done.stdout), done.stderr
-
-    def test_answers_are_run_only_when_allowed(self):
-        marker = self.folder / "run"
-        code = f"    open({str(marker)!r}, 'w')\n    return 2 * x\n"
-        line, stderr = self.score(code)
-        self.assertIsNone(line["correct"])
-        self.assertEqual(line["verdict"], "not run")
-        self.assertIn("--allow-code-execution", stderr)
-        self.assertFalse(marker.exists())
-
-    def test_scores(self):
-        for text, correct in (
-                ("    return 2 * x\n", True), ("    return x\n", False), ("", False),
-                ("Here it is:\n```python\ndef twice(x):\n    return x + x\n```\nDone.", True),
-                ("    return helper(x)\n\ndef helper(y):\n    return 2 * y\n\nwords, words", True),
-                ("    import os; os._exit(0)\n    return 1", False),
-                ("    while True: pass\n    return 1\n", False)):
-            with self.subTest(text=text):
-                line, _ = self.score(text, "--allow-code-execution", "--code-timeout", 3)
-                self.assertEqual(line["correct"], correct, line)
-
-    def test_a_model_on_both_code_tasks(self):
-        data = self.lines("he.jsonl", self.HUMANEVAL)
-        log = self.folder / "log.jsonl"
-        arguments = ["eval", "--task", "humaneval", "--data", data, "--model", LLADA,
-                     "--gen-length", 32, "--output", log]
-        summary = self.summary(*arguments)
-        self.assertIsNone(summary["accuracy"])
-        self.assertIn("code was null", self.fail_with(2, *arguments, "--allow-code-execution"))
-        log.unlink()
-        summary = self.summary(*arguments, "--allow-code-execution")
-        self.assertEqual(summary["accuracy"]["scored"], 1)
-        mbpp = self.lines("mbpp.jsonl", [
-            {"task_id": 11, "text": "Write f.", "code": "", "test_list": ["assert f(1) == 1"] * 3}])
-        summary = self.summary("eval", "--task", "mbpp", "--data", mbpp, "--model", LLADA, "--shots",
-                               0, "--gen-length", 32, "--allow-code-execution")
-        self.assertEqual(summary["accuracy"], {"correct": 0, "scored": 1, "fraction": 0.0,
-                                               "interval_95": summary["accuracy"]["interval_95"]})
-
-
 class Refusing(EvalCase):
     def test_usage(self):
         data = self.lines("d.jsonl", questions(1))
         for code, part, arguments in (
                 (2, "--task is missing", ["--data", data]),
                 (2, "--data is missing", ["--task", "jsonl"]),
-                (2, "expected one of gsm8k", ["--task", "mmlu", "--data", data]),
+                (2, "expected one of gsm8k, jsonl", ["--task", "humaneval", "--data", data]),
                 (3, "none.jsonl", ["--task", "jsonl", "--data", self.folder / "none.jsonl"]),
                 (2, "contradicts", ["--task", "jsonl", "--data", data, "--chat", "--no-chat"]),
                 (2, "--fewshot-data", ["--task", "gsm8k", "--data", data]),
                 (2, "--limit", ["--task", "jsonl", "--data", data, "--limit", 0]),
                 (2, "--shots-as", ["--task", "jsonl", "--data", data, "--shots-as", "images"]),
                 (2, "--gen-length", ["--task", "jsonl", "--data", data, "--gen-length", -33]),
-                (3, "no-python", ["--task", "jsonl", "--data", data, "--allow-code-execution",
-                                  "--python", "no-python"]),
                 (2, "--compare", ["--compare", data]),
                 (4, "d.jsonl:1", ["--compare", data, data])):
             with self.subTest(arguments=arguments):
