@@ -10,9 +10,9 @@ jobs=$(nproc)
 
 tools/install_dependencies.sh --tests
 
-requirements=(tools/requirements.txt tools/requirements-clients.txt)
+requirements=(tools/requirements.txt tools/requirements-clients.txt tools/requirements-plot.txt)
 if ! cat "${requirements[@]}" | cmp --silent - .venv/installed.txt; then
-  echo "== Installing the oracles' and clients' Python packages into .venv"
+  echo "== Installing the tests' Python packages into .venv"
   python3 -m venv .venv
   # The index may be away for a moment.
   for wait in 5 30 stop; do

@@ -1,13 +1,9 @@
 #include "bench/ladder_report.h"
 
 #include <algorithm>
-#include <functional>
 #include <optional>
 
 #include <fmt/format.h>
-
-#include "bench/chart.h"
-#include "bench/svg.h"
 
 namespace fdllm::bench {
 namespace {
@@ -18,6 +14,11 @@ std::string signed_points(double fraction) {
 
 std::string ratio_text(const std::optional<double>& ratio) {
   return ratio ? fmt::format("{:.{}f}x", *ratio, *ratio < 10 ? 2 : 1) : std::string("-");
+}
+
+/// Four digits, or all before the point.
+std::string seconds_text(double seconds) {
+  return seconds >= 1e4 ? fmt::format("{:.0f}", seconds) : fmt::format("{:.4g}", seconds);
 }
 
 std::string table_row(const LadderCell& cell, const LadderSummary& summary, std::size_t computed) {
@@ -38,7 +39,7 @@ std::string table_row(const LadderCell& cell, const LadderSummary& summary, std:
       ratio_text(summary.time_speed_up), summary.seconds_per_item);
   for (std::size_t i = 0; i < computed; ++i) {
     text += i < summary.computed_seconds.size()
-                ? fmt::format(" {} s, {:.3g} tok/s |", short_number(summary.computed_seconds[i]),
+                ? fmt::format(" {} s, {:.3g} tok/s |", seconds_text(summary.computed_seconds[i]),
                               summary.computed_useful_per_second[i])
                 : " - |";
   }
@@ -57,37 +58,6 @@ std::string settings_list(const LadderReport& report) {
   return text + ".\n";
 }
 
-std::string plot(const LadderReport& report, const LadderGroup& group, const std::string& x_label,
-                 const std::function<std::optional<double>(const LadderSummary&)>& speed) {
-  Chart chart{.title = name_of(group),
-              .x_label = x_label,
-              .y_label = "accuracy, %",
-              .log_x = true,
-              .series = {}};
-  for (const auto& [cell, summary] : summaries_of(report, group)) {
-    if (!cell->refused.empty()) continue;
-    const std::optional<double> x = speed(summary);
-    if (!x) continue;
-    auto series = std::find_if(chart.series.begin(), chart.series.end(),
-                               [&](const auto& entry) { return entry.name == cell->row.series; });
-    if (series == chart.series.end()) {
-      const bool is_sweep = cell->row.series.ends_with(" sweep");
-      chart.series.push_back(
-          {.name = cell->row.series, .points = {}, .curve = is_sweep, .marks = true});
-      series = std::prev(chart.series.end());
-    }
-    const std::size_t equals = cell->row.name.find('=');
-    const bool is_value = series->curve && equals != std::string::npos;
-    series->points.push_back(
-        {.x = *x,
-         .y = 100 * summary.accuracy,
-         .label = is_value ? cell->row.name.substr(equals + 1) : cell->row.name,
-         .low = 100 * summary.interval.low,
-         .high = 100 * summary.interval.high});
-  }
-  return draw_charts({&chart, 1});
-}
-
 }  // namespace
 
 std::vector<LadderGroup> groups_of(const LadderReport& report) {
@@ -103,11 +73,6 @@ std::vector<LadderGroup> groups_of(const LadderReport& report) {
 std::string name_of(const LadderGroup& group) {
   return fmt::format("gen {}, {} shot{}, EOS stop {}", group.gen_length, group.shots,
                      group.shots == 1 ? "" : "s", group.eos_stop ? "on" : "off");
-}
-
-std::string key_of(const LadderGroup& group) {
-  return fmt::format("gen{}_shots{}_eos-{}", group.gen_length, group.shots,
-                     group.eos_stop ? "on" : "off");
 }
 
 std::vector<std::pair<const LadderCell*, LadderSummary>> summaries_of(const LadderReport& report,
@@ -154,23 +119,6 @@ std::string ladder_markdown(const LadderReport& report) {
   }
   if (!report.cells.empty()) text += settings_list(report);
   return text;
-}
-
-std::string ladder_svg(const LadderReport& report, const LadderGroup& group) {
-  return plot(report, group, "useful tokens per second", [](const LadderSummary& summary) {
-    return summary.useful_per_second > 0 ? std::optional(summary.useful_per_second) : std::nullopt;
-  });
-}
-
-std::string computed_svg(const LadderReport& report, const LadderGroup& group, std::size_t index) {
-  return plot(report, group,
-              fmt::format("useful tokens per second, computed for {} at {} + {}", report.cost_shape,
-                          report.prompts[index], group.gen_length),
-              [index](const LadderSummary& summary) {
-                return index < summary.computed_useful_per_second.size()
-                           ? std::optional(summary.computed_useful_per_second[index])
-                           : std::nullopt;
-              });
 }
 
 }  // namespace fdllm::bench

@@ -21,8 +21,6 @@ struct LadderReport {
 std::vector<LadderGroup> groups_of(const LadderReport& report);
 /// "gen 256, 5 shots, EOS stop off".
 std::string name_of(const LadderGroup& group);
-/// "gen256_shots5_eos-off": for file names.
-std::string key_of(const LadderGroup& group);
 
 /// A cell with its figures; the baseline is the group's row of that name.
 std::vector<std::pair<const LadderCell*, LadderSummary>> summaries_of(const LadderReport& report,
@@ -30,9 +28,4 @@ std::vector<std::pair<const LadderCell*, LadderSummary>> summaries_of(const Ladd
 
 /// A table for each group.
 std::string ladder_markdown(const LadderReport& report);
-/// Accuracy against useful tokens per second (measured) of one group.
-std::string ladder_svg(const LadderReport& report, const LadderGroup& group);
-/// The same against computed useful tokens per second behind a prompt of report.prompts[index].
-std::string computed_svg(const LadderReport& report, const LadderGroup& group, std::size_t index);
-
 }  // namespace fdllm::bench

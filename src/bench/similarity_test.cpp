@@ -7,7 +7,7 @@
 #include "fastdllm/error.h"
 
 #include "bench/kv_comparison.h"
-#include "bench/similarity_plots.h"
+#include "bench/similarity_tables.h"
 
 namespace fdllm::bench {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "base/check.h"
 #include "bench/similarity.h"
-#include "bench/similarity_plots.h"
+#include "bench/similarity_tables.h"
 #include "cli/bench_commands.h"
 #include "cli/bench_flags.h"
 #include "cli/output_folder.h"
@@ -79,9 +79,6 @@ int run_bench_similarity(BenchSimilarityFlags& flags) {
   view.clear();
   out.write("similarity.csv", bench::regions_csv(report));
   out.write("similarity_maps.csv", bench::maps_csv(report));
-  out.write("similarity_steps.svg", bench::steps_svg(report));
-  out.write("similarity_layers.svg", bench::layers_svg(report));
-  out.write("similarity_maps.svg", bench::maps_svg(report));
   const auto summaries = summarise(report);
   if (flags.json) {
     Json json;
@@ -102,7 +99,7 @@ int run_bench_similarity(BenchSimilarityFlags& flags) {
       "forward of its block\n\n",
       model_text(model), report.steps, questions.size(), questions.size() == 1 ? "" : "s");
   print_summaries(summaries);
-  if (!flags.out.empty()) fmt::print("\ntables and plots are in {}\n", flags.out);
+  if (!flags.out.empty()) fmt::print("\ntables are in {}\n", flags.out);
   return 0;
 }
 
@@ -113,7 +110,8 @@ CommandBody add_bench_similarity(CLI::App& app) {
   app.footer(
       "Decodes without a cache and compares the K and V rows of each forward with those of the\n"
       "forward before: the evidence for caching them. --out gets similarity.csv (each step, part\n"
-      "of the canvas and layer), similarity_maps.csv (any two steps) and three SVG plots.");
+      "of the canvas and layer) and similarity_maps.csv (any two steps); tools/plot.py draws "
+      "them.");
   flags->engine.add_model_option(app);
   app.add_option("--prompt", flags->prompts, "a user's message; may be given again")
       ->type_name("T");
@@ -136,7 +134,7 @@ CommandBody add_bench_similarity(CLI::App& app) {
   app.add_option("--map-steps", flags->settings.map_steps,
                  "steps that the maps show at most (default 64)")
       ->type_name("N");
-  app.add_option("--out", flags->out, "folder for tables and plots")->type_name("DIR");
+  app.add_option("--out", flags->out, "folder for the tables")->type_name("DIR");
   app.add_flag("--json", flags->json, "print one JSON object");
   flags->engine.add_engine_options(app);
   return [flags] { return run_bench_similarity(*flags); };

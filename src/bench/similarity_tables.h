@@ -21,11 +21,4 @@ std::string regions_csv(const SimilarityReport& report);
 /// rows,kind,step_a,step_b,cosine
 std::string maps_csv(const SimilarityReport& report);
 
-/// Cosine between neighbouring steps over the steps, for each region: K and V.
-std::string steps_svg(const SimilarityReport& report);
-/// The same over the layers, and cosine to the block's first forward.
-std::string layers_svg(const SimilarityReport& report);
-/// Step by step maps: K in the upper row, V in the lower one.
-std::string maps_svg(const SimilarityReport& report);
-
 }  // namespace fdllm::bench
