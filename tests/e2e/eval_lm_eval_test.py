@@ -204,7 +204,7 @@ class AgainstServe(TestCase):
             [sys.executable, "-m", "lm_eval", "--model", kind, "--include_path", self.folder,
              "--tasks", ",".join(f"local_{pathlib.Path(file).stem}" for file in tasks),
              "--num_fewshot", "0", "--output_path", self.folder / "out", "--log_samples",
-             "--gen_kwargs", "max_gen_toks=64", "--model_args",
+             "--gen_kwargs", "max_gen_toks=64,preset=fast", "--model_args",
              f"base_url={self.server.url}/v1/{path},model=nano,num_concurrent=4,max_retries=1,"
              + ("tokenizer_backend=remote" if kind == "local-completions"
                 else "tokenizer_backend=None"), *arguments],
@@ -221,7 +221,7 @@ class AgainstServe(TestCase):
 
     def chat(self, text):
         body = {"messages": [{"role": "user", "content": text}], "max_tokens": 64,
-                "stop": ["Problem:"]}
+                "preset": "fast", "stop": ["Problem:"]}
         return self.server.ask("/v1/chat/completions", body)[2]["choices"][0]["message"]["content"]
 
     def test_minerva_math(self):
@@ -250,7 +250,7 @@ class AgainstServe(TestCase):
         self.assertEqual([sample["pass_at_1"] for sample in mbpp], [0])
         for sample in (*humaneval, *mbpp):
             arguments = sample["arguments"]["gen_args_0"]
-            body = {"prompt": arguments["arg_0"], "max_tokens": 64,
+            body = {"prompt": arguments["arg_0"], "max_tokens": 64, "preset": "fast",
                     "stop": [*arguments["arg_1"]["until"], "<|endoftext|>"]}
             answer = self.server.ask("/v1/completions", body)[2]
             self.assertEqual(sample["resps"][0][0], answer["choices"][0]["text"])
