@@ -10,6 +10,7 @@
 #include "text/jinja/arithmetic.h"
 #include "text/jinja/attribute_path.h"
 #include "text/jinja/filter_functions.h"
+#include "text/jinja/python_characters.h"
 #include "text/jinja/python_text.h"
 
 namespace fdllm::jinja::filters {

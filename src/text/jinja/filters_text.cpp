@@ -10,6 +10,7 @@
 #include "text/jinja/filter_functions.h"
 #include "text/jinja/json_text.h"
 #include "text/jinja/methods.h"
+#include "text/jinja/python_characters.h"
 #include "text/jinja/python_format.h"
 #include "text/jinja/python_repr.h"
 #include "text/jinja/python_text.h"

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "text/jinja/filter_functions.h"
+#include "text/jinja/python_characters.h"
 #include "text/jinja/python_repr.h"
 #include "text/jinja/python_text.h"
 #include "text/utf8.h"

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/quote.h"
 #include "text/jinja/format_spec.h"
+#include "text/jinja/python_characters.h"
 #include "text/jinja/python_format.h"
 #include "text/jinja/python_repr.h"
 #include "text/jinja/python_text.h"

@@ -5,7 +5,7 @@
 
 #include "base/check.h"
 #include "base/quote.h"
-#include "text/jinja/python_text.h"
+#include "text/jinja/python_characters.h"
 #include "text/utf8.h"
 
 namespace fdllm::jinja {

@@ -9,21 +9,10 @@
 /// called so, bytes elsewhere.
 namespace fdllm::jinja {
 
-/// Python's str.isspace, which differs from Unicode's White_Space in U+001C..U+001F.
-bool is_python_space(char32_t value);
-
 std::vector<std::string_view> characters_of(std::string_view text);
 std::int64_t count_characters(std::string_view text);
 /// The offset in bytes of character `index`; the text's size where there are fewer.
 std::size_t offset_of_character(std::string_view text, std::int64_t index);
-
-/// Unicode's full mappings as far as one character becomes at most two, final sigma included.
-std::string to_upper(std::string_view text);
-std::string to_lower(std::string_view text);
-/// str.capitalize, str.title, str.swapcase.
-std::string capitalize(std::string_view text);
-std::string title_case(std::string_view text);
-std::string swap_case(std::string_view text);
 
 enum class Side : std::uint8_t { kLeft, kRight, kBoth };
 /// str.strip: of the characters in `characters`, or of white space where that is null.
@@ -42,26 +31,6 @@ std::vector<std::string_view> split_lines(std::string_view text, bool keep_ends)
 /// str.replace; at most `most` times unless that is negative. `from` may be empty.
 std::string replace_all(std::string_view text, std::string_view from, std::string_view to,
                         std::int64_t most);
-
-enum class TextClass : std::uint8_t {
-  kAlpha,
-  kDigit,
-  kDecimal,
-  kNumeric,
-  kAlnum,
-  kSpace,
-  kLower,
-  kUpper,
-  kTitle,
-  kIdentifier,
-  kAscii,
-  kPrintable,
-};
-/// str.isalpha and its siblings.
-bool is_text_of(std::string_view text, TextClass kind);
-
-/// Whether repr() prints the character as it is.
-bool is_printable(char32_t value);
 
 /// HTML's &, <, >, ' and " as markupsafe writes them.
 std::string escape_html(std::string_view text);

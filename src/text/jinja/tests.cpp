@@ -11,8 +11,8 @@
 #include "text/jinja/comparison.h"
 #include "text/jinja/filters.h"
 #include "text/jinja/methods.h"
+#include "text/jinja/python_characters.h"
 #include "text/jinja/python_repr.h"
-#include "text/jinja/python_text.h"
 
 namespace fdllm::jinja {
 namespace {

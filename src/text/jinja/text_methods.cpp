@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/quote.h"
 #include "text/jinja/methods.h"
+#include "text/jinja/python_characters.h"
 #include "text/jinja/python_format.h"
 #include "text/jinja/python_text.h"
 
