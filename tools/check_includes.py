@@ -9,6 +9,8 @@ import sys
 
 ERROR = ["fastdllm/error.h"]
 PUBLIC = ["fastdllm/"]
+BACKEND = ["backend/argument_checks.h", "backend/backend.h", "backend/memory_reader.h",
+           "backend/logits_backend.h", "backend/peer_backend.h"]
 
 # What the files of a folder may include, besides that folder: prefixes of paths below src/ and
 # include/. The longest matching folder counts.
@@ -21,8 +23,9 @@ ALLOWED = {
     "src/backend": ["backend/cpu/", "quant/", "base/", *ERROR],
     "src/backend/cpu": ["backend/", "quant/", "base/", *ERROR],
     "src/backend/cuda": ["backend/", "quant/", "base/", *ERROR],
-    "src/backend/tensor_parallel": ["backend/backend.h", "base/", *ERROR],
-    "src/model": ["backend/backend.h", "backend/score.h", "formats/", "quant/", "base/", *ERROR],
+    "src/backend/tensor_parallel": [*BACKEND, "base/", *ERROR],
+    "src/model": ["backend/backend.h", "backend/logits_backend.h", "backend/score.h", "formats/",
+                  "quant/", "base/", *ERROR],
     "src/decode": ["model/forward_plan.h", "backend/score.h", "base/", *PUBLIC],
     "src/engine": ["decode/", "model/", "backend/", "quant/", "formats/", "text/", "base/",
                    *PUBLIC],

@@ -4,6 +4,7 @@
 #include "fastdllm/error.h"
 
 #include "backend/conformance.h"
+#include "backend/memory_reader.h"
 
 namespace fdllm {
 namespace {
@@ -82,8 +83,8 @@ class AttentionConformance : public Conformance {
       const auto device_qkv = backend.upload(qkv);
       const std::int64_t width = shape.heads * shape.head_dim;
       const auto out = backend.allocate(row * width);
-      backend.rope_store(*device_qkv, shape, *cos, *sin, sequences, layer);
-      backend.attention(*device_qkv, shape, sequences, layer, *out);
+      backend.rope_store(*device_qkv, *cos, *sin, {shape, sequences, layer});
+      backend.attention(*device_qkv, {shape, sequences, layer}, *out);
       outputs.clear();
       for (const SequenceRows& sequence : sequences) {
         const auto values = values_of(backend, *out);
@@ -179,8 +180,8 @@ TEST_P(AttentionConformance, RopeRotatesQueriesInPlace) {
     const std::vector<Range> attend = {{0, 8}};
     const SequenceRows sequence{slab.get(), {0, 4}, positions, attend};
     const auto qkv = backend->upload(values);
-    backend->rope_store(*qkv, shape, *backend->upload(angles.cos), *backend->upload(angles.sin),
-                        {&sequence, 1}, 0);
+    backend->rope_store(*qkv, *backend->upload(angles.cos), *backend->upload(angles.sin),
+                        {shape, {&sequence, 1}, 0});
     const std::vector<float> rotated = values_of(*backend, *qkv);
     for (std::int64_t t = 0; t < 4; ++t) {
       for (std::int64_t head = 0; head < shape.heads; ++head) {
@@ -343,11 +344,12 @@ TEST_P(AttentionConformance, ReadsBackTheRowsThatWereStored) {
         backend->upload(std::vector<float>(static_cast<std::size_t>(39 * dim / 2), 1.0f));
     const auto slab = backend->allocate_kv({3, 2, dim, 39});
     const SequenceRows sequence{slab.get(), {0, 6}, positions, {}};
-    backend->rope_store(*backend->upload(values), shape, *one, *none, {&sequence, 1}, 1);
+    backend->rope_store(*backend->upload(values), *one, *none, {shape, {&sequence, 1}, 1});
+    const MemoryReader& reader = MemoryReader::of(*backend);
     const std::int64_t width = 2 * dim;
     std::vector<float> k(static_cast<std::size_t>(count * width));
     std::vector<float> v = k;
-    backend->read_kv(*slab, 1, positions, k, v);
+    reader.read_kv(*slab, 1, positions, k, v);
     for (std::int64_t t = 0; t < count; ++t) {
       for (std::int64_t i = 0; i < width; ++i) {
         const std::int64_t from = t * shape.row() + 4 * dim + i;
@@ -355,11 +357,11 @@ TEST_P(AttentionConformance, ReadsBackTheRowsThatWereStored) {
         ASSERT_EQ(v[t * width + i], subject().seen(values[from + width])) << dim;
       }
     }
-    EXPECT_THROW(backend->read_kv(*slab, 3, positions, k, v), Error);
-    EXPECT_THROW(backend->read_kv(*slab, 1, std::vector<std::int32_t>{39},
-                                  std::span(k).first(width), std::span(v).first(width)),
+    EXPECT_THROW(reader.read_kv(*slab, 3, positions, k, v), Error);
+    EXPECT_THROW(reader.read_kv(*slab, 1, std::vector<std::int32_t>{39}, std::span(k).first(width),
+                                std::span(v).first(width)),
                  Error);
-    EXPECT_THROW(backend->read_kv(*slab, 1, positions, std::span(k).first(width), v), Error);
+    EXPECT_THROW(reader.read_kv(*slab, 1, positions, std::span(k).first(width), v), Error);
   }
 }
 
@@ -378,10 +380,10 @@ TEST_P(AttentionConformance, RefusesWhatDoesNotFit) {
                                        {slab.get(), {0, 2}, inside, attend},
                                        {nullptr, {0, 1}, inside, attend},
                                        {slab.get(), {1, 2}, inside, attend}}) {
-    EXPECT_THROW(backend->attention(*qkv, shape, {&sequence, 1}, 0, *out), Error);
+    EXPECT_THROW(backend->attention(*qkv, {shape, {&sequence, 1}, 0}, *out), Error);
   }
   const SequenceRows sequence{slab.get(), {0, 1}, inside, attend};
-  EXPECT_THROW(backend->attention(*qkv, shape, {&sequence, 1}, 1, *out), Error);
+  EXPECT_THROW(backend->attention(*qkv, {shape, {&sequence, 1}, 1}, *out), Error);
   EXPECT_THROW(backend->allocate_kv({1, shape.kv_heads, 15, 8}), Error);
 }
 

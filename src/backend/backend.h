@@ -92,17 +92,22 @@ class EmbeddingTable {
   virtual ~EmbeddingTable() = default;
 };
 
+struct KvShape {
+  std::int64_t layers, kv_heads, head_dim, length;
+};
+
 /// K (after RoPE) and V of one request: `length` rows in each of `layers` layers. The length is
 /// known when a request starts, so it is one contiguous slab.
 class KvSlab {
  public:
+  explicit KvSlab(const KvShape& shape) : shape_(shape) {}
   virtual ~KvSlab() = default;
-  virtual std::int64_t length() const = 0;
+  const KvShape& shape() const { return shape_; }
+  std::int64_t length() const { return shape_.length; }
   virtual std::size_t bytes() const = 0;
-};
 
-struct KvShape {
-  std::int64_t layers, kv_heads, head_dim, length;
+ private:
+  KvShape shape_;
 };
 
 /// A stored matrix [rows, columns], row-major; `bias` is empty or has `rows` elements. Rows of a
@@ -123,13 +128,6 @@ struct StoredMatrix {
   std::int64_t rows_on_all_devices = 0;
 };
 
-/// Columns [begin, end) of the rows of a buffer that has rows of `columns`.
-struct ColumnSlice {
-  const Buffer* from = nullptr;
-  std::int64_t columns = 0;
-  std::int64_t begin = 0, end = 0;
-};
-
 /// The rows of a ragged batch that belong to one request (sequence); never padded.
 struct SequenceRows {
   KvSlab* kv = nullptr;
@@ -145,6 +143,13 @@ struct AttentionShape {
   std::int64_t row() const { return (heads + 2 * kv_heads) * head_dim; }
 };
 
+/// The rows of a batch at one layer of their K/V.
+struct LayerRows {
+  AttentionShape shape;
+  std::span<const SequenceRows> sequences;
+  std::int64_t layer = 0;
+};
+
 /// A row for the head: hidden row `row` of x, `unconditional_row` too where cfg_scale > 0.
 struct HeadRow {
   std::int32_t row = 0;
@@ -153,14 +158,15 @@ struct HeadRow {
 };
 
 /// The coarse operations that a transformer needs. T = rows in this forward, D = hidden, F = FFN,
-/// V = vocabulary. All activations are f32 row-major buffers. Every result depends only on its own
-/// row's inputs: never on the other rows, their number, or the thread count (bit for bit).
+/// V = vocabulary. What only some callers need, a back end implements beside it: LogitsBackend,
+/// MemoryReader, PeerBackend. All activations are f32 row-major buffers. Every result depends only
+/// on its own row's inputs: never on the other rows, their number, or the thread count (bit for
+/// bit).
 class Backend {
  public:
   virtual ~Backend() = default;
 
   virtual std::string description() const = 0;  ///< e.g. "cpu avx512bf16, 2 threads"
-  virtual ComputeType compute_type() const = 0;
   virtual WeightFormat weight_format(MatrixRole role) const = 0;
   /// Bytes that weights, K/V and buffers can still take where this back end keeps them; nullopt
   /// where it cannot tell.
@@ -177,8 +183,6 @@ class Backend {
   }
   /// Copies host values (norm weights, RoPE tables) to the device.
   virtual std::unique_ptr<Buffer> upload(std::span<const float> values) = 0;
-  /// Copies the first values of a buffer to the host, after all that was asked for before.
-  virtual void download(const Buffer& buffer, std::span<float> values) const = 0;
   /// Packs `parts` stacked along the output axis: [sum of rows, columns], all of equal columns,
   /// in weight_format(role). Values of an integer format that are not finite make their scale NaN.
   virtual std::unique_ptr<Matrix> pack(std::span<const StoredMatrix> parts, MatrixRole role) = 0;
@@ -189,11 +193,6 @@ class Backend {
   virtual std::unique_ptr<EmbeddingTable> embedding(const StoredMatrix& table) = 0;
   virtual std::unique_ptr<KvSlab> allocate_kv(const KvShape& shape) = 0;
   virtual std::size_t kv_bytes(const KvShape& shape) const = 0;
-  /// Copies the K (after RoPE) and V rows of a layer to the host, for measurements: k, v
-  /// [positions, kv_heads * head_dim]. Rows that were never stored are unspecified.
-  virtual void read_kv(const KvSlab& kv, std::int64_t layer,
-                       std::span<const std::int32_t> positions, std::span<float> k,
-                       std::span<float> v) const = 0;
 
   /// x[t] = table[tokens[t]]; x [T, D].
   virtual void embed(const EmbeddingTable& table, std::span<const std::int32_t> tokens,
@@ -207,31 +206,18 @@ class Backend {
   virtual void linear_add(const Matrix& weight, const Buffer& x, std::int64_t rows, Buffer& y) = 0;
   /// RoPE in the half-split form (dims i and i + head_dim/2 are paired) on q and k of every row of
   /// qkv [T, shape.row()], at the rows' positions; q is rotated in place, k and v are stored into
-  /// the sequences' slabs at `layer`. cos, sin [max position + 1, head_dim / 2].
-  virtual void rope_store(Buffer& qkv, const AttentionShape& shape, const Buffer& cos,
-                          const Buffer& sin, std::span<const SequenceRows> sequences,
-                          std::int64_t layer) = 0;
+  /// the sequences' slabs at the layer. cos, sin [max position + 1, head_dim / 2].
+  virtual void rope_store(Buffer& qkv, const Buffer& cos, const Buffer& sin,
+                          const LayerRows& rows) = 0;
   /// out[t, h] = softmax(q[t, h] . K^T / sqrt(head_dim)) V over the K/V rows that t's sequence
   /// attends; kv head = h / (heads / kv_heads). qkv as rope_store left it; out [T, heads *
   /// head_dim].
-  virtual void attention(const Buffer& qkv, const AttentionShape& shape,
-                         std::span<const SequenceRows> sequences, std::int64_t layer,
-                         Buffer& out) = 0;
+  virtual void attention(const Buffer& qkv, const LayerRows& rows, Buffer& out) = 0;
   /// out[t] = silu(gate_up[t, :F]) * gate_up[t, F:]; gate_up [rows, 2 F], out [rows, F].
   virtual void swiglu(const Buffer& gate_up, std::int64_t rows, std::int64_t ffn, Buffer& out) = 0;
   /// out[i] = x[rows[i]]; columns = D.
   virtual void gather(const Buffer& x, std::span<const std::int32_t> rows, std::int64_t columns,
                       Buffer& out) = 0;
-  /// out[t] = row t's columns of all slices, one after another; out [rows, columns of all slices].
-  /// A slice may be of a back end of the same kind and another device, then as wait_for_mark()
-  /// says.
-  virtual void join_columns(std::span<const ColumnSlice> slices, std::int64_t rows,
-                            Buffer& out) = 0;
-  /// Notes what was asked for so far, for wait_for_mark() of others.
-  virtual void mark() {}
-  /// What is asked for from now on comes after what `other`, a back end of the same kind, had been
-  /// asked for at its last mark(). The host does not wait.
-  virtual void wait_for_mark(const Backend& /*other*/) {}
   /// Waits for what was asked for. Scores and copies to the host need no such wait: a forward that
   /// pauses does, since operations may return before they are done.
   virtual void finish() {}
@@ -240,9 +226,6 @@ class Backend {
   /// needs_distribution use scratch for a bounded number of rows at a time.
   virtual void head_scores(const Matrix& head, const Buffer& x, std::span<const HeadRow> rows,
                            std::span<Score> scores) = 0;
-  /// The logits themselves [rows, V], for `verify --logits` only: rows 0 .. rows - 1 of x.
-  virtual void head_logits(const Matrix& head, const Buffer& x, std::int64_t rows,
-                           std::span<float> logits) = 0;
 };
 
 struct BackendOptions {

@@ -16,6 +16,7 @@
 #include "backend/backend.h"
 #include "backend/cpu/isa.h"
 #include "backend/cpu/packed_matrix.h"
+#include "backend/memory_reader.h"
 #include "backend/tensor_parallel/tensor_parallel_backend.h"
 #if defined(FDLLM_TEST_DEVICE)
 #include "backend/cuda/device_matrix.h"
@@ -139,7 +140,7 @@ inline StoredMatrix stored(const std::vector<float>& values, std::int64_t rows,
 
 inline std::vector<float> values_of(const Backend& backend, const Buffer& buffer) {
   std::vector<float> values(static_cast<std::size_t>(buffer.size()));
-  backend.download(buffer, values);
+  MemoryReader::of(backend).download(buffer, values);
   return values;
 }
 

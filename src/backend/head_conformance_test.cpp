@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "backend/conformance.h"
+#include "backend/logits_backend.h"
 #include "base/rng.h"
 
 namespace fdllm {
@@ -148,7 +149,7 @@ class HeadConformance : public Conformance {
     head_ = backend.pack({&matrix, 1}, MatrixRole::kHead);
     x_ = backend.upload(hidden_);
     logits_.resize(static_cast<std::size_t>(rows_ * vocab_));
-    backend.head_logits(*head_, *x_, rows_, logits_);
+    LogitsBackend::of(backend).head_logits(*head_, *x_, rows_, logits_);
   }
 
   std::vector<double> logits(std::int64_t row) const {
@@ -509,8 +510,8 @@ TEST(HeadAcrossIsas, LogitsAgree) {
     const auto backend = make_backend({.weights = WeightFormat::kF32, .isa = isa, .threads = 2});
     const StoredMatrix matrix = stored(weights, vocab, hidden);
     std::vector<float> logits(static_cast<std::size_t>(rows * vocab));
-    backend->head_logits(*backend->pack({&matrix, 1}, MatrixRole::kHead), *backend->upload(values),
-                         rows, logits);
+    LogitsBackend::of(*backend).head_logits(*backend->pack({&matrix, 1}, MatrixRole::kHead),
+                                            *backend->upload(values), rows, logits);
     return logits;
   };
   const std::vector<float> oracle = logits_of("scalar");

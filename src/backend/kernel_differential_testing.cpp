@@ -1,13 +1,13 @@
-// In one file, though long: every case draws its shape and values from the same bytes.
 #include "backend/kernel_differential_testing.h"
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <map>
 #include <memory>
-#include <random>
+#include <optional>
+#include <span>
+#include <string>
 #include <tuple>
 #include <vector>
 
@@ -16,6 +16,8 @@
 #include "backend/backend.h"
 #include "backend/cpu/isa.h"
 #include "backend/cpu/packed_matrix.h"
+#include "backend/kernel_case_testing.h"
+#include "backend/logits_backend.h"
 #include "base/dtype.h"
 
 namespace fdllm::testing {
@@ -25,68 +27,6 @@ constexpr int kFormats = 7;
 constexpr double kEpsilon = std::numeric_limits<float>::epsilon();
 constexpr double kSmallest = std::numeric_limits<float>::min();
 constexpr double kLargest = std::numeric_limits<float>::max();
-
-using Difference = std::optional<std::string>;
-using Values = std::vector<float>;
-
-/// A case's choices: its bytes first, then numbers that the bytes seed.
-class Draw {
- public:
-  explicit Draw(std::span<const std::uint8_t> bytes) : bytes_(bytes) {
-    std::uint64_t seed = 14695981039346656037u;
-    for (const std::uint8_t byte : bytes) seed = (seed ^ byte) * 1099511628211u;
-    random_.seed(seed);
-  }
-
-  std::int64_t integer(std::int64_t low, std::int64_t high) {
-    std::uint64_t value = 0;
-    for (int i = 0; i < 2; ++i) {
-      std::uint8_t byte = static_cast<std::uint8_t>(random_());
-      if (!bytes_.empty()) {
-        byte = bytes_.front();
-        bytes_ = bytes_.subspan(1);
-      }
-      value = value << 8 | byte;
-    }
-    return low + static_cast<std::int64_t>(value % static_cast<std::uint64_t>(high - low + 1));
-  }
-
-  /// N(0, 1), with one of `specials` at times, if this case has any.
-  Values values(std::int64_t count, std::span<const float> specials) {
-    const std::int64_t kind = integer(0, 3);
-    const double share = kind == 0 ? 0 : kind == 1 ? 0.002 : kind == 2 ? 0.05 : 0.5;
-    std::normal_distribution<float> normal;
-    std::uniform_real_distribution<double> unit;
-    Values result(static_cast<std::size_t>(count));
-    for (float& value : result) {
-      value = normal(random_);
-      if (!specials.empty() && unit(random_) < share) {
-        value = specials[static_cast<std::size_t>(random_() % specials.size())];
-      }
-    }
-    return result;
-  }
-
- private:
-  std::span<const std::uint8_t> bytes_;
-  std::mt19937_64 random_;
-};
-
-constexpr float kAnyValue[] = {std::numeric_limits<float>::quiet_NaN(),
-                               std::numeric_limits<float>::infinity(),
-                               -std::numeric_limits<float>::infinity(),
-                               std::numeric_limits<float>::denorm_min(),
-                               -1e-40f,
-                               1.2e-38f,
-                               1e-30f,
-                               3e38f,
-                               -3e38f,
-                               1e19f,
-                               -1e5f,
-                               0.0f,
-                               -0.0f};
-constexpr float kFiniteValue[] = {
-    std::numeric_limits<float>::denorm_min(), -1e-40f, 1e-30f, 40.0f, -40.0f, 0.0f, -0.0f};
 
 Backend& backend(const std::string& isa, WeightFormat format, int threads) {
   static std::map<std::tuple<std::string, WeightFormat, int>, std::unique_ptr<Backend>> made;
@@ -100,52 +40,6 @@ Backend& backend(const std::string& isa, WeightFormat format, int threads) {
 std::span<const float> values_of(const Buffer& buffer) {
   const auto& host = static_cast<const cpu::HostBuffer&>(buffer);
   return {host.data(), static_cast<std::size_t>(host.size())};
-}
-
-/// Equal bits; every NaN is as good as another.
-bool same(float a, float b) {
-  return (std::isnan(a) && std::isnan(b)) || std::memcmp(&a, &b, sizeof a) == 0;
-}
-
-Difference first_unequal(std::span<const float> expected, std::span<const float> found,
-                         const std::string& what) {
-  for (std::size_t i = 0; i < expected.size(); ++i) {
-    if (!same(expected[i], found[i])) {
-      return fmt::format("{}: value {}: expected {}, found {}", what, i, expected[i], found[i]);
-    }
-  }
-  return std::nullopt;
-}
-
-/// How far a value may be from the scalar one: a distance, "not finite either", or anything.
-struct Bound {
-  double distance = 0;
-  enum class Kind { kDistance, kNotFinite, kAnything } kind = Kind::kDistance;
-
-  bool allows(float expected, float found) const {
-    switch (kind) {
-      case Kind::kAnything:
-        return true;
-      case Kind::kNotFinite:
-        return !std::isfinite(expected) && !std::isfinite(found);
-      case Kind::kDistance:
-        break;
-    }
-    return std::abs(double{expected} - double{found}) <= distance;
-  }
-};
-
-template <typename BoundOf>
-Difference first_distant(std::span<const float> expected, std::span<const float> found,
-                         const std::string& what, BoundOf&& bound_of) {
-  for (std::size_t i = 0; i < expected.size(); ++i) {
-    const Bound bound = bound_of(i);
-    if (!bound.allows(expected[i], found[i])) {
-      return fmt::format("{}: value {}: scalar {}, found {}, allowed {}", what, i, expected[i],
-                         found[i], bound.kind == Bound::Kind::kNotFinite ? -1.0 : bound.distance);
-    }
-  }
-  return std::nullopt;
 }
 
 /// Runs `run(isa, threads)` on every table: the same on 1 and 3 threads, and `compare`d with
@@ -355,16 +249,16 @@ Values run_attention(const AttentionCase& of, Backend& on, bool alone) {
   const auto sin = on.upload(of.sin);
   const SequenceRows all{
       kv.get(), {0, static_cast<std::int32_t>(of.length)}, of.all_positions, of.all_attend};
-  on.rope_store(*on.upload(of.past), of.shape, *cos, *sin, std::span(&all, 1), 0);
+  on.rope_store(*on.upload(of.past), *cos, *sin, {of.shape, {&all, 1}, 0});
   const auto rows = static_cast<std::int32_t>(of.positions.size());
   const SequenceRows queries{kv.get(), {0, rows}, of.positions, of.attend};
   const auto qkv = on.upload(of.qkv);
-  on.rope_store(*qkv, of.shape, *cos, *sin, std::span(&queries, 1), 0);
+  on.rope_store(*qkv, *cos, *sin, {of.shape, {&queries, 1}, 0});
   const std::int64_t width = of.shape.heads * of.shape.head_dim;
   Values result;
   if (!alone) {
     const auto output = on.allocate(rows * width);
-    on.attention(*qkv, of.shape, std::span(&queries, 1), 0, *output);
+    on.attention(*qkv, {of.shape, {&queries, 1}, 0}, *output);
     const auto values = values_of(*output).first(static_cast<std::size_t>(rows * width));
     return Values(values.begin(), values.end());
   }
@@ -377,7 +271,7 @@ Values run_attention(const AttentionCase& of, Backend& on, bool alone) {
                            std::span(of.positions).subspan(static_cast<std::size_t>(i), 1),
                            of.attend};
     const auto output = on.allocate(width);
-    on.attention(*row, of.shape, std::span(&one, 1), 0, *output);
+    on.attention(*row, {of.shape, {&one, 1}, 0}, *output);
     const auto values = values_of(*output).first(static_cast<std::size_t>(width));
     result.insert(result.end(), values.begin(), values.end());
   }
@@ -449,7 +343,7 @@ Difference head_case(Draw& draw) {
       const auto packed = on.pack(std::span(&matrix, 1), MatrixRole::kHead);
       const auto input = on.upload(x);
       Values logits(static_cast<std::size_t>(rows * vocab));
-      on.head_logits(*packed, *input, rows, logits);
+      LogitsBackend::of(on).head_logits(*packed, *input, rows, logits);
       std::vector<Score> scores(asked.size());
       on.head_scores(*packed, *input, asked, scores);
       for (std::size_t i = 0; i < scores.size(); ++i) {

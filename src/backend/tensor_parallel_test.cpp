@@ -13,6 +13,9 @@
 #include "fastdllm/error.h"
 
 #include "backend/backend.h"
+#include "backend/logits_backend.h"
+#include "backend/memory_reader.h"
+#include "backend/peer_backend.h"
 #include "backend/tensor_parallel/column_layout.h"
 #include "backend/tensor_parallel/tensor_parallel_backend.h"
 #if defined(FDLLM_CUDA_EMULATION)
@@ -167,11 +170,11 @@ std::vector<std::vector<float>> run_layer(Backend& backend, const LayerShape& sh
     backend.linear(*qkv_weight, *normed, rows, *qkv);
     const SequenceRows sequence{
         slab.get(), {0, static_cast<std::int32_t>(rows)}, positions, attend};
-    backend.rope_store(*qkv, shape.attention, *cos, *sin, {&sequence, 1}, 0);
+    backend.rope_store(*qkv, *cos, *sin, {shape.attention, {&sequence, 1}, 0});
   };
   before_attention();
   const SequenceRows all{slab.get(), {0, static_cast<std::int32_t>(rows)}, positions, attend};
-  backend.attention(*qkv, shape.attention, {&all, 1}, 0, *attended);
+  backend.attention(*qkv, {shape.attention, {&all, 1}, 0}, *attended);
   after_attention(rows);
   before_attention();
   const auto count = static_cast<std::int32_t>(kept.size());
@@ -182,7 +185,7 @@ std::vector<std::vector<float>> run_layer(Backend& backend, const LayerShape& sh
   qkv.swap(kept_qkv);
   hidden.swap(kept_hidden);
   const SequenceRows some{slab.get(), {0, count}, kept, attend};
-  backend.attention(*qkv, shape.attention, {&some, 1}, 0, *attended);
+  backend.attention(*qkv, {shape.attention, {&some, 1}, 0}, *attended);
   after_attention(count);
   backend.rms_norm(*hidden, *norm, 1e-5f, count, *normed);
 
@@ -202,18 +205,18 @@ std::vector<std::vector<float>> run_layer(Backend& backend, const LayerShape& sh
   }
   const auto add_result = [&](const Buffer& buffer, std::int64_t values) {
     results.emplace_back(static_cast<std::size_t>(values));
-    backend.download(buffer, results.back());
+    MemoryReader::of(backend).download(buffer, results.back());
   };
   add_result(*hidden, count * shape.hidden);
   add_result(*kept_hidden, rows * shape.hidden);
   add_result(*qkv, count * shape.attention.row());
   add_result(*gate_up, count * 2 * shape.ffn);
   results.emplace_back(static_cast<std::size_t>(count * head->out_features()));
-  backend.head_logits(*head, *normed, count, results.back());
+  LogitsBackend::of(backend).head_logits(*head, *normed, count, results.back());
   std::vector<float> k(
       static_cast<std::size_t>(rows * shape.attention.kv_heads * shape.attention.head_dim));
   std::vector<float> v = k;
-  backend.read_kv(*slab, 0, positions, k, v);
+  MemoryReader::of(backend).read_kv(*slab, 0, positions, k, v);
   results.push_back(k);
   results.push_back(v);
   return results;
@@ -264,7 +267,8 @@ TEST_P(TensorParallel, LongSumsHaveTheBitsOfOneDevice) {
     const auto packed = backend->pack({&matrix, 1}, MatrixRole::kProjection);
     const auto y = backend->allocate(rows * out);
     backend->linear(*packed, *backend->upload(x), rows, *y);
-    backend->download(*y, results.emplace_back(static_cast<std::size_t>(rows * out)));
+    MemoryReader::of(*backend).download(*y,
+                                        results.emplace_back(static_cast<std::size_t>(rows * out)));
   }
   EXPECT_EQ(results[0], results[1]);
 }
@@ -301,35 +305,35 @@ TEST_P(TensorParallel, WritersWaitForReaders) {
       backend.linear(*packed, *normed, rows, *from_first);
       backend.linear(*packed, *last, rows, *from_last);
       for (const Buffer* buffer : {from_first.get(), from_last.get()}) {
-        backend.download(*buffer,
-                         results[i].emplace_back(static_cast<std::size_t>(rows * columns)));
+        MemoryReader::of(backend).download(
+            *buffer, results[i].emplace_back(static_cast<std::size_t>(rows * columns)));
       }
     }
   }
   EXPECT_EQ(results[0], results[1]);
 }
 
-TEST_P(TensorParallel, JoinsColumnsOfWhatIsSplit) {
+TEST_P(TensorParallel, ADeviceJoinsColumns) {
   const std::int64_t columns = 10, rows = 3;
-  const std::vector<float> w = normal(columns * columns);
-  const StoredMatrix matrix = stored(w, columns);
-  const std::vector<float> x = normal(rows * columns);
-  std::vector<std::vector<float>> results;
-  for (Backend* const backend : {one_.get(), all_.get()}) {
-    const auto packed = backend->pack({&matrix, 1}, MatrixRole::kProjection);
-    const auto in = backend->upload(x);
-    const auto y = backend->allocate(rows * columns);
-    const auto out = backend->allocate(rows * 7);
-    backend->linear(*packed, *in, rows, *y);
-    const ColumnSlice slices[] = {{y.get(), columns, 3, 8}, {in.get(), columns, 0, 2}};
-    backend->join_columns(slices, rows, *out);
-    backend->download(*out, results.emplace_back(static_cast<std::size_t>(rows * 7)));
-    EXPECT_THROW(backend->join_columns(slices, rows + 1, *out), Error);
-    const ColumnSlice outside[] = {{y.get(), columns, 3, 11}};
-    EXPECT_THROW(backend->join_columns(outside, 1, *out), Error);
+  const std::vector<float> a = normal(rows * columns);
+  const std::vector<float> b = normal(rows * columns);
+  auto& device = dynamic_cast<PeerBackend&>(*one_);
+  const auto from_a = device.upload(a);
+  const auto from_b = device.upload(b);
+  const auto out = device.allocate(rows * 7);
+  const ColumnSlice slices[] = {{from_a.get(), columns, 3, 8}, {from_b.get(), columns, 0, 2}};
+  device.join_columns(slices, rows, *out);
+  std::vector<float> joined(static_cast<std::size_t>(rows * 7));
+  MemoryReader::of(device).download(*out, joined);
+  for (std::int64_t row = 0; row < rows; ++row) {
+    for (std::int64_t i = 0; i < 7; ++i) {
+      const float expected = i < 5 ? a[row * columns + 3 + i] : b[row * columns + i - 5];
+      EXPECT_EQ(joined[row * 7 + i], expected) << row << " " << i;
+    }
   }
-  EXPECT_EQ(results[0], results[1]);
-  EXPECT_EQ(results[1][5], x[0]);
+  EXPECT_THROW(device.join_columns(slices, rows + 1, *out), Error);
+  const ColumnSlice outside[] = {{from_a.get(), columns, 3, 11}};
+  EXPECT_THROW(device.join_columns(outside, 1, *out), Error);
 }
 
 TEST_P(TensorParallel, RefusesHeadsThatCannotBeDealtOut) {

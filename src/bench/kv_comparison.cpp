@@ -28,10 +28,10 @@ const char* name_of(Region region) {
 }
 
 std::span<const float> row_of(const KvRows& rows, const KvDimensions& dimensions,
-                              std::size_t positions, std::int64_t layer, int kind,
-                              std::size_t index) {
+                              const RowPlace& place) {
   const std::size_t width = static_cast<std::size_t>(dimensions.width);
-  const std::size_t at = (static_cast<std::size_t>(2 * layer + kind) * positions + index) * width;
+  const std::size_t part = static_cast<std::size_t>(2 * place.layer + place.kind);
+  const std::size_t at = (part * place.positions + place.index) * width;
   return std::span(rows.values).subspan(at, width);
 }
 
@@ -55,14 +55,14 @@ void RegionComparison::add(const SampledRows& sampled, std::int32_t block, Range
         }
         ++sum.rows;
         for (int kind = 0; kind < 2; ++kind) {
-          const auto now = row_of(rows, dimensions_, positions, layer, kind, index);
+          const auto now = row_of(rows, dimensions_, {positions, layer, kind, index});
           const double change =
-              cosine(now, row_of(previous_, dimensions_, positions, layer, kind, index));
+              cosine(now, row_of(previous_, dimensions_, {positions, layer, kind, index}));
           const auto k = static_cast<std::size_t>(kind);
           sum.mean[k] += change;
           sum.least[k] = std::min(sum.least[k], change);
           sum.refresh[k] +=
-              cosine(now, row_of(refresh_, dimensions_, positions, layer, kind, index));
+              cosine(now, row_of(refresh_, dimensions_, {positions, layer, kind, index}));
         }
       }
     }
@@ -107,8 +107,8 @@ void add_step_similarity(std::span<const KvRows> kept, const KvDimensions& dimen
         double sum = 0;
         for (std::int64_t layer = 0; layer < dimensions.layers; ++layer) {
           for (std::size_t index = 0; index < positions; ++index) {
-            sum += cosine(row_of(kept[a], dimensions, positions, layer, kind, index),
-                          row_of(kept[b], dimensions, positions, layer, kind, index));
+            sum += cosine(row_of(kept[a], dimensions, {positions, layer, kind, index}),
+                          row_of(kept[b], dimensions, {positions, layer, kind, index}));
           }
         }
         auto& values = map.cosine[static_cast<std::size_t>(kind)];

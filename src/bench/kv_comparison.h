@@ -14,10 +14,15 @@ struct KvDimensions {
   std::int64_t layers = 0, width = 0;
 };
 
-/// The rows of the index-th position of a layer's K (kind 0) or V (1).
+/// The index-th of `positions` rows of a layer's K (kind 0) or V (1).
+struct RowPlace {
+  std::size_t positions;
+  std::int64_t layer;
+  int kind;
+  std::size_t index;
+};
 std::span<const float> row_of(const KvRows& rows, const KvDimensions& dimensions,
-                              std::size_t positions, std::int64_t layer, int kind,
-                              std::size_t index);
+                              const RowPlace& place);
 
 /// Sums up, over prompts, how the rows of each region change from step to step.
 class RegionComparison {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "backend/memory_reader.h"
 #include "base/check.h"
 #include "base/system_memory.h"
 #include "bench/kv_comparison.h"
@@ -123,12 +124,13 @@ class Recorder {
   KvRows read(std::int32_t step, std::span<const std::int32_t> positions) const {
     const KvSlab* kv = model_.backend().last_kv();
     check(kv != nullptr, "a forward without K/V");
+    const MemoryReader& reader = MemoryReader::of(model_.backend().inner());
     const std::size_t size = positions.size() * static_cast<std::size_t>(dimensions_.width);
     KvRows rows{step, std::vector<float>(2 * size * static_cast<std::size_t>(dimensions_.layers))};
     for (std::int64_t layer = 0; layer < dimensions_.layers; ++layer) {
       const auto values =
           std::span(rows.values).subspan(2 * size * static_cast<std::size_t>(layer), 2 * size);
-      model_.backend().read_kv(*kv, layer, positions, values.first(size), values.last(size));
+      reader.read_kv(*kv, layer, positions, values.first(size), values.last(size));
     }
     return rows;
   }

@@ -68,7 +68,7 @@ void fill_kv(BenchModel& model, KvSlab& kv) {
     const auto qkv = model.backend().upload(values);
     const SequenceRows rows{&kv, {0, static_cast<std::int32_t>(positions.size())}, positions, {}};
     for (std::int64_t layer = 0; layer < config.layers; ++layer) {
-      model.backend().rope_store(*qkv, shape, *cos, *sin, std::span(&rows, 1), layer);
+      model.backend().rope_store(*qkv, *cos, *sin, {shape, {&rows, 1}, layer});
     }
   }
 }

@@ -7,6 +7,7 @@
 
 #include "fastdllm/error.h"
 
+#include "backend/memory_reader.h"
 #include "bench/generate.h"
 #include "bench/host.h"
 #include "bench/random_model.h"
@@ -134,34 +135,40 @@ TEST(TimedBackend, ChangesNoBit) {
   const Family& family = family_of(*checkpoint);
   const ModelConfig config = family.read_config(*checkpoint);
   const ModelTensors tensors = resolve_tensors(*checkpoint, family, config);
-  const auto logits_of = [&](Backend& backend) {
+  const auto results_of = [&](Backend& backend, const Backend& memory) {
     Transformer transformer(backend, config, tensors);
     const auto kv = backend.allocate_kv(transformer.kv_shape(40));
     const std::vector<std::int32_t> tokens = random_tokens(config, 40);
     const ForwardPlan plan{positions_of({0, 40}), {{0, 40}}, {7, 8, 39}};
-    const std::vector<ScoreRequest> requests(3);
+    std::vector<ScoreRequest> requests(3);
+    requests[1].needs_distribution = true;
     const SequenceInput input{kv.get(), tokens, &plan, requests};
     ForwardPass pass;
     transformer.start(pass, std::span(&input, 1));
     transformer.run_layers(pass, {0, static_cast<std::int32_t>(config.layers)});
-    std::vector<float> logits = transformer.logits(pass);
     std::vector<Score> scores(3);
     transformer.score(pass, scores);
+    const auto width = static_cast<std::size_t>(40 * config.kv_heads * config.head_dim);
+    std::vector<float> k(width);
+    std::vector<float> v(width);
+    MemoryReader::of(memory).read_kv(*kv, config.layers - 1, plan.query, k, v);
+    std::vector<double> results(k.begin(), k.end());
+    results.insert(results.end(), v.begin(), v.end());
     for (const Score& score : scores) {
-      logits.push_back(static_cast<float>(score.token));
-      logits.push_back(static_cast<float>(score.confidence));
+      results.insert(results.end(), {static_cast<double>(score.token), score.confidence,
+                                     score.margin, score.entropy});
     }
-    return logits;
+    return results;
   };
   const auto bare = make_backend({"cpu", WeightFormat::kInt8, "auto", 2});
   TimedBackend timed(make_backend({"cpu", WeightFormat::kInt8, "auto", 2}));
-  EXPECT_EQ(logits_of(timed), logits_of(*bare));
+  EXPECT_EQ(results_of(timed, timed.inner()), results_of(*bare, *bare));
   EXPECT_EQ(timed.description(), bare->description());
   EXPECT_GT(cost_of(timed.costs(), Operation::kHead).flops, 0);
   timed.reset();
   EXPECT_EQ(cost_of(timed.costs(), Operation::kHead).calls, 0);
   timed.set_timing(false);
-  EXPECT_EQ(logits_of(timed), logits_of(*bare));
+  EXPECT_EQ(results_of(timed, timed.inner()), results_of(*bare, *bare));
   EXPECT_EQ(cost_of(timed.costs(), Operation::kHead).calls, 0);
 }
 

@@ -11,10 +11,6 @@ PeakType type_of(WeightFormat format) {
   return format == WeightFormat::kBF16 ? PeakType::kBF16 : PeakType::kInt8;
 }
 
-PeakType type_of(ComputeType type) {
-  return type == ComputeType::kF32 ? PeakType::kF32 : PeakType::kBF16;
-}
-
 std::int64_t attended_rows(const SequenceRows& sequence) {
   std::int64_t rows = 0;
   for (const Range& range : sequence.attend) rows += range.size();
@@ -52,9 +48,6 @@ void TimedBackend::add_product(OperationCost& cost, const Matrix& weight, std::i
 std::string TimedBackend::description() const {
   return inner_->description();
 }
-ComputeType TimedBackend::compute_type() const {
-  return inner_->compute_type();
-}
 WeightFormat TimedBackend::weight_format(MatrixRole role) const {
   return inner_->weight_format(role);
 }
@@ -69,9 +62,6 @@ std::size_t TimedBackend::buffer_bytes(std::int64_t elements) const {
 }
 std::unique_ptr<Buffer> TimedBackend::upload(std::span<const float> values) {
   return inner_->upload(values);
-}
-void TimedBackend::download(const Buffer& buffer, std::span<float> values) const {
-  inner_->download(buffer, values);
 }
 std::unique_ptr<Matrix> TimedBackend::pack(std::span<const StoredMatrix> parts, MatrixRole role) {
   return inner_->pack(parts, role);
@@ -90,11 +80,6 @@ std::unique_ptr<KvSlab> TimedBackend::allocate_kv(const KvShape& shape) {
 }
 std::size_t TimedBackend::kv_bytes(const KvShape& shape) const {
   return inner_->kv_bytes(shape);
-}
-void TimedBackend::read_kv(const KvSlab& kv, std::int64_t layer,
-                           std::span<const std::int32_t> positions, std::span<float> k,
-                           std::span<float> v) const {
-  inner_->read_kv(kv, layer, positions, k, v);
 }
 
 void TimedBackend::embed(const EmbeddingTable& table, std::span<const std::int32_t> tokens,
@@ -122,21 +107,19 @@ void TimedBackend::linear_add(const Matrix& weight, const Buffer& x, std::int64_
   add_product(cost, weight, rows, MatrixRole::kProjection);
 }
 
-void TimedBackend::rope_store(Buffer& qkv, const AttentionShape& shape, const Buffer& cos,
-                              const Buffer& sin, std::span<const SequenceRows> sequences,
-                              std::int64_t layer) {
-  timed(Operation::kRopeStore, [&] { inner_->rope_store(qkv, shape, cos, sin, sequences, layer); });
+void TimedBackend::rope_store(Buffer& qkv, const Buffer& cos, const Buffer& sin,
+                              const LayerRows& rows) {
+  timed(Operation::kRopeStore, [&] { inner_->rope_store(qkv, cos, sin, rows); });
 }
 
-void TimedBackend::attention(const Buffer& qkv, const AttentionShape& shape,
-                             std::span<const SequenceRows> sequences, std::int64_t layer,
-                             Buffer& out) {
-  OperationCost& cost =
-      timed(Operation::kAttention, [&] { inner_->attention(qkv, shape, sequences, layer, out); });
+void TimedBackend::attention(const Buffer& qkv, const LayerRows& rows, Buffer& out) {
+  OperationCost& cost = timed(Operation::kAttention, [&] { inner_->attention(qkv, rows, out); });
+  const AttentionShape& shape = rows.shape;
   stage_ = Stage::kAfterAttention;
-  cost.type = type_of(inner_->compute_type());
-  const double element = inner_->compute_type() == ComputeType::kF32 ? 4 : 2;
-  for (const SequenceRows& sequence : sequences) {
+  const bool is_f32 = inner_->weight_format(MatrixRole::kProjection) == WeightFormat::kF32;
+  cost.type = is_f32 ? PeakType::kF32 : PeakType::kBF16;
+  const double element = is_f32 ? 4 : 2;
+  for (const SequenceRows& sequence : rows.sequences) {
     if (sequence.rows.size() == 0) continue;
     const double pairs =
         static_cast<double>(sequence.rows.size()) * static_cast<double>(attended_rows(sequence));
@@ -156,11 +139,6 @@ void TimedBackend::gather(const Buffer& x, std::span<const std::int32_t> rows, s
   timed(Operation::kGather, [&] { inner_->gather(x, rows, columns, out); });
 }
 
-void TimedBackend::join_columns(std::span<const ColumnSlice> slices, std::int64_t rows,
-                                Buffer& out) {
-  inner_->join_columns(slices, rows, out);
-}
-
 void TimedBackend::finish() {
   inner_->finish();
 }
@@ -172,13 +150,6 @@ void TimedBackend::head_scores(const Matrix& head, const Buffer& x, std::span<co
   std::int64_t products = 0;
   for (const HeadRow& row : rows) products += row.request.cfg_scale > 0 ? 2 : 1;
   add_product(cost, head, products, MatrixRole::kHead);
-}
-
-void TimedBackend::head_logits(const Matrix& head, const Buffer& x, std::int64_t rows,
-                               std::span<float> logits) {
-  OperationCost& cost =
-      timed(Operation::kHead, [&] { inner_->head_logits(head, x, rows, logits); });
-  add_product(cost, head, rows, MatrixRole::kHead);
 }
 
 }  // namespace fdllm::bench

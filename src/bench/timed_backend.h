@@ -20,42 +20,35 @@ class TimedBackend final : public Backend {
   void reset() { costs_ = {}; }
   /// What allocate_kv() gave last: while a single request runs, its K/V.
   const KvSlab* last_kv() const { return last_kv_; }
+  const Backend& inner() const { return *inner_; }
 
   std::string description() const override;
-  ComputeType compute_type() const override;
   WeightFormat weight_format(MatrixRole role) const override;
   std::optional<std::uint64_t> available_memory() const override;
   bool takes_memory_lazily() const override { return inner_->takes_memory_lazily(); }
   std::unique_ptr<Buffer> allocate(std::int64_t elements) override;
   std::size_t buffer_bytes(std::int64_t elements) const override;
   std::unique_ptr<Buffer> upload(std::span<const float> values) override;
-  void download(const Buffer& buffer, std::span<float> values) const override;
   std::unique_ptr<Matrix> pack(std::span<const StoredMatrix> parts, MatrixRole role) override;
   std::size_t packed_bytes(std::int64_t rows, std::int64_t columns, MatrixRole role) const override;
   std::unique_ptr<EmbeddingTable> embedding(const StoredMatrix& table) override;
   std::unique_ptr<KvSlab> allocate_kv(const KvShape& shape) override;
   std::size_t kv_bytes(const KvShape& shape) const override;
-  void read_kv(const KvSlab& kv, std::int64_t layer, std::span<const std::int32_t> positions,
-               std::span<float> k, std::span<float> v) const override;
 
   void embed(const EmbeddingTable& table, std::span<const std::int32_t> tokens, Buffer& x) override;
   void rms_norm(const Buffer& x, const Buffer& weight, float eps, std::int64_t rows,
                 Buffer& out) override;
   void linear(const Matrix& weight, const Buffer& x, std::int64_t rows, Buffer& y) override;
   void linear_add(const Matrix& weight, const Buffer& x, std::int64_t rows, Buffer& y) override;
-  void rope_store(Buffer& qkv, const AttentionShape& shape, const Buffer& cos, const Buffer& sin,
-                  std::span<const SequenceRows> sequences, std::int64_t layer) override;
-  void attention(const Buffer& qkv, const AttentionShape& shape,
-                 std::span<const SequenceRows> sequences, std::int64_t layer, Buffer& out) override;
+  void rope_store(Buffer& qkv, const Buffer& cos, const Buffer& sin,
+                  const LayerRows& rows) override;
+  void attention(const Buffer& qkv, const LayerRows& rows, Buffer& out) override;
   void swiglu(const Buffer& gate_up, std::int64_t rows, std::int64_t ffn, Buffer& out) override;
   void gather(const Buffer& x, std::span<const std::int32_t> rows, std::int64_t columns,
               Buffer& out) override;
-  void join_columns(std::span<const ColumnSlice> slices, std::int64_t rows, Buffer& out) override;
   void finish() override;
   void head_scores(const Matrix& head, const Buffer& x, std::span<const HeadRow> rows,
                    std::span<Score> scores) override;
-  void head_logits(const Matrix& head, const Buffer& x, std::int64_t rows,
-                   std::span<float> logits) override;
 
  private:
   /// What a product is called follows from the operation before it.

@@ -28,7 +28,6 @@ class FailingBackend final : public Backend {
   void set_available(std::optional<std::uint64_t> bytes) { available_ = bytes; }
 
   std::string description() const override { return inner_->description(); }
-  ComputeType compute_type() const override { return inner_->compute_type(); }
   WeightFormat weight_format(MatrixRole role) const override { return inner_->weight_format(role); }
   std::optional<std::uint64_t> available_memory() const override { return available_; }
   bool takes_memory_lazily() const override { return inner_->takes_memory_lazily(); }
@@ -40,9 +39,6 @@ class FailingBackend final : public Backend {
   }
   std::unique_ptr<Buffer> upload(std::span<const float> values) override {
     return inner_->upload(values);
-  }
-  void download(const Buffer& buffer, std::span<float> values) const override {
-    inner_->download(buffer, values);
   }
   std::unique_ptr<Matrix> pack(std::span<const StoredMatrix> parts, MatrixRole role) override {
     return inner_->pack(parts, role);
@@ -58,10 +54,6 @@ class FailingBackend final : public Backend {
     return inner_->allocate_kv(shape);
   }
   std::size_t kv_bytes(const KvShape& shape) const override { return inner_->kv_bytes(shape); }
-  void read_kv(const KvSlab& kv, std::int64_t layer, std::span<const std::int32_t> positions,
-               std::span<float> k, std::span<float> v) const override {
-    inner_->read_kv(kv, layer, positions, k, v);
-  }
   void embed(const EmbeddingTable& table, std::span<const std::int32_t> tokens,
              Buffer& x) override {
     operate();
@@ -80,16 +72,14 @@ class FailingBackend final : public Backend {
     operate();
     inner_->linear_add(weight, x, rows, y);
   }
-  void rope_store(Buffer& qkv, const AttentionShape& shape, const Buffer& cos, const Buffer& sin,
-                  std::span<const SequenceRows> sequences, std::int64_t layer) override {
+  void rope_store(Buffer& qkv, const Buffer& cos, const Buffer& sin,
+                  const LayerRows& rows) override {
     operate();
-    inner_->rope_store(qkv, shape, cos, sin, sequences, layer);
+    inner_->rope_store(qkv, cos, sin, rows);
   }
-  void attention(const Buffer& qkv, const AttentionShape& shape,
-                 std::span<const SequenceRows> sequences, std::int64_t layer,
-                 Buffer& out) override {
+  void attention(const Buffer& qkv, const LayerRows& rows, Buffer& out) override {
     operate();
-    inner_->attention(qkv, shape, sequences, layer, out);
+    inner_->attention(qkv, rows, out);
   }
   void swiglu(const Buffer& gate_up, std::int64_t rows, std::int64_t ffn, Buffer& out) override {
     operate();
@@ -100,19 +90,11 @@ class FailingBackend final : public Backend {
     operate();
     inner_->gather(x, rows, columns, out);
   }
-  void join_columns(std::span<const ColumnSlice> slices, std::int64_t rows, Buffer& out) override {
-    inner_->join_columns(slices, rows, out);
-  }
   void finish() override { inner_->finish(); }
   void head_scores(const Matrix& head, const Buffer& x, std::span<const HeadRow> rows,
                    std::span<Score> scores) override {
     operate();
     inner_->head_scores(head, x, rows, scores);
-  }
-  void head_logits(const Matrix& head, const Buffer& x, std::int64_t rows,
-                   std::span<float> logits) override {
-    operate();
-    inner_->head_logits(head, x, rows, logits);
   }
 
  private:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "backend/logits_backend.h"
 #include "base/check.h"
 #include "quant/row.h"
 
@@ -279,7 +280,7 @@ void Transformer::run_layers(ForwardPass& pass, Range layers) {
     Buffer* qkv = &workspace(qkv_, rows * shape_.row());
     backend_.rms_norm(*pass.x_, *layer.attention_norm, config_.rms_eps, rows, normed);
     backend_.linear(*layer.qkv, normed, rows, *qkv);
-    backend_.rope_store(*qkv, shape_, *cos_, *sin_, pass.sequences_, index);
+    backend_.rope_store(*qkv, *cos_, *sin_, {shape_, pass.sequences_, index});
 
     std::span<const SequenceRows> sequences = pass.sequences_;
     if (index + 1 == config_.layers && !scores_every_row(pass.scored_rows_, rows)) {
@@ -289,7 +290,7 @@ void Transformer::run_layers(ForwardPass& pass, Range layers) {
       if (rows == 0) continue;
     }
     Buffer& attended = workspace(attended_, rows * query_width);
-    backend_.attention(*qkv, shape_, sequences, index, attended);
+    backend_.attention(*qkv, {shape_, sequences, index}, attended);
     backend_.linear_add(*layer.attention_out, attended, rows, *pass.x_);
 
     Buffer& gate_up = workspace(gate_up_, rows * 2 * config_.ffn);
@@ -317,7 +318,7 @@ std::vector<float> Transformer::logits(ForwardPass& pass) {
   Buffer& normed = workspace(normed_, pass.rows_ * config_.hidden);
   backend_.rms_norm(*pass.x_, *final_norm_, config_.rms_eps, pass.rows_, normed);
   std::vector<float> values(static_cast<std::size_t>(pass.rows_ * config_.vocab));
-  backend_.head_logits(*head_, normed, pass.rows_, values);
+  LogitsBackend::of(backend_).head_logits(*head_, normed, pass.rows_, values);
   return values;
 }
 

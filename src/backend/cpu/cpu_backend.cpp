@@ -4,21 +4,24 @@
 
 #include <fmt/format.h>
 
+#include "backend/argument_checks.h"
 #include "backend/cpu/attention.h"
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/head.h"
+#include "backend/cpu/host_kv_slab.h"
 #include "backend/cpu/isa.h"
 #include "backend/cpu/kernels.h"
 #include "backend/cpu/packed_matrix.h"
 #include "backend/cpu/thread_count.h"
+#include "backend/logits_backend.h"
+#include "backend/memory_reader.h"
+#include "backend/peer_backend.h"
 #include "base/check.h"
 #include "base/system_memory.h"
 #include "base/thread_pool.h"
 
 namespace fdllm::cpu {
 namespace {
-
-constexpr std::int64_t kMaxHeadDim = 1024;
 
 float* data_of(Buffer& buffer) {
   return static_cast<HostBuffer&>(buffer).data();
@@ -27,12 +30,7 @@ const float* data_of(const Buffer& buffer) {
   return static_cast<const HostBuffer&>(buffer).data();
 }
 
-/// `buffer` holds at least rows x columns values.
-void check_size(const Buffer& buffer, std::int64_t rows, std::int64_t columns) {
-  check(rows >= 0 && columns > 0 && rows <= buffer.size() / columns, "a buffer too small");
-}
-
-class CpuBackend final : public Backend {
+class CpuBackend final : public PeerBackend, public MemoryReader, public LogitsBackend {
  public:
   explicit CpuBackend(const BackendOptions& options)
       : weights_(options.weights),
@@ -44,7 +42,6 @@ class CpuBackend final : public Backend {
     return fmt::format("cpu {}, {} thread{}", kernels_.name, pool_.size(),
                        pool_.size() == 1 ? "" : "s");
   }
-  ComputeType compute_type() const override { return type_; }
   WeightFormat weight_format(MatrixRole role) const override {
     return role == MatrixRole::kHead && bits_of(weights_) == 4 ? WeightFormat::kInt8 : weights_;
   }
@@ -67,7 +64,7 @@ class CpuBackend final : public Backend {
   }
 
   void download(const Buffer& buffer, std::span<float> values) const override {
-    check(std::ssize(values) <= buffer.size(), "a buffer too small");
+    check_download(buffer, values);
     std::copy_n(data_of(buffer), values.size(), values.begin());
   }
 
@@ -85,10 +82,6 @@ class CpuBackend final : public Backend {
   }
 
   std::unique_ptr<KvSlab> allocate_kv(const KvShape& shape) override {
-    if (shape.head_dim > kMaxHeadDim) {
-      fail(ErrorCode::kUnsupported, "head_dim: expected at most {}, found {}", kMaxHeadDim,
-           shape.head_dim);
-    }
     return std::make_unique<HostKvSlab>(shape, kv_element_bytes());
   }
 
@@ -99,12 +92,9 @@ class CpuBackend final : public Backend {
   void read_kv(const KvSlab& kv, std::int64_t layer, std::span<const std::int32_t> positions,
                std::span<float> k, std::span<float> v) const override {
     const auto& slab = static_cast<const HostKvSlab&>(kv);
+    check_read_kv(slab.shape(), layer, positions, k, v);
     const std::int64_t row = slab.shape().kv_heads * slab.shape().head_dim;
-    check(layer >= 0 && layer < slab.shape().layers, "a layer outside its K/V");
-    check(std::ssize(k) == std::ssize(positions) * row && k.size() == v.size(),
-          "a buffer of another size than the K/V rows");
     for (std::size_t i = 0; i < positions.size(); ++i) {
-      check(positions[i] >= 0 && positions[i] < slab.length(), "a position outside its K/V");
       const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(i) * row;
       slab.read_row(layer, positions[i], k.data() + at, v.data() + at);
     }
@@ -114,9 +104,7 @@ class CpuBackend final : public Backend {
              Buffer& x) override {
     const auto& stored = static_cast<const StoredEmbedding&>(table);
     check_size(x, std::ssize(tokens), stored.columns());
-    for (const std::int32_t token : tokens) {
-      check(token >= 0 && token < stored.rows(), "a token outside the embedding table");
-    }
+    check_tokens(tokens, stored.rows());
     for_rows(std::ssize(tokens), stored.columns(), [&](std::int64_t row) {
       stored.read(tokens[row], data_of(x) + row * stored.columns());
     });
@@ -141,28 +129,15 @@ class CpuBackend final : public Backend {
     multiply(weight, x, rows, y, true);
   }
 
-  void rope_store(Buffer& qkv, const AttentionShape& shape, const Buffer& cos, const Buffer& sin,
-                  std::span<const SequenceRows> sequences, std::int64_t layer) override {
-    check_attention(qkv, shape, sequences);
-    for (const SequenceRows& sequence : sequences) {
-      if (sequence.positions.empty()) continue;
-      const std::int64_t last =
-          *std::max_element(sequence.positions.begin(), sequence.positions.end());
-      check_size(cos, last + 1, shape.head_dim / 2);
-      check_size(sin, last + 1, shape.head_dim / 2);
-    }
-    run_rope_store(pool_, kernels_, type_, data_of(qkv), shape, data_of(cos), data_of(sin),
-                   sequences, layer);
+  void rope_store(Buffer& qkv, const Buffer& cos, const Buffer& sin,
+                  const LayerRows& rows) override {
+    check_rope(qkv, cos, sin, rows);
+    run_rope_store(workers(), data_of(qkv), data_of(cos), data_of(sin), rows);
   }
 
-  void attention(const Buffer& qkv, const AttentionShape& shape,
-                 std::span<const SequenceRows> sequences, std::int64_t layer,
-                 Buffer& out) override {
-    check_attention(qkv, shape, sequences);
-    for (const SequenceRows& sequence : sequences) {
-      check_size(out, sequence.rows.end, shape.heads * shape.head_dim);
-    }
-    attention_.run(pool_, kernels_, type_, data_of(qkv), shape, sequences, layer, data_of(out));
+  void attention(const Buffer& qkv, const LayerRows& rows, Buffer& out) override {
+    check_attention(qkv, rows, out);
+    attention_.run(workers(), data_of(qkv), rows, data_of(out));
   }
 
   void swiglu(const Buffer& gate_up, std::int64_t rows, std::int64_t ffn, Buffer& out) override {
@@ -176,25 +151,14 @@ class CpuBackend final : public Backend {
 
   void gather(const Buffer& x, std::span<const std::int32_t> rows, std::int64_t columns,
               Buffer& out) override {
-    check_size(out, std::ssize(rows), columns);
-    for (const std::int32_t row : rows) {
-      check(row >= 0, "a negative row");
-      check_size(x, std::int64_t{row} + 1, columns);
-    }
+    check_gather(x, rows, columns, out);
     for_rows(std::ssize(rows), columns, [&](std::int64_t row) {
       std::copy_n(data_of(x) + rows[row] * columns, columns, data_of(out) + row * columns);
     });
   }
 
   void join_columns(std::span<const ColumnSlice> slices, std::int64_t rows, Buffer& out) override {
-    std::int64_t columns = 0;
-    for (const ColumnSlice& slice : slices) {
-      check(slice.begin >= 0 && slice.begin < slice.end && slice.end <= slice.columns,
-            "columns of a slice");
-      check_size(*slice.from, rows, slice.columns);
-      columns += slice.end - slice.begin;
-    }
-    check_size(out, rows, columns);
+    const std::int64_t columns = check_slices(slices, rows, out);
     for_rows(rows, columns, [&](std::int64_t row) {
       float* to = data_of(out) + row * columns;
       for (const ColumnSlice& slice : slices) {
@@ -206,27 +170,19 @@ class CpuBackend final : public Backend {
 
   void head_scores(const Matrix& head, const Buffer& x, std::span<const HeadRow> rows,
                    std::span<Score> scores) override {
-    check(rows.size() == scores.size(), "as many scores as rows");
-    for (const HeadRow& row : rows) {
-      check(row.row >= 0, "a negative row");
-      check_size(x, std::int64_t{row.row} + 1, head.in_features());
-      if (row.request.cfg_scale > 0) {
-        check(row.unconditional_row >= 0, "a guided row without its unconditional one");
-        check_size(x, std::int64_t{row.unconditional_row} + 1, head.in_features());
-      }
-    }
-    head_.scores(pool_, kernels_, static_cast<const PackedMatrix&>(head), data_of(x), rows, scores);
+    check_head_rows(head, x, rows, scores);
+    head_.scores(workers(), static_cast<const PackedMatrix&>(head), data_of(x), rows, scores);
   }
 
   void head_logits(const Matrix& head, const Buffer& x, std::int64_t rows,
                    std::span<float> logits) override {
-    check_size(x, rows, head.in_features());
-    check(std::ssize(logits) == rows * head.out_features(), "size of the logits");
-    run_gemm(pool_, packed_rows_, static_cast<const PackedMatrix&>(head), data_of(x), rows,
-             logits.data(), false);
+    check_logits(head, x, rows, logits);
+    run_gemm(pool_, packed_rows_,
+             {static_cast<const PackedMatrix&>(head), data_of(x), rows, logits.data()});
   }
 
  private:
+  Workers workers() { return {pool_, kernels_, type_}; }
   const GemmKernels& gemm_kernels(WeightFormat format) const {
     switch (format) {
       case WeightFormat::kF32:
@@ -262,22 +218,9 @@ class CpuBackend final : public Backend {
   }
 
   void multiply(const Matrix& weight, const Buffer& x, std::int64_t rows, Buffer& y, bool add) {
-    check_size(x, rows, weight.in_features());
-    check_size(y, rows, weight.out_features());
-    run_gemm(pool_, packed_rows_, static_cast<const PackedMatrix&>(weight), data_of(x), rows,
-             data_of(y), add);
-  }
-
-  static void check_attention(const Buffer& qkv, const AttentionShape& shape,
-                              std::span<const SequenceRows> sequences) {
-    check(shape.kv_heads > 0 && shape.heads > 0 && shape.heads % shape.kv_heads == 0 &&
-              shape.head_dim > 0 && shape.head_dim % 2 == 0 && shape.head_dim <= kMaxHeadDim,
-          "attention geometry");
-    for (const SequenceRows& sequence : sequences) {
-      check(sequence.rows.begin >= 0 && sequence.rows.begin <= sequence.rows.end,
-            "rows of a sequence");
-      check_size(qkv, sequence.rows.end, shape.row());
-    }
+    check_product(weight, x, rows, y);
+    run_gemm(pool_, packed_rows_,
+             {static_cast<const PackedMatrix&>(weight), data_of(x), rows, data_of(y), add});
   }
 
   WeightFormat weights_;

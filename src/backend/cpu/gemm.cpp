@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/round_up.h"
+
 namespace fdllm::cpu {
 namespace {
 
@@ -22,8 +24,7 @@ void PackedRows::resize(const GemmKernels& kernels, std::int64_t rows, std::int6
   kernels_ = &kernels;
   rows_ = rows;
   columns_ = columns;
-  const std::int64_t multiple = kernels.step_multiple;
-  steps_ = (columns + multiple - 1) / multiple * multiple;
+  steps_ = round_up<std::int64_t>(columns, kernels.step_multiple);
   tiles_ = (rows + kernels.max_rows - 1) / kernels.max_rows;
   memory_.reserve(static_cast<std::size_t>(rows * steps_) * kernels.activation_bytes,
                   "packed activations");
@@ -34,18 +35,17 @@ void PackedRows::resize(const GemmKernels& kernels, std::int64_t rows, std::int6
   offsets_.reserve(bytes, "activation sums");
 }
 
-void PackedRows::multiply(const PackedMatrix& weight, std::int64_t first_panel,
-                          std::int64_t last_panel, float* out, std::ptrdiff_t out_stride,
-                          bool add) const noexcept {
+void PackedRows::multiply(const PackedMatrix& weight, PanelRange panels, float* out,
+                          std::ptrdiff_t out_stride, bool add) const noexcept {
   GemmTile tile{};
   tile.panel_stride = weight.panel_stride();
   tile.out_stride = out_stride;
   const std::int64_t columns =
-      std::min(weight.out_features(), last_panel * kPanelColumns) - first_panel * kPanelColumns;
+      std::min(weight.out_features(), panels.end * kPanelColumns) - panels.begin * kPanelColumns;
   const auto multiply_panels = [&](std::int64_t panel, std::int64_t k) noexcept {
-    const std::int64_t column = (panel - first_panel) * kPanelColumns;
+    const std::int64_t column = (panel - panels.begin) * kPanelColumns;
     const std::int64_t width =
-        std::min<std::int64_t>(kernels_->max_panels, last_panel - panel) * kPanelColumns;
+        std::min<std::int64_t>(kernels_->max_panels, panels.end - panel) * kPanelColumns;
     tile.columns = static_cast<int>(std::min(width, columns - column));
     tile.out = out + column;
     tile.add = add || k > 0 ? 1 : 0;
@@ -58,7 +58,7 @@ void PackedRows::multiply(const PackedMatrix& weight, std::int64_t first_panel,
       std::max<std::int64_t>(kCachedActivations / span_bytes, 1) * kernels_->k_block;
   for (std::int64_t begin = 0; begin < steps_; begin += span) {
     const std::int64_t end = std::min(begin + span, steps_);
-    for (std::int64_t panel = first_panel; panel < last_panel; panel += kernels_->max_panels) {
+    for (std::int64_t panel = panels.begin; panel < panels.end; panel += kernels_->max_panels) {
       for (std::int64_t k = begin; k < end; k += kernels_->k_block) multiply_panels(panel, k);
     }
   }
@@ -85,8 +85,9 @@ void PackedRows::multiply_block(GemmTile& tile, const PackedMatrix& weight, std:
   }
 }
 
-void run_gemm(ThreadPool& pool, PackedRows& scratch, const PackedMatrix& weight, const float* x,
-              std::int64_t rows, float* y, bool add) {
+void run_gemm(ThreadPool& pool, PackedRows& scratch, const Product& product) {
+  const PackedMatrix& weight = product.weight;
+  const std::int64_t rows = product.rows;
   const std::int64_t in = weight.in_features();
   const std::int64_t out = weight.out_features();
   const std::int64_t blocks = (rows + kBlockRows - 1) / kBlockRows;
@@ -99,14 +100,14 @@ void run_gemm(ThreadPool& pool, PackedRows& scratch, const PackedMatrix& weight,
     const std::int64_t share = weight.panels() / (std::int64_t{16} * parts);
     const std::int64_t chunk = std::clamp(share / kMaxTilePanels * kMaxTilePanels,
                                           std::int64_t{kMaxTilePanels}, kMaxChunkPanels);
-    const float* block = x + begin * in;
+    const float* block = product.x + begin * in;
     const auto pack = [&](std::int64_t item, int) noexcept {
       scratch.pack(item, [&](std::int64_t row) { return block + row * in; });
     };
     const auto multiply = [&](std::int64_t item, int) noexcept {
       const std::int64_t panel = item * chunk;
-      scratch.multiply(weight, panel, std::min(panel + chunk, weight.panels()),
-                       y + begin * out + panel * kPanelColumns, out, add);
+      scratch.multiply(weight, {panel, std::min(panel + chunk, weight.panels())},
+                       product.y + begin * out + panel * kPanelColumns, out, product.add);
     };
     pool.run(parts, {Phase(scratch.pack_items(), pack),
                      Phase((weight.panels() + chunk - 1) / chunk, multiply)});

@@ -16,6 +16,11 @@ inline constexpr std::int64_t kBlockRows = 192;
 /// cache.
 inline constexpr std::ptrdiff_t kPrefetchAhead = 2048;
 
+/// Panels [begin, end) of a matrix.
+struct PanelRange {
+  std::int64_t begin, end;
+};
+
 /// At most kBlockRows rows of activations, packed for the tile kernels of one weight format: row
 /// tiles of nearly equal height one after another, each [K][rows of the tile].
 class PackedRows {
@@ -46,10 +51,9 @@ class PackedRows {
   }
 
   std::int64_t rows() const { return rows_; }
-  /// out (+)= A W^T for the panels [first_panel, last_panel) of W; out is row 0's first column of
-  /// the first panel.
-  void multiply(const PackedMatrix& weight, std::int64_t first_panel, std::int64_t last_panel,
-                float* out, std::ptrdiff_t out_stride, bool add) const noexcept;
+  /// out (+)= A W^T for the panels of W; out is row 0's first column of the first panel.
+  void multiply(const PackedMatrix& weight, PanelRange panels, float* out,
+                std::ptrdiff_t out_stride, bool add) const noexcept;
 
  private:
   /// Values of K that one packing task takes: whole segments, of int8 all.
@@ -90,7 +94,13 @@ class PackedRows {
 int parts_for(const ThreadPool& pool, double multiply_adds);
 
 /// y (+)= x W^T + bias for `rows` rows of x [rows, in], y [rows, out].
-void run_gemm(ThreadPool& pool, PackedRows& scratch, const PackedMatrix& weight, const float* x,
-              std::int64_t rows, float* y, bool add);
+struct Product {
+  const PackedMatrix& weight;
+  const float* x;
+  std::int64_t rows;
+  float* y;
+  bool add = false;
+};
+void run_gemm(ThreadPool& pool, PackedRows& scratch, const Product& product);
 
 }  // namespace fdllm::cpu

@@ -17,6 +17,10 @@ constexpr std::int64_t kStreamedRows = 96;
 /// Rows whose logits may exist whole at a time.
 constexpr std::int64_t kWholeRows = 16;
 
+PanelRange panels_of(const PackedMatrix& head, std::int64_t chunk) {
+  return {chunk * kChunkPanels, std::min((chunk + 1) * kChunkPanels, head.panels())};
+}
+
 bool is_guided(const HeadRow& row) {
   return row.request.cfg_scale > 0;
 }
@@ -61,9 +65,9 @@ Head::Partial Head::reduced(const KernelTable& kernels, const ScoreRequest& requ
   };
   take(TokenRule::kRemoved);
   if (is_sampled(request)) {
-    offer_sampled(request, logits, first, partial.pick);
+    offer_sampled(request, {logits, first}, partial.pick);
   } else {
-    offer_greedy(kernels, exceptions, logits, first, statistics, partial.pick);
+    offer_greedy(kernels, exceptions, {logits, first}, statistics, partial.pick);
   }
   take(TokenRule::kUnsure);
   partial.maximum = statistics.maximum;
@@ -102,13 +106,14 @@ Score Head::merged(const ScoreRequest& request, std::span<const Partial> partial
   return score;
 }
 
-void Head::score_streamed(ThreadPool& pool, const KernelTable& kernels, const PackedMatrix& head,
+void Head::score_streamed(const Workers& workers, const PackedMatrix& head,
                           std::span<const HeadRow> rows, std::span<Score*> scores) {
   const std::int64_t vocab = head.out_features();
   const std::int64_t chunks = (vocab + kChunk - 1) / kChunk;
   const std::int64_t hidden_rows = packed_.rows();
   const int parts = static_cast<int>(std::min<std::int64_t>(
-      chunks, parts_for(pool, double(hidden_rows) * double(head.in_features()) * double(vocab))));
+      chunks,
+      parts_for(workers.pool, double(hidden_rows) * double(head.in_features()) * double(vocab))));
   partials_.assign(static_cast<std::size_t>(std::ssize(rows) * chunks), Partial{});
   if (std::ssize(thread_logits_) < parts) thread_logits_.resize(static_cast<std::size_t>(parts));
   for (HostMemory& memory : thread_logits_) {
@@ -122,8 +127,7 @@ void Head::score_streamed(ThreadPool& pool, const KernelTable& kernels, const Pa
     auto* logits = thread_logits_[part].as<float>();
     const std::int64_t first = chunk * kChunk;
     const std::int64_t count = std::min(kChunk, vocab - first);
-    packed_.multiply(head, chunk * kChunkPanels,
-                     std::min((chunk + 1) * kChunkPanels, head.panels()), logits, kChunk, false);
+    packed_.multiply(head, panels_of(head, chunk), logits, kChunk, false);
     for (std::int64_t i = 0; i < std::ssize(rows); ++i) {
       const ScoreRequest& request = rows[i].request;
       const Source source = sources_[i];
@@ -132,10 +136,10 @@ void Head::score_streamed(ThreadPool& pool, const KernelTable& kernels, const Pa
         guide(request.cfg_scale, count, logits + source.unconditional * kChunk, row);
       }
       partials_[i * chunks + chunk] =
-          reduced(kernels, request, {row, static_cast<std::size_t>(count)}, first);
+          reduced(workers.kernels, request, {row, static_cast<std::size_t>(count)}, first);
     }
   };
-  pool.run(parts, {Phase(packed_.pack_items(), pack), Phase(chunks, score_chunk)});
+  workers.pool.run(parts, {Phase(packed_.pack_items(), pack), Phase(chunks, score_chunk)});
 
   for (std::int64_t i = 0; i < std::ssize(rows); ++i) {
     *scores[i] =
@@ -143,14 +147,14 @@ void Head::score_streamed(ThreadPool& pool, const KernelTable& kernels, const Pa
   }
 }
 
-void Head::score_whole(ThreadPool& pool, const KernelTable& kernels, const PackedMatrix& head,
+void Head::score_whole(const Workers& workers, const PackedMatrix& head,
                        std::span<const HeadRow> rows, std::span<Score*> scores) {
   const std::int64_t vocab = head.out_features();
   const std::int64_t chunks = (head.panels() + kChunkPanels - 1) / kChunkPanels;
   whole_logits_.reserve(static_cast<std::size_t>(packed_.rows() * vocab) * sizeof(float),
                         "head logits");
   auto* logits = whole_logits_.as<float>();
-  const int parts = pool.size();
+  const int parts = workers.pool.size();
   if (std::ssize(candidates_) < parts) candidates_.resize(static_cast<std::size_t>(parts));
   try {
     for (Candidates& candidates : candidates_) candidates.reserve(static_cast<std::size_t>(vocab));
@@ -161,9 +165,7 @@ void Head::score_whole(ThreadPool& pool, const KernelTable& kernels, const Packe
     packed_.pack(item, [&](std::int64_t row) { return hidden_[row]; });
   };
   const auto multiply = [&](std::int64_t chunk, int) noexcept {
-    packed_.multiply(head, chunk * kChunkPanels,
-                     std::min((chunk + 1) * kChunkPanels, head.panels()), logits + chunk * kChunk,
-                     vocab, false);
+    packed_.multiply(head, panels_of(head, chunk), logits + chunk * kChunk, vocab, false);
   };
   const auto score_row = [&](std::int64_t i, int part) noexcept {
     const Source source = sources_[i];
@@ -171,15 +173,15 @@ void Head::score_whole(ThreadPool& pool, const KernelTable& kernels, const Packe
     if (source.unconditional >= 0) {
       guide(rows[i].request.cfg_scale, vocab, logits + source.unconditional * vocab, row);
     }
-    *scores[i] = score_whole_row(kernels, rows[i].request, {row, static_cast<std::size_t>(vocab)},
-                                 candidates_[part]);
+    *scores[i] = score_whole_row(workers.kernels, rows[i].request,
+                                 {row, static_cast<std::size_t>(vocab)}, candidates_[part]);
   };
-  pool.run(parts, {Phase(packed_.pack_items(), pack), Phase(chunks, multiply),
-                   Phase(std::ssize(rows), score_row)});
+  workers.pool.run(parts, {Phase(packed_.pack_items(), pack), Phase(chunks, multiply),
+                           Phase(std::ssize(rows), score_row)});
 }
 
-void Head::scores(ThreadPool& pool, const KernelTable& kernels, const PackedMatrix& head,
-                  const float* x, std::span<const HeadRow> rows, std::span<Score> scores) {
+void Head::scores(const Workers& workers, const PackedMatrix& head, const float* x,
+                  std::span<const HeadRow> rows, std::span<Score> scores) {
   std::vector<HeadRow> batch;
   std::vector<Score*> batch_scores;
   for (const bool whole : {false, true}) {
@@ -188,8 +190,8 @@ void Head::scores(ThreadPool& pool, const KernelTable& kernels, const PackedMatr
     const auto flush = [&] {
       if (batch.empty()) return;
       gather(head, x, batch);
-      whole ? score_whole(pool, kernels, head, batch, batch_scores)
-            : score_streamed(pool, kernels, head, batch, batch_scores);
+      whole ? score_whole(workers, head, batch, batch_scores)
+            : score_streamed(workers, head, batch, batch_scores);
       batch.clear();
       batch_scores.clear();
       hidden_rows = 0;

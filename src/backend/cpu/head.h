@@ -6,6 +6,7 @@
 #include "backend/backend.h"
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/sampling.h"
+#include "backend/cpu/workers.h"
 
 namespace fdllm::cpu {
 
@@ -13,8 +14,8 @@ namespace fdllm::cpu {
 /// reduced to a few numbers a row while it is in cache.
 class Head {
  public:
-  void scores(ThreadPool& pool, const KernelTable& kernels, const PackedMatrix& head,
-              const float* x, std::span<const HeadRow> rows, std::span<Score> scores);
+  void scores(const Workers& workers, const PackedMatrix& head, const float* x,
+              std::span<const HeadRow> rows, std::span<Score> scores);
 
  private:
   /// What one chunk of the vocabulary tells about one row.
@@ -36,10 +37,10 @@ class Head {
   static Score merged(const ScoreRequest& request, std::span<const Partial> partials) noexcept;
   /// Packs the hidden rows that rows [begin, end) of `rows` need and notes where they went.
   void gather(const PackedMatrix& head, const float* x, std::span<const HeadRow> rows);
-  void score_streamed(ThreadPool& pool, const KernelTable& kernels, const PackedMatrix& head,
+  void score_streamed(const Workers& workers, const PackedMatrix& head,
                       std::span<const HeadRow> rows, std::span<Score*> scores);
-  void score_whole(ThreadPool& pool, const KernelTable& kernels, const PackedMatrix& head,
-                   std::span<const HeadRow> rows, std::span<Score*> scores);
+  void score_whole(const Workers& workers, const PackedMatrix& head, std::span<const HeadRow> rows,
+                   std::span<Score*> scores);
 
   PackedRows packed_;
   std::vector<const float*> hidden_;  ///< the packed block's rows

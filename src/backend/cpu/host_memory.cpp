@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/check.h"
+#include "base/round_up.h"
 
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -17,10 +18,6 @@ namespace {
 
 constexpr std::size_t kAlignment = 64;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
-
-std::size_t round_up(std::size_t value, std::size_t multiple) {
-  return (value + multiple - 1) / multiple * multiple;
-}
 
 }  // namespace
 
@@ -35,7 +32,7 @@ HostMemory::HostMemory(std::size_t bytes, std::string_view what) {
                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
       if (mapping != MAP_FAILED) {
         const auto address = reinterpret_cast<std::uintptr_t>(mapping);
-        const std::size_t before = round_up(address, kHugePage) - address;
+        const std::size_t before = round_up<std::size_t>(address, kHugePage) - address;
         data_ = static_cast<std::byte*>(mapping) + before;
         if (before > 0) munmap(mapping, before);
         if (before < kHugePage) munmap(data_ + length, kHugePage - before);

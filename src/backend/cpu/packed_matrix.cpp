@@ -4,6 +4,7 @@
 
 #include "backend/cpu/panel_packer.h"
 #include "base/check.h"
+#include "base/round_up.h"
 #include "quant/row.h"
 
 namespace fdllm::cpu {
@@ -11,8 +12,7 @@ namespace {
 
 /// K as it is stored.
 std::int64_t steps_of(std::int64_t columns, const GemmKernels& kernels) {
-  const std::int64_t multiple = kernels.step_multiple;
-  return (columns + multiple - 1) / multiple * multiple;
+  return round_up<std::int64_t>(columns, kernels.step_multiple);
 }
 
 std::int64_t weights_of_panel(std::int64_t columns, const GemmKernels& kernels) {

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 
+#include "base/round_up.h"
 #include "quant/integers.h"
 #include "quant/row.h"
 
@@ -17,13 +18,9 @@ constexpr std::int64_t kChunk = 2048;
 /// Keeps columns that lie a power of two apart from colliding in the level 1 cache.
 constexpr std::int64_t kPadding = 16;
 
-std::int64_t round_up(std::int64_t value, std::int64_t multiple) {
-  return (value + multiple - 1) / multiple * multiple;
-}
-
 /// Of one column; every format keeps whole 32-bit words of a column together.
 std::int64_t words_of(const GemmKernels& kernels, std::int64_t values) {
-  return round_up(values, kernels.step_multiple) * kernels.weight_bits / 32;
+  return round_up<std::int64_t>(values, kernels.step_multiple) * kernels.weight_bits / 32;
 }
 
 bool is_bf16(const GemmKernels& kernels) {
@@ -62,9 +59,9 @@ PanelPacker::PanelPacker(const GemmKernels& kernels, std::int64_t columns)
     : kernels_(&kernels),
       columns_(columns),
       chunk_(kernels.shared_scale ? columns : std::min(columns, kChunk)),
-      stride_(round_up(words_of(kernels, chunk_), kPadding) + kPadding),
+      stride_(round_up<std::int64_t>(words_of(kernels, chunk_), kPadding) + kPadding),
       values_(static_cast<std::size_t>(chunk_)),
-      integers_(static_cast<std::size_t>(round_up(chunk_, kernels.step_multiple))),
+      integers_(static_cast<std::size_t>(round_up<std::int64_t>(chunk_, kernels.step_multiple))),
       words_(static_cast<std::size_t>(stride_ * kPanelColumns)) {}
 
 void PanelPacker::pack(std::span<const StoredMatrix> parts, std::int64_t first, std::byte* weights,

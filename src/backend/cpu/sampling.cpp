@@ -128,35 +128,36 @@ double perturbed_logit(const ScoreRequest& request, float logit, std::int64_t to
   return perturb(request, logit, uniform_of(request, token));
 }
 
-void offer_sampled(const ScoreRequest& request, std::span<const float> logits, std::int64_t first,
-                   Pick& pick) {
+void offer_sampled(const ScoreRequest& request, TokenLogits logits, Pick& pick) {
+  const auto [values, first] = logits;
   const double inverse = 1.0 / static_cast<double>(request.temperature);
   const double value_scale = request.sampling == Sampling::kCategorical ? 1.0 : inverse;
   double best = pick.value * value_scale;
-  PickableWalk walk(exceptions_in(request.exceptions, first, first + std::ssize(logits)));
-  for (std::int64_t i = 0; i < std::ssize(logits); ++i) {
+  PickableWalk walk(exceptions_in(request.exceptions, first, first + std::ssize(values)));
+  for (std::int64_t i = 0; i < std::ssize(values); ++i) {
     const std::int64_t token = first + i;
     if (!walk.is_pickable(token)) continue;
     const double u = uniform_of(request, token);
     // It wins if its noise exceeds need = (best - l) / temperature, that is if
     // u > exp(-exp(-need)), which is at least 1 - exp(-need); the factor covers all rounding.
-    const double need = best - static_cast<double>(logits[i]) * inverse;
+    const double need = best - static_cast<double>(values[i]) * inverse;
     if (pick.token >= 0 && need > 0 && 1.0 - u > 1.0001 * std::exp(-need)) continue;
-    pick.offer(perturb(request, logits[i], u), token, logits[i]);
+    pick.offer(perturb(request, values[i], u), token, values[i]);
     best = pick.value * value_scale;
   }
 }
 
-void offer_greedy(const KernelTable& kernels, TokenExceptions exceptions,
-                  std::span<const float> logits, std::int64_t first, LogitStatistics largest,
-                  Pick& pick) {
+void offer_greedy(const KernelTable& kernels, TokenExceptions exceptions, TokenLogits logits,
+                  LogitStatistics largest, Pick& pick) {
+  const float* const values = logits.values.data();
+  const std::int64_t first = logits.first;
   const auto offer = [&](std::int64_t begin, const LogitStatistics& found) {
     pick.offer(found.maximum, first + begin + found.index, found.maximum);
   };
   if (is_pickable(rule_of(exceptions, first + largest.index))) return offer(0, largest);
   // Look again between those that may not be picked.
   const auto look = [&](std::int64_t begin, std::int64_t end) {
-    if (begin < end) offer(begin, kernels.logit_statistics(logits.data() + begin, end - begin));
+    if (begin < end) offer(begin, kernels.logit_statistics(values + begin, end - begin));
   };
   std::int64_t begin = 0;
   for (const TokenException& exception : exceptions) {
@@ -164,7 +165,7 @@ void offer_greedy(const KernelTable& kernels, TokenExceptions exceptions,
     look(begin, exception.token - first);
     begin = exception.token - first + 1;
   }
-  look(begin, std::ssize(logits));
+  look(begin, std::ssize(logits.values));
 }
 
 namespace {
@@ -174,7 +175,7 @@ namespace {
 Pick pick_of(const ScoreRequest& request, std::span<const float> logits, const Candidates* kept) {
   Pick pick;
   if (kept == nullptr && is_sampled(request)) {
-    offer_sampled(request, logits, 0, pick);
+    offer_sampled(request, {logits, 0}, pick);
     return pick;
   }
   PickableWalk walk(request.exceptions);
@@ -272,7 +273,7 @@ Score score_whole_row(const KernelTable& kernels, const ScoreRequest& request,
   Pick pick = pick_of(request, logits, kept);
   const bool nothing_kept = pick.token < 0;  // only such as may not be picked
   if (nothing_kept) {
-    offer_greedy(kernels, exceptions, logits, 0, statistics, pick);
+    offer_greedy(kernels, exceptions, {logits, 0}, statistics, pick);
   }
   if (pick.token < 0) return score;  // a vocabulary of such tokens alone
   take(TokenRule::kUnsure);

@@ -39,10 +39,15 @@ struct Pick {
   }
 };
 
-/// Offers the perturbed logits of tokens [first, first + logits.size()) that may be picked. Tokens
-/// that cannot beat the pick are passed over before the costly logarithms.
-void offer_sampled(const ScoreRequest& request, std::span<const float> logits, std::int64_t first,
-                   Pick& pick);
+/// Logits of the tokens from `first` on.
+struct TokenLogits {
+  std::span<const float> values;
+  std::int64_t first = 0;
+};
+
+/// Offers the perturbed logits of tokens that may be picked. Tokens that cannot beat the pick are
+/// passed over before the costly logarithms.
+void offer_sampled(const ScoreRequest& request, TokenLogits logits, Pick& pick);
 
 /// Whether a row needs all its logits at once: top_p and top_k need their order, margin and entropy
 /// their normalised probabilities.
@@ -54,9 +59,8 @@ inline bool needs_whole_row(const ScoreRequest& request) {
 using Candidates = std::vector<std::int32_t>;
 
 /// Offers the logits of such tokens. `largest` is their largest logit.
-void offer_greedy(const KernelTable& kernels, TokenExceptions exceptions,
-                  std::span<const float> logits, std::int64_t first, LogitStatistics largest,
-                  Pick& pick);
+void offer_greedy(const KernelTable& kernels, TokenExceptions exceptions, TokenLogits logits,
+                  LogitStatistics largest, Pick& pick);
 
 /// The score of one row from all its logits, exactly: everything in f64, in a fixed order. Those of
 /// tokens without weight are overwritten. `candidates` must have room for logits.size() elements

@@ -6,7 +6,6 @@
 
 #include "backend/cuda/device_backend.h"
 #include "backend/cuda/launch_queue.h"
-#include "base/check.h"
 
 namespace fdllm::cuda {
 namespace {
@@ -34,42 +33,23 @@ void append_bits(std::span<const Range> attend, std::int64_t length,
   }
 }
 
-void check_sequence(const SequenceRows& sequence, const AttentionShape& shape, std::int64_t layer) {
-  check(sequence.kv != nullptr, "a sequence without K/V");
-  const DeviceKvSlab& slab = slab_of(sequence);
-  check(slab.shape().kv_heads == shape.kv_heads && slab.shape().head_dim == shape.head_dim &&
-            layer >= 0 && layer < slab.shape().layers,
-        "K/V of another shape");
-  check(static_cast<std::int64_t>(sequence.positions.size()) == sequence.rows.size(),
-        "rows without positions");
-  for (const std::int32_t position : sequence.positions) {
-    check(position >= 0 && position < slab.length(), "a position outside its K/V");
-  }
-  for (const Range& range : sequence.attend) {
-    check(range.begin >= 0 && range.begin <= range.end && range.end <= slab.length(),
-          "attended rows outside their K/V");
-  }
-}
-
 }  // namespace
 
-AttentionLayout DeviceAttention::layout(const AttentionShape& shape, std::int64_t layer) const {
-  return {.heads = shape.heads,
-          .kv_heads = shape.kv_heads,
-          .head_dim = shape.head_dim,
-          .padded_dim = DeviceKvSlab::padded_dim(shape.head_dim),
-          .layer = layer,
+AttentionLayout DeviceAttention::layout(const LayerRows& of) const {
+  return {.heads = of.shape.heads,
+          .kv_heads = of.shape.kv_heads,
+          .head_dim = of.shape.head_dim,
+          .padded_dim = DeviceKvSlab::padded_dim(of.shape.head_dim),
+          .layer = of.layer,
           .is_bf16 = is_bf16_};
 }
 
-void DeviceAttention::rope_store(float* qkv, const AttentionShape& shape, const float* cos,
-                                 const float* sin, std::span<const SequenceRows> sequences,
-                                 std::int64_t layer) {
+void DeviceAttention::rope_store(float* qkv, const float* cos, const float* sin,
+                                 const LayerRows& of) {
   std::vector<DeviceSequence> device_sequences;
   std::vector<std::int32_t> row_sequence;
   std::vector<std::int32_t> positions;
-  for (const SequenceRows& sequence : sequences) {
-    check_sequence(sequence, shape, layer);
+  for (const SequenceRows& sequence : of.sequences) {
     const auto end = static_cast<std::size_t>(sequence.rows.end);
     if (end > positions.size()) {
       row_sequence.resize(end, -1);
@@ -92,14 +72,14 @@ void DeviceAttention::rope_store(float* qkv, const AttentionShape& shape, const 
                   .row_sequence = queue.list<std::int32_t>(ListUse::kRowSequences, row_sequence),
                   .positions = queue.list<std::int32_t>(ListUse::kPositions, positions),
                   .rows = queue.rows(std::ssize(positions)),
-                  .layout = layout(shape, layer)});
+                  .layout = layout(of)});
 }
 
-std::int64_t DeviceAttention::tile_pairs(const AttentionShape& shape,
-                                         std::span<const SequenceRows> sequences) const {
+std::int64_t DeviceAttention::tile_pairs(const LayerRows& of) const {
   if (!is_bf16_) return kF32TilePairs;
+  const AttentionShape& shape = of.shape;
   std::int64_t full_tiles = 0;
-  for (const SequenceRows& sequence : sequences) {
+  for (const SequenceRows& sequence : of.sequences) {
     full_tiles += sequence.rows.size() * (shape.heads / shape.kv_heads) / kManyPairs;
   }
   const bool is_many =
@@ -107,20 +87,15 @@ std::int64_t DeviceAttention::tile_pairs(const AttentionShape& shape,
   return is_many ? kManyPairs : kFewPairs;
 }
 
-void DeviceAttention::attention(const float* qkv, const AttentionShape& shape,
-                                std::span<const SequenceRows> sequences, std::int64_t layer,
-                                float* out) {
+void DeviceAttention::attention(const float* qkv, const LayerRows& of, float* out) {
+  const AttentionShape& shape = of.shape;
   std::vector<DeviceSequence> device_sequences;
   std::vector<std::uint32_t> attended;
   std::vector<AttentionTile> tiles;
   std::int64_t longest = 0;
-  const std::int64_t tile_pairs = this->tile_pairs(shape, sequences);
-  for (const SequenceRows& sequence : sequences) {
-    check_sequence(sequence, shape, layer);
+  const std::int64_t tile_pairs = this->tile_pairs(of);
+  for (const SequenceRows& sequence : of.sequences) {
     const std::int64_t length = slab_of(sequence).length();
-    const bool attends =
-        std::ranges::any_of(sequence.attend, [](const Range& range) { return range.size() > 0; });
-    check(attends || sequence.rows.size() == 0, "a sequence that attends nothing");
     const std::int64_t pairs = sequence.rows.size() * (shape.heads / shape.kv_heads);
     for (std::int64_t first = 0; first < pairs; first += tile_pairs) {
       tiles.push_back({static_cast<std::int32_t>(device_sequences.size()),
@@ -147,7 +122,7 @@ void DeviceAttention::attention(const float* qkv, const AttentionShape& shape,
       .tile_count = std::ssize(tiles),
       .tile_pairs = tile_pairs,
       .partitions = (longest + kPartition - 1) / kPartition,
-      .layout = layout(shape, layer),
+      .layout = layout(of),
       .scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(shape.head_dim))),
       .partials = nullptr,
       .counters = nullptr,

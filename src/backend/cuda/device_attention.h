@@ -1,7 +1,5 @@
 #pragma once
 #include <cstdint>
-#include <span>
-#include <vector>
 
 #include "backend/backend.h"
 #include "backend/cuda/kernels.h"
@@ -9,21 +7,18 @@
 
 namespace fdllm::cuda {
 
-/// Backend::rope_store and Backend::attention: the lists that their kernels read, checked.
+/// Backend::rope_store and Backend::attention: the lists that their kernels read.
 class DeviceAttention {
  public:
   DeviceAttention(Runtime& runtime, ComputeType type)
       : runtime_(&runtime), is_bf16_(type == ComputeType::kBF16) {}
 
-  void rope_store(float* qkv, const AttentionShape& shape, const float* cos, const float* sin,
-                  std::span<const SequenceRows> sequences, std::int64_t layer);
-  void attention(const float* qkv, const AttentionShape& shape,
-                 std::span<const SequenceRows> sequences, std::int64_t layer, float* out);
+  void rope_store(float* qkv, const float* cos, const float* sin, const LayerRows& of);
+  void attention(const float* qkv, const LayerRows& of, float* out);
 
  private:
-  AttentionLayout layout(const AttentionShape& shape, std::int64_t layer) const;
-  std::int64_t tile_pairs(const AttentionShape& shape,
-                          std::span<const SequenceRows> sequences) const;
+  AttentionLayout layout(const LayerRows& of) const;
+  std::int64_t tile_pairs(const LayerRows& of) const;
 
   Runtime* runtime_;
   bool is_bf16_;

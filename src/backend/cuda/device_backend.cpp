@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "backend/argument_checks.h"
 #include "backend/cpu/thread_count.h"
 #include "backend/cuda/device_attention.h"
 #include "backend/cuda/device_embedding.h"
@@ -10,6 +11,9 @@
 #include "backend/cuda/device_product.h"
 #include "backend/cuda/kernels.h"
 #include "backend/cuda/launch_queue.h"
+#include "backend/logits_backend.h"
+#include "backend/memory_reader.h"
+#include "backend/peer_backend.h"
 #include "base/check.h"
 #include "base/dtype.h"
 #include "base/thread_pool.h"
@@ -24,12 +28,7 @@ const float* data_of(const Buffer& buffer) {
   return static_cast<const DeviceBuffer&>(buffer).data();
 }
 
-/// `buffer` holds at least rows x columns values.
-void check_size(const Buffer& buffer, std::int64_t rows, std::int64_t columns) {
-  check(rows >= 0 && columns > 0 && rows <= buffer.size() / columns, "a buffer too small");
-}
-
-class DeviceBackend final : public Backend {
+class DeviceBackend final : public PeerBackend, public MemoryReader, public LogitsBackend {
  public:
   explicit DeviceBackend(const BackendOptions& options)
       : device_(options.device),
@@ -46,7 +45,6 @@ class DeviceBackend final : public Backend {
   std::string description() const override {
     return fmt::format("{} {}", device_, runtime_.device_name());
   }
-  ComputeType compute_type() const override { return type_; }
   WeightFormat weight_format(MatrixRole role) const override {
     return role == MatrixRole::kHead && bits_of(weights_) == 4 ? WeightFormat::kInt8 : weights_;
   }
@@ -71,7 +69,7 @@ class DeviceBackend final : public Backend {
   }
 
   void download(const Buffer& buffer, std::span<float> values) const override {
-    check(std::ssize(values) <= buffer.size(), "a buffer too small");
+    check_download(buffer, values);
     runtime_.copy_to_host(values.data(), data_of(buffer), values.size_bytes());
     runtime_.synchronize();
   }
@@ -101,13 +99,7 @@ class DeviceBackend final : public Backend {
                std::span<float> k, std::span<float> v) const override {
     const auto& slab = static_cast<const DeviceKvSlab&>(kv);
     const KvShape& shape = slab.shape();
-    check(layer >= 0 && layer < shape.layers, "a layer outside its K/V");
-    check(std::ssize(k) == std::ssize(positions) * shape.kv_heads * shape.head_dim &&
-              k.size() == v.size(),
-          "a buffer of another size than the K/V rows");
-    for (const std::int32_t position : positions) {
-      check(position >= 0 && position < shape.length, "a position outside its K/V");
-    }
+    check_read_kv(shape, layer, positions, k, v);
     const std::size_t layer_bytes = slab.bytes() / static_cast<std::size_t>(shape.layers);
     const PinnedMemory host(runtime_, layer_bytes, "a layer's K/V");
     runtime_.copy_to_host(host.data(), slab.data() + static_cast<std::size_t>(layer) * layer_bytes,
@@ -136,9 +128,7 @@ class DeviceBackend final : public Backend {
              Buffer& x) override {
     const auto& stored = static_cast<const DeviceEmbedding&>(table);
     check_size(x, std::ssize(tokens), stored.columns());
-    for (const std::int32_t token : tokens) {
-      check(token >= 0 && token < stored.rows(), "a token outside the embedding table");
-    }
+    check_tokens(tokens, stored.rows());
     queue_.flush();  // a forward begins: its launches are compared with those of forwards before
     stored.embed(runtime_, pool_, tokens, written(x));
   }
@@ -166,27 +156,15 @@ class DeviceBackend final : public Backend {
     multiply(weight, x, rows, y, true);
   }
 
-  void rope_store(Buffer& qkv, const AttentionShape& shape, const Buffer& cos, const Buffer& sin,
-                  std::span<const SequenceRows> sequences, std::int64_t layer) override {
-    check_attention(qkv, shape, sequences);
-    for (const SequenceRows& sequence : sequences) {
-      if (sequence.positions.empty()) continue;
-      const std::int64_t last =
-          *std::max_element(sequence.positions.begin(), sequence.positions.end());
-      check_size(cos, last + 1, shape.head_dim / 2);
-      check_size(sin, last + 1, shape.head_dim / 2);
-    }
-    attention_.rope_store(written(qkv), shape, data_of(cos), data_of(sin), sequences, layer);
+  void rope_store(Buffer& qkv, const Buffer& cos, const Buffer& sin,
+                  const LayerRows& rows) override {
+    check_rope(qkv, cos, sin, rows);
+    attention_.rope_store(written(qkv), data_of(cos), data_of(sin), rows);
   }
 
-  void attention(const Buffer& qkv, const AttentionShape& shape,
-                 std::span<const SequenceRows> sequences, std::int64_t layer,
-                 Buffer& out) override {
-    check_attention(qkv, shape, sequences);
-    for (const SequenceRows& sequence : sequences) {
-      check_size(out, sequence.rows.end, shape.heads * shape.head_dim);
-    }
-    attention_.attention(data_of(qkv), shape, sequences, layer, written(out));
+  void attention(const Buffer& qkv, const LayerRows& rows, Buffer& out) override {
+    check_attention(qkv, rows, out);
+    attention_.attention(data_of(qkv), rows, written(out));
   }
 
   void swiglu(const Buffer& gate_up, std::int64_t rows, std::int64_t ffn, Buffer& out) override {
@@ -203,11 +181,7 @@ class DeviceBackend final : public Backend {
 
   void gather(const Buffer& x, std::span<const std::int32_t> rows, std::int64_t columns,
               Buffer& out) override {
-    check_size(out, std::ssize(rows), columns);
-    for (const std::int32_t row : rows) {
-      check(row >= 0, "a negative row");
-      check_size(x, std::int64_t{row} + 1, columns);
-    }
+    check_gather(x, rows, columns, out);
     run_gather(runtime_.stream(), {.x = data_of(x),
                                    .index = queue_.list<std::int32_t>(ListUse::kGatheredRows, rows),
                                    .rows = queue_.rows(std::ssize(rows)),
@@ -216,19 +190,16 @@ class DeviceBackend final : public Backend {
   }
 
   void join_columns(std::span<const ColumnSlice> slices, std::int64_t rows, Buffer& out) override {
+    const std::int64_t columns = check_slices(slices, rows, out);
     std::vector<DeviceSlice> joined;
-    std::int64_t columns = 0;
+    std::int64_t first = 0;
     std::int64_t widest = 0;
     for (const ColumnSlice& slice : slices) {
-      check(slice.begin >= 0 && slice.begin < slice.end && slice.end <= slice.columns,
-            "columns of a slice");
-      check_size(*slice.from, rows, slice.columns);
       const std::int64_t width = slice.end - slice.begin;
-      joined.push_back({data_of(*slice.from) + slice.begin, slice.columns, width, columns});
-      columns += width;
+      joined.push_back({data_of(*slice.from) + slice.begin, slice.columns, width, first});
+      first += width;
       widest = std::max(widest, width);
     }
-    check_size(out, rows, columns);
     fetch_unreadable(slices, rows, joined);
     float* const to = written(out);
     run_join(&queue_, {.slices = queue_.list<DeviceSlice>(ListUse::kColumnSlices, joined),
@@ -241,7 +212,7 @@ class DeviceBackend final : public Backend {
 
   void mark() override { runtime_.mark(); }
 
-  void wait_for_mark(const Backend& other) override {
+  void wait_for_mark(const PeerBackend& other) override {
     runtime_.wait_for_mark(dynamic_cast<const DeviceBackend&>(other).runtime_);
   }
 
@@ -249,22 +220,13 @@ class DeviceBackend final : public Backend {
 
   void head_scores(const Matrix& head, const Buffer& x, std::span<const HeadRow> rows,
                    std::span<Score> scores) override {
-    check(rows.size() == scores.size(), "as many scores as rows");
-    for (const HeadRow& row : rows) {
-      check(row.row >= 0, "a negative row");
-      check_size(x, std::int64_t{row.row} + 1, head.in_features());
-      if (row.request.cfg_scale > 0) {
-        check(row.unconditional_row >= 0, "a guided row without its unconditional one");
-        check_size(x, std::int64_t{row.unconditional_row} + 1, head.in_features());
-      }
-    }
+    check_head_rows(head, x, rows, scores);
     head_.scores(static_cast<const DeviceMatrix&>(head), data_of(x), rows, scores);
   }
 
   void head_logits(const Matrix& head, const Buffer& x, std::int64_t rows,
                    std::span<float> logits) override {
-    check_size(x, rows, head.in_features());
-    check(std::ssize(logits) == rows * head.out_features(), "size of the logits");
+    check_logits(head, x, rows, logits);
     head_.logits(static_cast<const DeviceMatrix&>(head), data_of(x), rows, logits);
   }
 
@@ -278,8 +240,7 @@ class DeviceBackend final : public Backend {
   }
 
   void multiply(const Matrix& weight, const Buffer& x, std::int64_t rows, Buffer& y, bool add) {
-    check_size(x, rows, weight.in_features());
-    check_size(y, rows, weight.out_features());
+    check_product(weight, x, rows, y);
     const auto& matrix = static_cast<const DeviceMatrix&>(weight);
     product_.prepare(matrix, data_of(x), rows);
     product_.multiply(matrix, 0, matrix.out_features(), written(y), matrix.out_features(), add);
@@ -309,18 +270,6 @@ class DeviceBackend final : public Backend {
       runtime_.copy_from_peer(to, buffer.runtime(), buffer.data(), bytes_of(slices[i]));
       joined[i].from = reinterpret_cast<const float*>(to) + slices[i].begin;
       to += bytes_of(slices[i]);
-    }
-  }
-
-  static void check_attention(const Buffer& qkv, const AttentionShape& shape,
-                              std::span<const SequenceRows> sequences) {
-    check(shape.kv_heads > 0 && shape.heads > 0 && shape.heads % shape.kv_heads == 0 &&
-              shape.head_dim > 0 && shape.head_dim % 2 == 0 && shape.head_dim <= kMaxHeadDim,
-          "attention geometry");
-    for (const SequenceRows& sequence : sequences) {
-      check(sequence.rows.begin >= 0 && sequence.rows.begin <= sequence.rows.end,
-            "rows of a sequence");
-      check_size(qkv, sequence.rows.end, shape.row());
     }
   }
 
@@ -361,14 +310,8 @@ DeviceBuffer::DeviceBuffer(Runtime& runtime, std::int64_t elements)
 }
 
 DeviceKvSlab::DeviceKvSlab(Runtime& runtime, const KvShape& shape, ComputeType type)
-    : shape_(shape) {
-  if (shape.head_dim > kMaxHeadDim) {
-    fail(ErrorCode::kUnsupported, "head_dim: expected at most {}, found {}", kMaxHeadDim,
-         shape.head_dim);
-  }
-  check(shape.layers > 0 && shape.kv_heads > 0 && shape.length > 0 && shape.head_dim > 0 &&
-            shape.head_dim % 2 == 0,
-        "shape of K/V");
+    : KvSlab(shape) {
+  check_kv_shape(shape, kMaxHeadDim);
   memory_ = DeviceMemory(runtime, bytes_for(shape, type), "K/V cache");
 }
 

@@ -32,17 +32,14 @@ class DeviceBuffer final : public Buffer {
 class DeviceKvSlab final : public KvSlab {
  public:
   DeviceKvSlab(Runtime& runtime, const KvShape& shape, ComputeType type);
-  std::int64_t length() const override { return shape_.length; }
   std::size_t bytes() const override { return memory_.size(); }
   static std::size_t bytes_for(const KvShape& shape, ComputeType type);
   /// Elements of a row: the head's, filled up to 16 bytes.
   static std::int64_t padded_dim(std::int64_t head_dim) { return (head_dim + 7) / 8 * 8; }
 
-  const KvShape& shape() const { return shape_; }
   std::byte* data() const { return memory_.data(); }
 
  private:
-  KvShape shape_;
   DeviceMemory memory_;
 };
 

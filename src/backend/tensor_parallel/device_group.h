@@ -4,7 +4,7 @@
 #include <memory>
 #include <vector>
 
-#include "backend/backend.h"
+#include "backend/peer_backend.h"
 #include "base/thread_pool.h"
 
 namespace fdllm::tensor_parallel {
@@ -12,10 +12,11 @@ namespace fdllm::tensor_parallel {
 /// Back ends of one kind, each with a device of its own, that hold a model together.
 class DeviceGroup {
  public:
+  /// Throws kUnsupported for a back end that cannot be one of several.
   explicit DeviceGroup(std::vector<std::unique_ptr<Backend>> devices);
 
   int size() const { return static_cast<int>(devices_.size()); }
-  Backend& operator[](int device) const { return *devices_[device]; }
+  PeerBackend& operator[](int device) const { return *devices_[device]; }
 
   /// What is asked of any device from now on comes after all that any was asked for so far.
   void barrier();
@@ -39,7 +40,7 @@ class DeviceGroup {
   }
 
  private:
-  std::vector<std::unique_ptr<Backend>> devices_;
+  std::vector<std::unique_ptr<PeerBackend>> devices_;
   ThreadPool threads_;
   std::uint64_t barriers_ = 0;
 };

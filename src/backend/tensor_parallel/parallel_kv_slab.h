@@ -12,20 +12,17 @@ namespace fdllm::tensor_parallel {
 class ParallelKvSlab final : public KvSlab {
  public:
   ParallelKvSlab(const KvShape& shape, std::vector<std::unique_ptr<KvSlab>> slabs)
-      : shape_(shape), slabs_(std::move(slabs)) {}
+      : KvSlab(shape), slabs_(std::move(slabs)) {}
 
-  std::int64_t length() const override { return shape_.length; }
   std::size_t bytes() const override {
     std::size_t bytes = 0;
     for (const auto& slab : slabs_) bytes += slab->bytes();
     return bytes;
   }
 
-  const KvShape& shape() const { return shape_; }
   KvSlab* on(int device) const { return slabs_[device].get(); }
 
  private:
-  KvShape shape_;
   std::vector<std::unique_ptr<KvSlab>> slabs_;
 };
 

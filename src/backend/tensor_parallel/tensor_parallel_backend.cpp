@@ -4,6 +4,9 @@
 #include <string>
 #include <utility>
 
+#include "backend/argument_checks.h"
+#include "backend/logits_backend.h"
+#include "backend/memory_reader.h"
 #include "backend/tensor_parallel/column_layout.h"
 #include "backend/tensor_parallel/device_group.h"
 #include "backend/tensor_parallel/parallel_buffer.h"
@@ -22,11 +25,6 @@ ParallelBuffer& parallel(Buffer& buffer) {
   return static_cast<ParallelBuffer&>(buffer);
 }
 
-/// `buffer` holds at least rows x columns values.
-void check_size(const Buffer& buffer, std::int64_t rows, std::int64_t columns) {
-  check(rows >= 0 && columns > 0 && rows <= buffer.size() / columns, "a buffer too small");
-}
-
 /// Rows of a batch from its first to the last of a sequence.
 std::int64_t rows_of(std::span<const SequenceRows> sequences) {
   std::int64_t rows = 0;
@@ -38,7 +36,7 @@ std::int64_t rows_of(std::span<const SequenceRows> sequences) {
   return rows;
 }
 
-class TensorParallelBackend final : public Backend {
+class TensorParallelBackend final : public Backend, public MemoryReader, public LogitsBackend {
  public:
   explicit TensorParallelBackend(std::vector<std::unique_ptr<Backend>> devices)
       : group_(std::move(devices)) {}
@@ -50,7 +48,6 @@ class TensorParallelBackend final : public Backend {
     }
     return names + ", tensor parallel";
   }
-  ComputeType compute_type() const override { return group_[0].compute_type(); }
   WeightFormat weight_format(MatrixRole role) const override {
     return group_[0].weight_format(role);
   }
@@ -78,7 +75,7 @@ class TensorParallelBackend final : public Backend {
   }
   void download(const Buffer& buffer, std::span<float> values) const override {
     parallel(buffer).make_whole();
-    group_[0].download(parallel(buffer).whole(0), values);
+    MemoryReader::of(group_[0]).download(parallel(buffer).whole(0), values);
   }
 
   std::unique_ptr<Matrix> pack(std::span<const StoredMatrix> parts, MatrixRole role) override {
@@ -114,12 +111,11 @@ class TensorParallelBackend final : public Backend {
     const auto& slab = static_cast<const ParallelKvSlab&>(kv);
     const std::int64_t row = slab.shape().kv_heads * slab.shape().head_dim;
     const std::int64_t own_row = row / group_.size();
-    check(std::ssize(k) == std::ssize(positions) * row && k.size() == v.size(),
-          "a buffer of another size than the K/V rows");
+    check_read_kv(slab.shape(), layer, positions, k, v);
     std::vector<float> own_k(static_cast<std::size_t>(std::ssize(positions) * own_row));
     std::vector<float> own_v = own_k;
     for (int device = 0; device < group_.size(); ++device) {
-      group_[device].read_kv(*slab.on(device), layer, positions, own_k, own_v);
+      MemoryReader::of(group_[device]).read_kv(*slab.on(device), layer, positions, own_k, own_v);
       for (std::ptrdiff_t i = 0; i < std::ssize(positions); ++i) {
         const std::ptrdiff_t to = i * row + device * own_row;
         std::copy_n(own_k.begin() + i * own_row, own_row, k.begin() + to);
@@ -176,37 +172,36 @@ class TensorParallelBackend final : public Backend {
     });
   }
 
-  void rope_store(Buffer& qkv, const AttentionShape& shape, const Buffer& cos, const Buffer& sin,
-                  std::span<const SequenceRows> sequences, std::int64_t layer) override {
-    const AttentionShape own = share_of(shape);
-    const std::int64_t rows = rows_of(sequences);
-    check_size(qkv, rows, shape.row());
+  void rope_store(Buffer& qkv, const Buffer& cos, const Buffer& sin, const LayerRows& of) override {
+    const AttentionShape own = share_of(of.shape);
+    const std::int64_t rows = rows_of(of.sequences);
+    check_size(qkv, rows, of.shape.row());
     if (rows == 0) return;
     parallel(cos).make_whole();
     parallel(sin).make_whole();
-    parallel(qkv).make_split(projections(shape), rows);
+    parallel(qkv).make_split(projections(of.shape), rows);
     parallel(qkv).change_split();
     for (int device = 0; device < group_.size(); ++device) {
-      group_[device].rope_store(parallel(qkv).share(device), own, parallel(cos).whole(device),
-                                parallel(sin).whole(device), sequences_on(device, sequences),
-                                layer);
+      group_[device].rope_store(parallel(qkv).share(device), parallel(cos).whole(device),
+                                parallel(sin).whole(device),
+                                {own, sequences_on(device, of.sequences), of.layer});
     }
   }
 
-  void attention(const Buffer& qkv, const AttentionShape& shape,
-                 std::span<const SequenceRows> sequences, std::int64_t layer,
-                 Buffer& out) override {
+  void attention(const Buffer& qkv, const LayerRows& of, Buffer& out) override {
+    const AttentionShape& shape = of.shape;
     const AttentionShape own = share_of(shape);
     const std::int64_t width = shape.heads * shape.head_dim;
-    const std::int64_t rows = rows_of(sequences);
+    const std::int64_t rows = rows_of(of.sequences);
     check_size(qkv, rows, shape.row());
     check_size(out, rows, width);
     if (rows == 0) return;
     parallel(qkv).make_split(projections(shape), rows);
     parallel(out).write_split(ColumnLayout({{width, shape.head_dim}}, group_.size()), rows);
     for (int device = 0; device < group_.size(); ++device) {
-      group_[device].attention(parallel(qkv).share(device), own, sequences_on(device, sequences),
-                               layer, parallel(out).share(device));
+      group_[device].attention(parallel(qkv).share(device),
+                               {own, sequences_on(device, of.sequences), of.layer},
+                               parallel(out).share(device));
     }
   }
 
@@ -249,18 +244,6 @@ class TensorParallelBackend final : public Backend {
     }
   }
 
-  void join_columns(std::span<const ColumnSlice> slices, std::int64_t rows, Buffer& out) override {
-    parallel(out).write_whole();
-    std::vector<ColumnSlice> own(slices.begin(), slices.end());
-    for (int device = 0; device < group_.size(); ++device) {
-      for (std::size_t i = 0; i < slices.size(); ++i) {
-        parallel(*slices[i].from).make_whole();
-        own[i].from = &parallel(*slices[i].from).whole(device);
-      }
-      group_[device].join_columns(own, rows, parallel(out).whole(device));
-    }
-  }
-
   void finish() override {
     for (int device = 0; device < group_.size(); ++device) group_[device].finish();
   }
@@ -286,16 +269,10 @@ class TensorParallelBackend final : public Backend {
     const auto& matrix = static_cast<const ParallelMatrix&>(head);
     check(!matrix.is_split(), "a head that is packed as one");
     parallel(x).make_whole();
-    group_[0].head_logits(*matrix.on(0), parallel(x).whole(0), rows, logits);
+    LogitsBackend::of(group_[0]).head_logits(*matrix.on(0), parallel(x).whole(0), rows, logits);
   }
 
  private:
-  static void check_product(const Matrix& weight, const Buffer& x, std::int64_t rows,
-                            const Buffer& y) {
-    check_size(x, rows, weight.in_features());
-    check_size(y, rows, weight.out_features());
-  }
-
   /// function(device, y there) for the devices that have columns of the matrix.
   template <typename Function>
   void for_products(const ParallelMatrix& matrix, const Buffer& y, Function&& function) {
