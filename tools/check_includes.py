@@ -26,7 +26,8 @@ ALLOWED = {
     "src/backend/tensor_parallel": [*BACKEND, "base/", *ERROR],
     "src/model": ["backend/backend.h", "backend/logits_backend.h", "backend/score.h", "formats/",
                   "quant/", "base/", *ERROR],
-    "src/decode": ["model/forward_plan.h", "backend/score.h", "base/", *PUBLIC],
+    "src/decode": ["model/forward_plan.h", "model/reference_family.h", "backend/score.h", "base/",
+                   *PUBLIC],
     "src/engine": ["decode/", "model/", "backend/", "quant/", "formats/", "text/", "base/",
                    *PUBLIC],
     "src/verify": ["engine/", "decode/", "model/", "backend/", "formats/", "text/", "base/",
@@ -36,7 +37,7 @@ ALLOWED = {
     "src/cli": ["engine/", "text/", "verify/", "bench/", "server/", "eval/", "base/", *PUBLIC],
     "src/server": ["engine/", "base/", *PUBLIC],
     "src/eval": ["engine/", "base/", *PUBLIC],
-    "tests": ["server/", "engine/", "decode/", "model/", "backend/", "quant/", "formats/", "text/",
+    "tests": ["cli/", "server/", "engine/", "decode/", "model/", "backend/", "quant/", "formats/", "text/",
               "verify/", "base/", *PUBLIC],
 }
 
@@ -44,9 +45,10 @@ ALLOWED = {
 TESTS = r".*_test\.cpp$|.*_testing\.h$|src/backend/conformance\.h$|tests/"
 PLACES = [
     (r"nlohmann/|base/json\.h",
-     r"src/(base/json|formats/|text/|cli/|verify/|eval/|server/api_types)|" + TESTS,
-     "base/json, formats, text, cli, verify, eval, server/api_types and tests"),
-    (r"CLI/", r"src/cli/", "cli"),
+     r"src/(base/json|formats/|text/|engine/option_json|cli/|verify/|eval/|server/api_types)|" +
+     TESTS,
+     "base/json, formats, text, engine/option_json, cli, verify, eval, server/api_types and tests"),
+    (r"CLI/", r"src/cli/|tests/", "cli and tests"),
     (r"boost/(beast|asio)/", r"src/server/http/(request_parser|response_writer)\.cpp$",
      "server/http/request_parser and response_writer"),
     (r"\w*intrin\.h$", r"src/backend/cpu/", "backend/cpu"),

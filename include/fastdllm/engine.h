@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -45,6 +46,39 @@ struct GenerateRequest {
   std::vector<std::int32_t> holes = {};
 };
 
+/// A request that an engine has checked, with its preset and its defaults filled in. Made by
+/// Engine::resolve(); only for the engine that made it. Copies are cheap.
+class ResolvedRequest {
+ public:
+  /// All options have the values that decoding goes by: block_length, cache, the numbers of the
+  /// rule that was chosen and no others ...
+  const GenerateOptions& options() const;
+  std::span<const std::int32_t> prompt_ids() const;
+  std::span<const std::int32_t> holes() const;
+  /// Positions that are masked at first.
+  std::int32_t masks() const;
+  /// Whether TokenEvent::confidence is the committed token's probability, so that its logarithm
+  /// means something.
+  bool confidence_is_probability() const;
+  /// Whether random numbers are drawn: if not, requests that differ in their seed alone get the
+  /// same answer.
+  bool depends_on_seed() const;
+
+  struct Data;
+  explicit ResolvedRequest(std::shared_ptr<const Data> data) : data_(std::move(data)) {}
+  const Data& data() const { return *data_; }
+
+ private:
+  std::shared_ptr<const Data> data_;
+};
+
+/// An unmask rule that a model has.
+struct RuleInfo {
+  std::string name, summary;
+  std::string chosen_by;  ///< the option whose presence chooses it; "alg": it is chosen by its name
+  std::vector<std::string> numbers;  ///< the options that it reads, besides alg
+};
+
 /// How weights that are stored in one type are kept: converted, or as they are.
 struct KeptWeights {
   std::string stored;  ///< "Q4_0"
@@ -66,7 +100,7 @@ struct ModelInfo {
   bool tied_embeddings = false, qkv_bias = false;
   std::int32_t logit_shift = 0, mask_token = -1;
   std::vector<std::int32_t> end_tokens;
-  std::vector<std::string> rules;
+  std::vector<RuleInfo> rules;                                      ///< the first is the default
   std::vector<std::pair<std::string, std::int64_t>> stored_dtypes;  ///< "BF16" -> tensors
   WeightType weights = WeightType::kBF16;  ///< what the engine's weight type stands for
   std::uint64_t weight_bytes = 0;          ///< packed, in that type
@@ -105,11 +139,9 @@ class Engine {
   /// Called as soon as a request has ended (requests end in any order).
   using ResultCallback = std::function<void(std::size_t request, const GenerateResult&)>;
 
-  /// Throws what generate() would find wrong with a request's options or prompt.
-  void validate(const GenerateRequest& request) const;
-  /// The request's options with the defaults of this model filled in: block_length, and of alg,
-  /// steps, threshold and factor those that its rule takes. Throws as validate().
-  GenerateOptions resolve(const GenerateRequest& request) const;
+  /// Checks a request and fills in the defaults of this model. Throws kInvalidArgument for what is
+  /// wrong with its options or its prompt.
+  ResolvedRequest resolve(GenerateRequest request) const;
 
   /// Generates all requests in one step loop, batching their forwards; results in the order of
   /// `requests`. A request's result never depends on the others. A request that fails ends only
@@ -118,6 +150,11 @@ class Engine {
   /// Throws Error only where there is no memory to begin; what a callback throws leaves it too, and
   /// with it all results.
   std::vector<GenerateResult> generate(std::span<const GenerateRequest> requests,
+                                       const StepCallback& on_step = {},
+                                       const ResultCallback& on_result = {},
+                                       const ForwardListener& on_progress = {});
+  /// The same for requests that this engine has resolved.
+  std::vector<GenerateResult> generate(std::span<const ResolvedRequest> requests,
                                        const StepCallback& on_step = {},
                                        const ResultCallback& on_result = {},
                                        const ForwardListener& on_progress = {});
@@ -156,6 +193,8 @@ class Engine {
   friend class Service;
   struct Impl;
   std::unique_ptr<StepLoop> make_loop();
+  struct Batch;
+  std::vector<GenerateResult> run(const Batch& batch);
   explicit Engine(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

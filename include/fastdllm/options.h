@@ -1,9 +1,11 @@
 #pragma once
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace fdllm {
@@ -90,15 +92,45 @@ struct EngineOptions {
 /// Masked positions after a prompt where a request doesn't say how many it wants.
 inline constexpr std::int32_t kDefaultGenLength = 128;
 
+/// The values that a number may have.
+struct NumberRange {
+  /// Without an upper end.
+  static constexpr double kOpen = std::numeric_limits<float>::max();
+
+  double least = 0;
+  double greatest = kOpen;
+  bool above_least = false;  ///< `least` itself is not one of them
+
+  constexpr bool contains(double value) const {
+    return (above_least ? value > least : value >= least) && value <= greatest;
+  }
+};
+
+/// The unmask rule of a request. Rules declare the numbers that they take (generate_options() lists
+/// all of them); most rules are chosen by giving the number that is theirs, the others by name.
+class RuleOptions {
+ public:
+  /// The rule's name, where it is chosen by that.
+  std::optional<std::string> alg = {};
+
+  /// Gives the number of that name ("tokens_per_forward", or with dashes), in place of what was
+  /// given before. Throws kInvalidArgument where no rule declares one of that name.
+  RuleOptions& set(std::string_view name, double value);
+  /// What was given; nullopt: nothing. Throws as set().
+  std::optional<double> get(std::string_view name) const;
+  /// Takes back what was given. Throws as set().
+  void reset(std::string_view name);
+
+ private:
+  std::vector<std::pair<std::string_view, double>> numbers_;  ///< names as they are declared
+};
+
 /// How one request is decoded. The defaults are the paper's (LLaDA: dual cache, threshold 0.9;
-/// Dream: dual cache, confidence_threshold 0.9).
+/// Dream: dual cache, confidence_threshold 0.9). What is nullopt here is filled in when the request
+/// is resolved.
 struct GenerateOptions {
-  /// A name for several of the values below (GenerateOption::set() puts them there; assigning it
-  /// does nothing).
+  /// A name for several of the values below, which hold where a request gives none of its own.
   std::optional<std::string> preset;
-  /// Which options GenerateOption::set() was called for: a bit each, in the order of
-  /// generate_options(). A preset leaves them alone.
-  std::uint64_t given = 0;
 
   /// Masked positions after the prompt. Default: kDefaultGenLength, or what a longer prompt leaves
   /// of the model's positions.
@@ -106,13 +138,16 @@ struct GenerateOptions {
   /// Default 32 (uncached Dream: the whole canvas). The last block is shorter where it doesn't
   /// divide gen_length.
   std::optional<std::int32_t> block_length;
-  CacheKind cache = CacheKind::kDual;
+  /// Default kDual.
+  std::optional<CacheKind> cache;
 
   // Which rows are run and attended, beyond the paper; all but suffix_window need a cache.
-  QueryRows query = QueryRows::kAll;
+  /// Default kAll.
+  std::optional<QueryRows> query;
   /// Rows before the live block that every step recomputes too; default 0.
   std::optional<std::int32_t> query_before;
-  RefreshKind refresh = RefreshKind::kBlock;
+  /// Default kBlock.
+  std::optional<RefreshKind> refresh;
   /// The whole canvas at every so many-th block at the latest; default 1 with RefreshKind::kBlock,
   /// else never again.
   std::optional<std::int32_t> refresh_interval;
@@ -127,27 +162,7 @@ struct GenerateOptions {
   /// to gen_length. Default: gen_length.
   std::optional<std::int32_t> initial_length;
 
-  // LLaDA: at most one of these, besides steps; none given means threshold 0.9.
-  /// Fixed quota: steps in all, of which each block has a share by its length; at least one a
-  /// block. Ignored, as by the reference, where another option chooses a rule that has no schedule.
-  std::optional<std::int32_t> steps;
-  std::optional<double> threshold;  ///< commit every token whose confidence reaches it
-  std::optional<double> factor;     ///< commit by the paper's factor rule
-  /// Dream too: commit the most confident tokens at this fixed rate, 1 or more. After n forwards of
-  /// a block it is floor(n * rate) tokens in all.
-  std::optional<double> tokens_per_forward;
-
-  // The rules beyond the paper, for both families; with Dream without `alg`.
-  std::optional<double> frechet;            ///< Frechet profile decoding with this margin
-  std::optional<double> entropy_bound;      ///< the most certain within this bound, in nats
-  std::optional<double> margin;             ///< threshold of the lead over the next token
-  std::optional<double> relaxed_threshold;  ///< beside `threshold`: suffices near what reaches that
-  /// With any rule: commit the whole block once every token leads its rival by this probability.
-  std::optional<double> early_commit;
-
-  /// Dream: origin | maskgit_plus | topk_margin | entropy | confidence_threshold.
-  std::optional<std::string> alg;
-  double alg_temp = 0;  ///< Dream: > 0 draws the positions from softmax(confidence / alg_temp)
+  RuleOptions rule;
 
   Remasking remasking = Remasking::kLowConfidence;
   Confidence confidence = Confidence::kRaw;
@@ -173,24 +188,30 @@ struct GenerateOptions {
   bool correct = false;
 };
 
-/// Whether TokenEvent::confidence is the committed token's probability with these (resolved)
-/// options, so that its logarithm means something.
-bool confidence_is_probability(const GenerateOptions& resolved);
-
-/// An option of GenerateOptions as data, so that the command line, JSONL files and a server offer
-/// the same options under the same names.
+/// An option of GenerateOptions as data, so that the command line, JSON and the server offer the
+/// same options under the same names.
 struct GenerateOption {
   enum class Kind : std::uint8_t { kInteger, kNumber, kFlag, kText, kTexts };
-  std::string_view name;  ///< long name, with dashes: "gen-length"
-  Kind kind;
-  std::string_view value_name;  ///< for help: "N", "none|prefix|dual"
-  std::string_view help;
-  void (*store)(const GenerateOption&, GenerateOptions&, std::string_view value);
-  std::optional<std::string> (*read)(const GenerateOption&, const GenerateOptions&);
+  enum class Group : std::uint8_t { kLength, kRows, kRule, kModifier, kSampling, kEnd, kReference };
 
-  /// Parses and stores; throws kInvalidArgument naming the option and what it takes. kFlag takes
-  /// "true" or "false". kTexts appends. Beside a preset, in any order, what was set here counts
-  /// more than what the preset says; an option that chooses a rule replaces the preset's rule.
+  std::string name = {};  ///< long name, with dashes: "gen-length"
+  Kind kind = Kind::kText;
+  Group group = Group::kLength;
+  bool common = false;          ///< what most people need
+  std::string value_name = {};  ///< for help: "N", "none|prefix|dual"
+  std::string help = {};
+  std::string otherwise = {};  ///< as set() takes it: where it isn't given. Empty: it depends
+  std::optional<NumberRange> range = {};
+  void (*store)(const GenerateOption&, GenerateOptions&, std::string_view value) = nullptr;
+  std::optional<std::string> (*read)(const GenerateOption&, const GenerateOptions&) = nullptr;
+  std::optional<double> (*read_number)(const GenerateOption&, const GenerateOptions&) = nullptr;
+
+  /// "gen_length": what it is called in JSON and in messages.
+  std::string field() const;
+  /// The words that it takes, if it is one of those that take a word of a list.
+  std::vector<std::string> words() const;
+  /// Parses and stores; throws kInvalidArgument naming the field and what it takes. kFlag takes
+  /// "true" or "false". kTexts appends.
   void set(GenerateOptions& options, std::string_view value) const;
   /// The value as set() takes it, or nullopt where none was given and the model decides. kTexts has
   /// none.
@@ -201,5 +222,16 @@ struct GenerateOption {
 const std::vector<GenerateOption>& generate_options();
 /// The option called `name` (dashes or underscores), or nullptr.
 const GenerateOption* find_generate_option(std::string_view name);
+
+/// Options and their values under one name.
+struct Preset {
+  struct Value {
+    std::string_view option;  ///< its name in generate_options()
+    std::string_view value;
+  };
+  std::string_view name;
+  std::span<const Value> values;
+};
+std::span<const Preset> presets();
 
 }  // namespace fdllm

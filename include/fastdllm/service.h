@@ -52,7 +52,7 @@ class Service {
   };
 
   struct Submission {
-    GenerateRequest request;
+    ResolvedRequest request;
     Handlers handlers;
   };
 
@@ -66,9 +66,11 @@ class Service {
 
   /// Queues a request; its clock starts now. A request that is not done after `deadline` ends with
   /// FinishReason::kDeadline and the text that it has by then (none, where it has run no forward).
-  /// One whose K/V don't fit beside those of others waits. Throws as Engine::validate() does, and
+  /// One whose K/V don't fit beside those of others waits. Throws as Engine::resolve() does, and
   /// kBusy (too many wait), kUnavailable (draining) or kOutOfMemory (it would not fit alone).
   Ticket submit(GenerateRequest request, Handlers handlers,
+                std::optional<std::chrono::milliseconds> deadline = {});
+  Ticket submit(ResolvedRequest request, Handlers handlers,
                 std::optional<std::chrono::milliseconds> deadline = {});
   /// The same for several requests: queues all of them or, where one is refused, none.
   std::vector<Ticket> submit_all(std::vector<Submission> submissions,

@@ -2,13 +2,14 @@
 
 #include <chrono>
 #include <limits>
+#include <memory>
 #include <utility>
 #include <vector>
 
 #include "base/check.h"
 #include "bench/host.h"
-#include "decode/settings.h"
 #include "engine/memory_account.h"
+#include "engine/resolve_request.h"
 #include "engine/step_loop.h"
 
 namespace fdllm::bench {
@@ -37,7 +38,7 @@ class NoText final : public Tokenizer {
 
 void check_random(const GenerateSettings& settings) {
   const GenerateOptions& options = settings.options;
-  if (!options.tokens_per_forward && !options.steps) {
+  if (!options.rule.get("tokens_per_forward") && !options.rule.get("steps")) {
     fail(ErrorCode::kInvalidArgument,
          "random weights are never sure of a token: give --tokens-per-forward X (3.25 is what the "
          "paper's threshold commits) or --steps N");
@@ -78,6 +79,8 @@ std::vector<GenerateRequest> make_requests(const BenchModel& model,
   for (std::int32_t i = 0; i < settings.batch; ++i) {
     GenerateRequest& request = requests.emplace_back();
     request.options = settings.options;
+    // What is measured is never shorter than asked.
+    request.options.gen_length = settings.options.gen_length.value_or(kDefaultGenLength);
     if (model.has_random_weights()) request.options.eos_stop = false;
     request.prompt_ids =
         settings.prompt
@@ -88,25 +91,14 @@ std::vector<GenerateRequest> make_requests(const BenchModel& model,
   return requests;
 }
 
-void check_length(const BenchModel& model, const GenerateRequest& request) {
-  const auto prompt_length = static_cast<std::int64_t>(request.prompt_ids.size());
-  const std::int64_t gen_length = request.options.gen_length.value_or(kDefaultGenLength);
-  if (prompt_length + gen_length > model.config().max_positions) {
-    fail(ErrorCode::kInvalidArgument,
-         "a prompt of {} tokens and --gen-length {} are more than the {} positions that the model "
-         "allows",
-         prompt_length, gen_length, model.config().max_positions);
-  }
-}
-
 struct RunSettings {
-  const DecodeTraits& traits;
+  std::shared_ptr<const RequestModel> model;
   const EngineOptions& engine;
   const BenchListener& on_progress;
 };
 
 /// Decodes all requests and adds what that took to the report.
-void run_requests(BenchModel& model, const std::vector<GenerateRequest>& requests,
+void run_requests(BenchModel& model, const std::vector<ResolvedRequest>& requests,
                   const RunSettings& settings, GenerateReport& report) {
   const EngineOptions& engine = settings.engine;
   const std::int64_t gen_length = report.options.gen_length.value_or(kDefaultGenLength);
@@ -120,7 +112,7 @@ void run_requests(BenchModel& model, const std::vector<GenerateRequest>& request
                           .max_live_requests = engine.max_live_requests,
                           .memory = &account,
                           .slice_seconds = std::numeric_limits<double>::max()};
-  StepLoop loop(model.transformer(), model.backend(), tokenizer, settings.traits, limits);
+  StepLoop loop(model.transformer(), model.backend(), tokenizer, settings.model, limits);
   MemoryWatch memory;
   const std::int64_t total = gen_length * std::ssize(requests);
   ForwardListener listener;
@@ -169,17 +161,20 @@ GenerateReport run_generate(BenchModel& model, const GenerateSettings& settings,
                             const EngineOptions& engine) {
   check_settings(model, settings);
   const ModelConfig& config = model.config();
-  const DecodeTraits traits{config.mask_token, config.end_tokens, config.rules};
-  const std::vector<GenerateRequest> requests = make_requests(model, settings);
-  check_length(model, requests.front());
+  const auto request_model = std::make_shared<const RequestModel>(
+      RequestModel{{config.mask_token, config.end_tokens, config.reference},
+                   config.vocab,
+                   config.max_positions});
+  std::vector<ResolvedRequest> requests;
+  for (GenerateRequest& request : make_requests(model, settings)) {
+    requests.push_back(resolve_request(std::move(request), request_model));
+  }
   model.backend().set_timing(false);
 
   GenerateReport report;
-  report.prompt_length = std::ssize(requests.front().prompt_ids);
-  report.options = resolved_options(
-      requests.front().options, resolve_settings(requests.front().options, traits,
-                                                 static_cast<std::int32_t>(report.prompt_length)));
-  const RunSettings run_settings{traits, engine, settings.on_progress};
+  report.prompt_length = std::ssize(requests.front().prompt_ids());
+  report.options = requests.front().options();
+  const RunSettings run_settings{request_model, engine, settings.on_progress};
   for (std::int32_t run = 0; run < settings.warmup; ++run) {
     GenerateReport untimed = report;
     run_requests(model, requests, run_settings, untimed);

@@ -47,7 +47,7 @@ LadderCell run_ladder_cell(Engine& engine, const eval::Task& task, const eval::R
   // A prompt of one token: what is wrong then is wrong with the row, not with an item.
   request.prompt_ids = {0};
   try {
-    engine.validate(request);
+    engine.resolve(request);
   } catch (const Error& error) {
     cell.refused = error.what();
     return cell;

@@ -1,9 +1,10 @@
 #include "bench/ladder_rows.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
-#include "engine/presets.h"
+#include "decode/options/presets.h"
 
 namespace fdllm::bench {
 namespace {
@@ -164,7 +165,7 @@ GenerateOptions ladder_options(const LadderRow& row, std::int32_t gen_length,
     }
     set_option(row, options, word.substr(0, equals), word.substr(equals + 1));
   }
-  return options;
+  return with_preset(std::move(options));
 }
 
 }  // namespace fdllm::bench

@@ -39,7 +39,7 @@ TEST(LadderRows, HaveNamesOfTheirOwnAndOptionsThatExist) {
   const GenerateOptions baseline = ladder_options(rows.front(), 64, 32, true);
   EXPECT_EQ(rows.front().name, kBaselineRow);
   EXPECT_EQ(baseline.cache, CacheKind::kNone);
-  EXPECT_EQ(baseline.tokens_per_forward, 1.0);
+  EXPECT_EQ(baseline.rule.get("tokens_per_forward"), 1.0);
   EXPECT_EQ(baseline.block_length, 32);
 }
 
@@ -54,7 +54,7 @@ TEST(LadderRows, AreFoundByName) {
 TEST(LadderRows, OfTheUserAreChecked) {
   const LadderRow named = parse_ladder_row("mine: cache=dual  threshold=0.8");
   EXPECT_EQ(named.name, "mine");
-  EXPECT_EQ(ladder_options(named, 64, 32, true).threshold, 0.8);
+  EXPECT_EQ(ladder_options(named, 64, 32, true).rule.get("threshold"), 0.8);
   EXPECT_EQ(parse_ladder_row("cache=none steps=8").name, "cache=none steps=8");
   EXPECT_EQ(ladder_options(parse_ladder_row("block-length=8"), 64, 32, true).block_length, 8);
   for (const char* text : {"", "mine: ", ": cache=dual", "cache", "cache=other", "colour=red"}) {

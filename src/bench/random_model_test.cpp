@@ -91,7 +91,7 @@ TEST(Shapes, OfTheShippedModelsAreTheirs) {
     EXPECT_EQ(shape.logit_shift, shipped.logit_shift);
     EXPECT_EQ(shape.mask_token, shipped.mask_token);
     EXPECT_EQ(shape.end_tokens, shipped.end_tokens);
-    EXPECT_EQ(shape.rules, shipped.rules);
+    EXPECT_EQ(shape.reference, shipped.reference);
   }
 }
 

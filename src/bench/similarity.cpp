@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -9,8 +10,8 @@
 #include "base/check.h"
 #include "base/system_memory.h"
 #include "bench/kv_comparison.h"
-#include "decode/decoder.h"
 #include "engine/memory_account.h"
+#include "engine/resolve_request.h"
 #include "engine/step_loop.h"
 
 namespace fdllm::bench {
@@ -58,7 +59,7 @@ GenerateOptions baseline(const SimilaritySettings& settings) {
   options.gen_length = settings.gen_length;
   options.block_length = settings.block_length;
   options.cache = CacheKind::kNone;
-  options.tokens_per_forward = settings.tokens_per_forward;
+  options.rule.set("tokens_per_forward", settings.tokens_per_forward);
   options.eos_stop = false;
   return options;
 }
@@ -173,10 +174,14 @@ SimilarityReport run_similarity(BenchModel& model, const SimilaritySettings& set
          "the rows to compare need {}, {} is available; give fewer --rows or --map-steps",
          bytes_text(kept), bytes_text(*available));
   }
-  const DecodeTraits traits{config.mask_token, config.end_tokens, config.rules};
-  const GenerateOptions options = baseline(settings);
+  const auto request_model = std::make_shared<const RequestModel>(
+      RequestModel{{config.mask_token, config.end_tokens, config.reference},
+                   config.vocab,
+                   config.max_positions});
+  std::vector<ResolvedRequest> requests;
   for (const auto& prompt : settings.prompts) {
-    validate_options(options, traits, static_cast<std::int32_t>(prompt.size()));
+    requests.push_back(
+        resolve_request({.prompt_ids = prompt, .options = baseline(settings)}, request_model));
   }
   // No forward pauses between layers: K/V are read when a forward is complete.
   MemoryAccount memory(
@@ -185,11 +190,11 @@ SimilarityReport run_similarity(BenchModel& model, const SimilaritySettings& set
                           .max_live_requests = 1,
                           .memory = &memory,
                           .slice_seconds = std::numeric_limits<double>::max()};
-  StepLoop loop(model.transformer(), model.backend(), *model.tokenizer(), traits, limits);
+  StepLoop loop(model.transformer(), model.backend(), *model.tokenizer(), request_model, limits);
   Recorder recorder(model, settings);
   for (std::size_t i = 0; i < settings.prompts.size(); ++i) {
     recorder.begin(static_cast<std::int32_t>(settings.prompts[i].size()));
-    loop.submit(i, GenerateRequest{.prompt_ids = settings.prompts[i], .options = options});
+    loop.submit(i, requests[i]);
     const auto on_step = [&](const StepEvent& event) {
       recorder.add(event);
       if (settings.on_progress) {

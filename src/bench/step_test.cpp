@@ -187,7 +187,7 @@ TEST(BenchGenerate, CountsForwardsOfEachKind) {
   settings.prompt_length = 20;
   settings.batch = 2;
   settings.options.gen_length = 64;
-  settings.options.tokens_per_forward = 4;
+  settings.options.rule.set("tokens_per_forward", 4);
   const GenerateReport report = run_generate(model, settings, {});
   // Two blocks of 32: a refresh and seven window steps each, both requests in every forward.
   EXPECT_EQ(report.refresh.count, 2);
@@ -212,7 +212,7 @@ TEST(BenchGenerate, RealModelsStopAtTheirEndTokens) {
   const GenerateReport report = run_generate(model, settings, {});
   EXPECT_GT(report.useful, 0);
   EXPECT_LT(report.useful, 128);
-  EXPECT_EQ(report.options.threshold, 0.9);
+  EXPECT_EQ(report.options.rule.get("threshold"), 0.9);
   settings.prompt_length = 10;
   expect_refused([&] { run_generate(model, settings, {}); }, "--prompt-length");
 }
@@ -226,7 +226,7 @@ TEST(BenchGenerate, RefusesWhatRandomWeightsCannotDo) {
     expect_refused([&] { run_generate(model, settings, {}); }, part);
   };
   refused("--tokens-per-forward");
-  settings.options.tokens_per_forward = 2;
+  settings.options.rule.set("tokens_per_forward", 2);
   settings.options.gen_length = 4096;
   refused("512 positions");
   settings.options.gen_length = 32;

@@ -12,6 +12,7 @@
 #include "cli/bench_flags.h"
 #include "cli/generate_flags.h"
 #include "cli/results.h"
+#include "engine/option_json.h"
 
 namespace fdllm::cli {
 namespace {
@@ -78,7 +79,7 @@ void print_generate_text(const BenchGenerateFlags& flags, bench::BenchModel& mod
              options.gen_length.value_or(kDefaultGenLength),
              options.block_length ? fmt::format("block {}", *options.block_length)
                                   : std::string("the model's blocks"),
-             name_of(options.cache));
+             find_generate_option("cache")->text(options).value_or(""));
   fmt::print("weights {} in {:.2f} s; anonymous memory at most {}\n\n",
              bytes_text(model.transformer().weight_bytes()), model.load_seconds(),
              bytes_text(report.peak_memory));

@@ -61,14 +61,13 @@ CanvasCell* CanvasState::cell_at(std::int32_t position) {
   return &cells_[static_cast<std::size_t>(index)];
 }
 
-CanvasView::CanvasView(const Engine& engine, std::span<const GenerateRequest> requests,
-                       const std::vector<GenerateOptions>& resolved, Options options)
+CanvasView::CanvasView(const Engine& engine, std::span<const ResolvedRequest> requests,
+                       Options options)
     : options_(options), region_(options.fd), start_(Clock::now()) {
-  for (std::size_t i = 0; i < requests.size(); ++i) {
-    const GenerateOptions& settings = resolved[i];
-    states_.emplace_back(engine, static_cast<std::int32_t>(requests[i].prompt_ids.size()),
-                         settings.gen_length.value_or(0));
-    blocks_.push_back(blocks_of(settings));
+  for (const ResolvedRequest& request : requests) {
+    states_.emplace_back(engine, static_cast<std::int32_t>(request.prompt_ids().size()),
+                         request.masks());
+    blocks_.push_back(blocks_of(request.options()));
   }
 }
 

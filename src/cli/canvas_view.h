@@ -48,8 +48,7 @@ class CanvasView {
     Colours colours = Colours::k256;
   };
 
-  CanvasView(const Engine& engine, std::span<const GenerateRequest> requests,
-             const std::vector<GenerateOptions>& resolved, Options options);
+  CanvasView(const Engine& engine, std::span<const ResolvedRequest> requests, Options options);
 
   void on_step(const StepEvent& event);
   /// Request `request` is the first that hasn't ended (or the number of requests: none is left).

@@ -58,7 +58,8 @@ class Chat {
       fail(ErrorCode::kUnsupported, "{}", problem);
     }
     // Options that the model's family doesn't take are an error now, not at the first message.
-    tell_ignored(flags.options, engine_.resolve({.prompt_ids = {}, .options = flags.options}));
+    tell_ignored(flags.options,
+                 engine_.resolve({.prompt_ids = {}, .options = flags.options}).options());
     clear();
   }
 
@@ -129,8 +130,7 @@ class Chat {
       GenerateRequest request;
       request.prompt_ids = engine_.tokenize(engine_.apply_chat_template(history_));
       request.options = flags_.options;
-      engine_.validate(request);
-      if (generate(request)) return;
+      if (generate(engine_.resolve(std::move(request)))) return;
     } catch (const Error& error) {
       failures_.add(error.code());
       fmt::print(stderr, "fast-dllm: error: {}\n", error.what());
@@ -142,22 +142,20 @@ class Chat {
   }
 
   /// Shows the answer and adds it to the history; false where there is none.
-  bool generate(const GenerateRequest& request) {
+  bool generate(const ResolvedRequest& request) {
     std::optional<CanvasView> view;
-    const GenerateOptions resolved = engine_.resolve(request);
     if (flags_.visual && stdout_is_terminal_) {
       view.emplace(
-          engine_, std::span(&request, 1), std::vector{resolved},
+          engine_, std::span(&request, 1),
           CanvasView::Options{STDOUT_FILENO, std::chrono::milliseconds(flags_.visual_delay),
                               terminal_colours()});
     }
-    AnswerStream stream({static_cast<std::int32_t>(request.prompt_ids.size()),
-                         resolved.gen_length.value_or(0), engine_.info().end_tokens, resolved.stop,
+    AnswerStream stream({static_cast<std::int32_t>(request.prompt_ids().size()), request.masks(),
+                         engine_.info().end_tokens, request.options().stop,
                          token_bytes_of(engine_)});
     clear_interrupt();
     std::optional<GenerateProgress> progress;  // until the answer begins on the same terminal
-    progress.emplace(flags_.engine.progress,
-                     std::vector<std::int64_t>{resolved.gen_length.value_or(0)});
+    progress.emplace(flags_.engine.progress, std::vector<std::int64_t>{request.masks()});
     const auto results = engine_.generate(
         std::span(&request, 1),
         [&](const StepEvent& event) {

@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "cli/help_formatter.h"
 #include "cli/log_output.h"
 
 namespace fdllm::cli {
@@ -40,7 +41,7 @@ void EngineFlags::add_machine_options(CLI::App& app) {
                  "$FDLLM_ISA, else auto)")
       ->envname("FDLLM_ISA")
       ->type_name("ISA")
-      ->group(group);
+      ->group(std::string(kMore) + kGroup);
   app.add_option("--device", options.device,
                  "device: cpu, cuda, cuda:1, or several that hold the model together, cuda:0,1 "
                  "(default cpu)")
@@ -63,12 +64,12 @@ void EngineFlags::add_compute_options(CLI::App& app) {
       ->type_name(names)
       ->group(group);
   add_machine_options(app);
-  add_progress_option(app, progress)->group(group);
+  add_progress_option(app, progress)->group(std::string(kMore) + kGroup);
 }
 
 void EngineFlags::add_engine_options(CLI::App& app) {
   add_compute_options(app);
-  const char* group = kGroup;
+  const std::string group = std::string(kMore) + kGroup;
   app.add_option("--row-budget", options.row_budget,
                  "rows that one forward may batch (default 512)")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 24).description(""))

@@ -22,6 +22,7 @@
 #include "cli/interrupt.h"
 #include "cli/load_view.h"
 #include "cli/results.h"
+#include "engine/option_json.h"
 #include "eval/log.h"
 #include "eval/score.h"
 #include "eval/summary.h"
@@ -106,7 +107,7 @@ Json settings_json(const eval::Task& task, const Engine& engine, const eval::Run
                        {"backend", info.backend}};
   GenerateRequest probe;
   probe.options = run.generate;
-  settings["options"] = options_json(engine.resolve(probe));
+  settings["options"] = options_json(engine.resolve(probe).options());
   return settings;
 }
 

@@ -189,25 +189,21 @@ int run_generate(const GenerateFlags& flags) {
     fmt::print(stderr, "fast-dllm: --visual is ignored: stdout is no terminal\n");
   }
   Engine engine = load_engine(flags.engine);
-  std::vector<GenerateRequest> requests;
-  std::vector<GenerateOptions> resolved;
-  for (const PromptSpec& spec : specs) {
-    requests.push_back(make_request(spec, engine));
-    resolved.push_back(engine.resolve(requests.back()));
-  }
+  std::vector<ResolvedRequest> requests;
+  for (const PromptSpec& spec : specs) requests.push_back(make_request(spec, engine));
   for (std::size_t i = 0; i < requests.size(); ++i) {
-    if (tell_ignored(requests[i].options, resolved[i])) break;
+    if (tell_ignored(specs[i].options, requests[i].options())) break;
   }
   ResultWriter writer(flags, engine.info(), requests.size());
   std::optional<CanvasView> view;
   catch_signals();
   if (visual) {
-    view.emplace(engine, requests, resolved,
+    view.emplace(engine, requests,
                  CanvasView::Options{STDOUT_FILENO, std::chrono::milliseconds(flags.visual_delay),
                                      terminal_colours()});
   }
   std::vector<std::int64_t> masks;
-  for (const GenerateOptions& options : resolved) masks.push_back(options.gen_length.value_or(0));
+  for (const ResolvedRequest& request : requests) masks.push_back(request.masks());
   GenerateProgress progress(flags.engine.progress, std::move(masks));
   double seconds = 0;
   engine.generate(
@@ -226,7 +222,7 @@ int run_generate(const GenerateFlags& flags) {
         progress.on_result(request);
         const double own = std::max(0.0, result.seconds - (view ? view->overhead() : 0));
         seconds = std::max(seconds, own);
-        writer.finish(request, {specs[request].id, resolved[request], result, own},
+        writer.finish(request, {specs[request].id, requests[request].options(), result, own},
                       [&](std::size_t next) {
                         progress.clear();
                         if (view) view->show_request(next);

@@ -2,67 +2,82 @@
 
 #include <cstdio>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "cli/help_formatter.h"
+
 namespace fdllm::cli {
 
 bool tell_ignored(const GenerateOptions& given, const GenerateOptions& resolved) {
-  if (!given.steps || resolved.steps) return false;
+  if (!given.rule.get("steps") || resolved.rule.get("steps")) return false;
   fmt::print(stderr,
              "fast-dllm: --steps is ignored, as by the reference: another option chooses a rule "
              "without a schedule\n");
   return true;
 }
 
+namespace {
+
+std::string group_of(const GenerateOption& option) {
+  if (option.common) return "Decoding";
+  switch (option.group) {
+    case GenerateOption::Group::kLength:
+      return std::string(kMore) + "Lengths";
+    case GenerateOption::Group::kRows:
+      return std::string(kMore) + "Rows that a step runs and attends";
+    case GenerateOption::Group::kRule:
+      return std::string(kMore) + "Unmask rules, each chosen by its number";
+    case GenerateOption::Group::kModifier:
+      return std::string(kMore) + "Beside any rule";
+    case GenerateOption::Group::kSampling:
+      return std::string(kMore) + "Sampling";
+    case GenerateOption::Group::kEnd:
+      return std::string(kMore) + "Where an answer ends";
+    case GenerateOption::Group::kReference:
+      return std::string(kMore) + "The reference's habits";
+  }
+  return "Decoding";
+}
+
+void add_flag(CLI::App& app, const GenerateOption& option, GenerateOptions& options) {
+  const CLI::Option* flag =
+      app.add_flag_callback(
+             "--" + option.name, [&] { option.set(options, "true"); }, option.help)
+          ->group(group_of(option));
+  app.add_flag_callback(
+         "--no-" + option.name,
+         [&, flag] {
+           if (flag->count() > 0) {
+             throw CLI::ExcludesError("--no-" + option.name, "--" + option.name);
+           }
+           option.set(options, "false");
+         },
+         "the opposite of --" + option.name)
+      ->group(group_of(option));
+}
+
+}  // namespace
+
 void add_generate_options(CLI::App& app, GenerateOptions& options) {
-  const char* group = "Decoding";
   for (const GenerateOption& option : generate_options()) {
-    const std::string name(option.name);
-    const std::string help(option.help);
-    const auto set = [&option](GenerateOptions& target, std::string_view value) {
-      option.set(target, value);
-    };
-    switch (option.kind) {
-      case GenerateOption::Kind::kFlag: {
-        const CLI::Option* flag =
-            app.add_flag_callback(
-                   "--" + name, [set, &options] { set(options, "true"); }, help)
-                ->group(group);
-        app.add_flag_callback(
-               "--no-" + name,
-               [set, &options, flag, name] {
-                 if (flag->count() > 0) throw CLI::ExcludesError("--no-" + name, "--" + name);
-                 set(options, "false");
-               },
-               "the opposite of --" + name)
-            ->group(group);
-        break;
-      }
-      case GenerateOption::Kind::kTexts:
-        app.add_option_function<std::vector<std::string>>(
-               "--" + name,
-               [set, &options](const std::vector<std::string>& values) {
-                 for (const std::string& value : values) set(options, value);
-               },
-               help)
-            ->allow_extra_args(false)
-            ->type_name(std::string(option.value_name))
-            ->group(group);
-        break;
-      case GenerateOption::Kind::kInteger:
-      case GenerateOption::Kind::kNumber:
-      case GenerateOption::Kind::kText:
-        app.add_option_function<std::string>(
-               "--" + name, [set, &options](const std::string& value) { set(options, value); },
-               help)
-            ->type_name(std::string(option.value_name))
-            ->group(group);
-        break;
+    if (option.kind == GenerateOption::Kind::kFlag) {
+      add_flag(app, option, options);
+      continue;
     }
+    const auto set = [&](const std::string& value) { option.set(options, value); };
+    const auto set_all = [&](const std::vector<std::string>& values) {
+      for (const std::string& value : values) option.set(options, value);
+    };
+    const std::string name = "--" + option.name;
+    CLI::Option* added =
+        option.kind == GenerateOption::Kind::kTexts
+            ? app.add_option_function<std::vector<std::string>>(name, set_all, option.help)
+                  ->allow_extra_args(false)
+            : app.add_option_function<std::string>(name, set, option.help);
+    added->type_name(option.value_name)->group(group_of(option));
   }
 }
 

@@ -1,5 +1,11 @@
 #include "cli/help_formatter.h"
 
+#include <cstring>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
 namespace fdllm::cli {
 namespace {
 
@@ -36,6 +42,24 @@ std::string wrap_text(const std::string& text, std::size_t width) {
 
 HelpFormatter::HelpFormatter() {
   column_width(kOptionColumn);
+}
+
+std::string HelpFormatter::make_help(const CLI::App* app, std::string name,
+                                     CLI::AppFormatMode mode) const {
+  shows_all_ = mode != CLI::AppFormatMode::Normal;
+  std::string help = CLI::Formatter::make_help(app, std::move(name), mode);
+  // Groups that are left out leave empty lines.
+  for (std::size_t at = 0; (at = help.find("\n\n\n", at)) != std::string::npos;) help.erase(at, 1);
+  return help;
+}
+
+std::string HelpFormatter::make_group(std::string group, bool is_positional,
+                                      std::vector<const CLI::Option*> options) const {
+  if (group.starts_with(kMore)) {
+    if (!shows_all_) return "";
+    group.erase(0, std::strlen(kMore));
+  }
+  return CLI::Formatter::make_group(std::move(group), is_positional, std::move(options));
 }
 
 std::string HelpFormatter::make_option_desc(const CLI::Option* option) const {

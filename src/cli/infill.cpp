@@ -32,6 +32,7 @@
 #include "cli/terminal_region.h"
 #include "engine/hole_text.h"
 #include "engine/infill_text.h"
+#include "engine/option_json.h"
 
 namespace fdllm::cli {
 namespace {
@@ -57,7 +58,7 @@ struct InfillSpec {
 struct Candidate {
   std::size_t spec;
   std::vector<std::int32_t> lengths;
-  GenerateRequest request;
+  ResolvedRequest request;
   double log_confidence = 0;  ///< sum over the tokens of the holes
 };
 
@@ -142,7 +143,7 @@ std::vector<std::int32_t> prompt_ids(const InfillSpec& spec, const Engine& engin
 }
 
 double mean_log_confidence(const Candidate& candidate) {
-  return candidate.log_confidence / static_cast<double>(candidate.request.holes.size());
+  return candidate.log_confidence / static_cast<double>(candidate.request.masks());
 }
 
 Json candidate_json(const InfillSpec& spec, const InfillText& infill, const Candidate& best,
@@ -172,15 +173,15 @@ class InfillRun {
   InfillRun(const InfillFlags& flags, std::vector<InfillSpec> specs)
       : flags_(flags), specs_(std::move(specs)), engine_(load_engine(flags.engine)) {
     for (std::size_t i = 0; i < specs_.size(); ++i) add(i);
-    tell_ignored(flags.options, engine_.resolve(candidates_.front().request));
+    tell_ignored(flags.options, candidates_.front().request.options());
   }
 
   int run() {
-    std::vector<GenerateRequest> requests;
+    std::vector<ResolvedRequest> requests;
     for (const Candidate& candidate : candidates_) requests.push_back(candidate.request);
     catch_signals();
     std::vector<std::int64_t> masks;
-    for (const GenerateRequest& request : requests) masks.push_back(std::ssize(request.holes));
+    for (const ResolvedRequest& request : requests) masks.push_back(request.masks());
     GenerateProgress progress(flags_.engine.progress, std::move(masks));
     results_ = engine_.generate(
         requests,
@@ -213,14 +214,13 @@ class InfillRun {
     for (const auto& lengths : lists) {
       GenerateRequest request = texts_.back().canvas(lengths);
       request.options = flags_.options;
-      const GenerateOptions resolved = engine_.resolve(request);
-      if (lists.size() > 1 && !confidence_is_probability(resolved)) {
+      candidates_.push_back({index, lengths, engine_.resolve(std::move(request))});
+      if (lists.size() > 1 && !candidates_.back().request.confidence_is_probability()) {
         fail(ErrorCode::kInvalidArgument,
              "{}: a hole with bounds takes the length whose tokens are the most probable, but with "
              "this unmasking rule confidences are no probabilities; give a length, or another rule",
              spec.where);
       }
-      candidates_.push_back({index, lengths, std::move(request)});
     }
   }
 
@@ -252,9 +252,9 @@ class InfillRun {
       print_error(spec, error.value_or(Failure{}));
       return;
     }
-    tokens_ += static_cast<std::int64_t>(best->request.holes.size());
+    tokens_ += best->request.masks();
     const GenerateResult& result = results_[static_cast<std::size_t>(best - candidates_.data())];
-    const bool with_confidence = confidence_is_probability(engine_.resolve(best->request));
+    const bool with_confidence = best->request.confidence_is_probability();
     Json json = candidate_json(spec, texts_[index], *best, result, with_confidence);
     if (!flags_.json) {
       const auto text = json["text"].get<std::string>();
@@ -264,7 +264,7 @@ class InfillRun {
     json["canvases"] = canvases;
     json["forwards"] = {{"refresh", refresh}, {"window", window}};
     json["seconds"] = seconds;
-    json["settings"] = options_json(engine_.resolve(best->request));
+    json["settings"] = options_json(best->request.options());
     fmt::print("{}\n", json.dump(-1, ' ', false, Json::error_handler_t::replace));
   }
 

@@ -85,7 +85,8 @@ nlohmann::ordered_json to_json(const ModelInfo& info, const InspectFlags& flags,
   json["logit_shift"] = info.logit_shift;
   json["mask_token"] = info.mask_token;
   json["end_tokens"] = info.end_tokens;
-  json["rules"] = info.rules;
+  json["rules"] = nlohmann::ordered_json::array();
+  for (const RuleInfo& rule : info.rules) json["rules"].push_back(rule.name);
   json["memory"] = {{"canvas", flags.canvas},    {"requests", flags.requests},
                     {"weights", memory.weights}, {"kv", memory.kv},
                     {"buffers", memory.buffers}, {"total", memory.total()}};
@@ -128,7 +129,7 @@ void print_text(const ModelInfo& info, const InspectFlags& flags, const MemoryEs
   }
   row("end tokens", ends);
   std::string rules;
-  for (const std::string& rule : info.rules) rules += (rules.empty() ? "" : ", ") + rule;
+  for (const RuleInfo& rule : info.rules) rules += (rules.empty() ? "" : ", ") + rule.name;
   row("unmask rules", rules + " (the first is the default)");
   row("back end", info.backend);
   const bool chosen = flags.engine.options.weights == WeightType::kAuto;

@@ -94,6 +94,7 @@ int run_program(int argc, const char* const* argv) {
   app.name("fast-dllm");
   app.set_version_flag("--version", "fast-dllm " FASTDLLM_VERSION, "print the version and exit");
   app.set_help_flag("-h,--help", "print this help and exit");
+  app.set_help_all_flag("--help-all", "print help with all options and exit");
   app.footer(fmt::format("fast-dllm COMMAND --help lists a command's options.\n{}", kExitCodeHelp));
   app.require_subcommand(1);
   app.formatter(std::make_shared<HelpFormatter>());
@@ -122,7 +123,7 @@ int run_program(int argc, const char* const* argv) {
     }
     return report_error(fmt::format("{}; {}", error.what(), hint), kExitUsage);
   } catch (const Error& error) {
-    return report_error(error.what(), exit_code(error.code()));
+    return report_error(with_typed_options(error.what()), exit_code(error.code()));
   }
   for (const auto& [child, body] : bodies) {
     if (child->parsed()) return run_parsed(body);

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "cli/template_warning.h"
 #include "cli/typed_options.h"
+#include "engine/option_json.h"
 
 namespace fdllm::cli {
 namespace {
@@ -62,43 +63,16 @@ std::vector<ChatMessage> messages_field(const Json& value, std::string_view wher
   return messages;
 }
 
-/// The text that GenerateOption::set takes for a JSON value of the option's kind.
-std::string option_text(const Json& value, const GenerateOption& option, std::string_view where,
-                        std::string_view field) {
-  switch (option.kind) {
-    case GenerateOption::Kind::kInteger:
-      if (!value.is_number_integer()) bad_field(where, field, "an integer", value);
-      return value.dump();
-    case GenerateOption::Kind::kNumber:
-      if (!value.is_number()) bad_field(where, field, "a number", value);
-      return value.dump();
-    case GenerateOption::Kind::kFlag:
-      if (!value.is_boolean()) bad_field(where, field, "true or false", value);
-      return value.dump();
-    case GenerateOption::Kind::kText:
-    case GenerateOption::Kind::kTexts:
-      break;
-  }
-  return text_field(value, where, field);
-}
-
 void set_option(GenerateOptions& options, const GenerateOption& option, const Json& value,
                 std::string_view where, std::string_view field) {
-  std::vector<std::string> texts;
-  if (option.kind == GenerateOption::Kind::kTexts && value.is_array()) {
-    for (const Json& entry : value) texts.push_back(option_text(entry, option, where, field));
-  } else {
-    texts.push_back(option_text(value, option, where, field));
-  }
-  for (const std::string& text : texts) {
+  const bool is_list = option.kind == GenerateOption::Kind::kTexts && value.is_array();
+  for (const Json& entry : is_list ? value : Json::array({value})) {
+    const std::optional<std::string> text = text_of_json(option, entry);
+    if (!text) bad_field(where, field, json_type(option), entry);
     try {
-      option.set(options, text);
+      option.set(options, *text);
     } catch (const Error& error) {
-      // The engine's message begins with the name on the command line.
-      std::string_view message = error.what();
-      const std::string prefix = fmt::format("--{}: ", option.name);
-      if (message.starts_with(prefix)) message.remove_prefix(prefix.size());
-      fail(error.code(), "{}: '{}': {}", where, field, message);
+      fail(error.code(), "{}: {}", where, error.what());
     }
   }
 }
@@ -213,7 +187,7 @@ std::string read_text(const std::string& file) {
   return text;
 }
 
-GenerateRequest make_request(const PromptSpec& spec, const Engine& engine) {
+ResolvedRequest make_request(const PromptSpec& spec, const Engine& engine) {
   GenerateRequest request;
   request.options = spec.options;
   try {
@@ -238,7 +212,7 @@ GenerateRequest make_request(const PromptSpec& spec, const Engine& engine) {
       }
       request.prompt_ids = engine.tokenize_prompt(engine.apply_chat_template(messages));
     }
-    engine.validate(request);
+    return engine.resolve(std::move(request));
   } catch (const Error& error) {
     // Fields of a line are named as they stand there, options as they were typed.
     const std::string message =
@@ -246,7 +220,6 @@ GenerateRequest make_request(const PromptSpec& spec, const Engine& engine) {
     if (message.starts_with("--")) fail(error.code(), "{}", message);
     fail(error.code(), "{}: {}", spec.where, message);
   }
-  return request;
 }
 
 }  // namespace fdllm::cli

@@ -37,8 +37,8 @@ std::vector<PromptSpec> parse_prompt_lines(std::string_view text, std::string_vi
 /// The whole of a file, or of stdin where it is "-". Throws kNotFound.
 std::string read_text(const std::string& file);
 
-/// Applies the model's chat template (unless raw) and tokenizes; then Engine::validate. Errors of
-/// the prompt or its options name spec.where.
-GenerateRequest make_request(const PromptSpec& spec, const Engine& engine);
+/// Applies the model's chat template (unless raw), tokenizes and resolves. Errors of the prompt or
+/// its options name spec.where.
+ResolvedRequest make_request(const PromptSpec& spec, const Engine& engine);
 
 }  // namespace fdllm::cli

@@ -52,7 +52,7 @@ TEST(PromptLines, ReadsEveryKindOfPrompt) {
   EXPECT_EQ((*specs[2].messages)[0].content, "x");
   EXPECT_EQ(specs[2].options.stop, (std::vector<std::string>{"#", "!"}));
   EXPECT_EQ(specs[2].options.seed, 18446744073709551615u);
-  EXPECT_FALSE(specs[2].options.threshold);
+  EXPECT_FALSE(specs[2].options.rule.get("threshold"));
   EXPECT_TRUE(specs[2].id.is_null());
 }
 
@@ -109,7 +109,7 @@ TEST(GenerateFlags, CoverTheTable) {
   EXPECT_EQ(options.gen_length, 64);
   EXPECT_EQ(options.block_length, 16);
   EXPECT_EQ(options.cache, CacheKind::kPrefix);
-  EXPECT_EQ(options.factor, 1.5);
+  EXPECT_EQ(options.rule.get("factor"), 1.5);
   EXPECT_FALSE(options.eos_stop);
   EXPECT_TRUE(options.correct);
   EXPECT_EQ(options.stop, (std::vector<std::string>{"a", "b c"}));
@@ -123,20 +123,23 @@ TEST(GenerateFlags, CoverTheTable) {
   }
 }
 
-TEST(GenerateFlags, APresetGivesWayToWhatIsGivenBesideItInAnyOrder) {
+TEST(GenerateFlags, APresetStandsBesideWhatIsGiven) {
   for (const std::vector<std::string>& flags :
        {std::vector<std::string>{"--preset", "exact", "--cache", "dual"},
         std::vector<std::string>{"--cache", "dual", "--preset", "exact"}}) {
     const GenerateOptions options = parse_flags(flags);
     EXPECT_EQ(options.cache, CacheKind::kDual);
-    EXPECT_EQ(options.tokens_per_forward, 1);
+    EXPECT_EQ(options.preset, "exact");
   }
-  for (const char* line : {R"({"prompt": "x", "preset": "exact", "cache": "dual"})",
-                           R"({"prompt": "x", "cache": "dual", "preset": "exact"})"}) {
-    const GenerateOptions options = parse(line).front().options;
-    EXPECT_EQ(options.cache, CacheKind::kDual);
-    EXPECT_EQ(options.tokens_per_forward, 1);
-  }
+}
+
+TEST(PromptLines, TakeWholeNumbersHoweverTheyAreWritten) {
+  const GenerateOptions options =
+      parse(R"({"prompt": "x", "gen_length": 32.0, "steps": 3.2e1})").front().options;
+  EXPECT_EQ(options.gen_length, 32);
+  EXPECT_EQ(options.rule.get("steps"), 32);
+  EXPECT_NE(refusal(R"({"prompt": "x", "gen_length": 32.5})").find("'gen_length'"),
+            std::string::npos);
 }
 
 TEST(GenerateFlags, RefuseBadValues) {

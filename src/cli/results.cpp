@@ -1,13 +1,10 @@
 #include "cli/results.h"
 
-#include <algorithm>
-#include <array>
 #include <filesystem>
-#include <string_view>
-#include <utility>
-#include <vector>
 
 #include <fmt/format.h>
+
+#include "engine/option_json.h"
 
 namespace fdllm::cli {
 namespace {
@@ -30,37 +27,8 @@ const char* name_of(FinishReason reason) {
   return "";
 }
 
-const char* name_of(Remasking remasking) {
-  return remasking == Remasking::kRandom ? "random" : "low_confidence";
-}
-
 double per_second(std::size_t tokens, double seconds) {
   return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
-}
-
-/// The options that a trace has no field of its own for, where they differ from the defaults.
-std::vector<std::pair<std::string, std::string>> beyond_paper(const GenerateOptions& resolved) {
-  constexpr std::array<std::string_view, 19> kOwnFields = {
-      "preset",   "gen-length", "block-length", "cache",
-      "steps",    "threshold",  "factor",       "tokens-per-forward",
-      "alg",      "alg-temp",   "remasking",    "temperature",
-      "top-p",    "top-k",      "cfg-scale",    "seed",
-      "eos-stop", "stop",       "correct"};
-  const GenerateOptions defaults;
-  std::vector<std::pair<std::string, std::string>> result;
-  for (const GenerateOption& option : generate_options()) {
-    const bool own =
-        std::find(kOwnFields.begin(), kOwnFields.end(), option.name) != kOwnFields.end();
-    const std::optional<std::string> text = option.text(resolved);
-    if (own || !text) continue;
-    // Traces are of the reference unless they say otherwise; without filters the two are the same.
-    const bool is_reference = resolved.confidence == Confidence::kReference;
-    const bool is_filtered = resolved.top_p < 1 || resolved.top_k > 0;
-    const bool is_told =
-        option.name == "confidence" ? !is_reference && is_filtered : text != option.text(defaults);
-    if (is_told) result.emplace_back(option.name, *text);
-  }
-  return result;
 }
 
 Json settings_json(const GenerateOptions& options, const ModelInfo& info) {
@@ -74,48 +42,6 @@ Json settings_json(const GenerateOptions& options, const ModelInfo& info) {
 }
 
 }  // namespace
-
-const char* name_of(CacheKind cache) {
-  switch (cache) {
-    case CacheKind::kNone:
-      return "none";
-    case CacheKind::kPrefix:
-      return "prefix";
-    case CacheKind::kDual:
-      return "dual";
-  }
-  return "";
-}
-
-Json options_json(const GenerateOptions& options) {
-  Json json;
-  for (const GenerateOption& option : generate_options()) {
-    std::string name(option.name);
-    std::replace(name.begin(), name.end(), '-', '_');
-    if (option.kind == GenerateOption::Kind::kTexts) {
-      json[name] = options.stop;
-      continue;
-    }
-    const std::optional<std::string> text = option.text(options);
-    if (!text) continue;
-    switch (option.kind) {
-      case GenerateOption::Kind::kInteger:
-        json[name] = Json::parse(*text);
-        break;
-      case GenerateOption::Kind::kNumber:
-        json[name] = std::stod(*text);
-        break;
-      case GenerateOption::Kind::kFlag:
-        json[name] = *text == "true";
-        break;
-      case GenerateOption::Kind::kText:
-      case GenerateOption::Kind::kTexts:
-        json[name] = *text;
-        break;
-    }
-  }
-  return json;
-}
 
 Json result_json(const FinishedRequest& finished, const ModelInfo& info) {
   const GenerateResult& result = finished.result;
@@ -154,25 +80,7 @@ Trace trace_settings(const GenerateOptions& resolved, const ModelInfo& info) {
   // "models/llada-nano/" names llada-nano as much as "models/llada-nano" does, and so does ".".
   const auto path = std::filesystem::weakly_canonical(info.path);
   trace.model = path.has_filename() ? path.filename().string() : "model";
-  trace.gen_length = resolved.gen_length.value_or(0);
-  trace.block_length = resolved.block_length.value_or(trace.gen_length);
-  trace.cache = resolved.cache;
-  trace.steps = resolved.steps;
-  trace.threshold = resolved.threshold;
-  trace.factor = resolved.factor;
-  trace.tokens_per_forward = resolved.tokens_per_forward;
-  trace.alg = resolved.alg;
-  trace.eos_stop = resolved.eos_stop;
-  trace.stop = resolved.stop;
-  trace.correct = resolved.correct;
-  trace.temperature = resolved.temperature;
-  trace.seed = resolved.seed;
-  trace.remasking = name_of(resolved.remasking);
-  trace.cfg_scale = resolved.cfg_scale;
-  trace.alg_temp = resolved.alg_temp;
-  trace.top_p = resolved.top_p;
-  trace.top_k = resolved.top_k;
-  trace.beyond_paper = beyond_paper(resolved);
+  trace.options = resolved;
   return trace;
 }
 

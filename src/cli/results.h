@@ -20,12 +20,6 @@ struct FinishedRequest {
 /// The object of `--json`: {id, error, error_code} where it failed.
 nlohmann::ordered_json result_json(const FinishedRequest& finished, const ModelInfo& info);
 
-/// The decoding options by their long names; those that are not set are left out.
-nlohmann::ordered_json options_json(const GenerateOptions& options);
-
-/// "none", "prefix", "dual".
-const char* name_of(CacheKind cache);
-
 /// "37 tokens, 12 forwards (2 refresh + 10 window), 0.05 s, 740 tokens/s"
 std::string summary(std::int64_t tokens, std::int64_t refresh, std::int64_t window, double seconds);
 

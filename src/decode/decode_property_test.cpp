@@ -11,7 +11,6 @@
 #include "decode/settings.h"
 #include "decode/stop.h"
 #include "decode/unmask/registry.h"
-#include "decode/unmask/rules.h"
 
 namespace fdllm {
 namespace {
@@ -21,6 +20,8 @@ using testing::Forward;
 using testing::kMask;
 using testing::llada_traits;
 using testing::make_decoder;
+using testing::numbers_of;
+using testing::rule_of;
 
 constexpr CacheKind kCaches[] = {CacheKind::kNone, CacheKind::kPrefix, CacheKind::kDual};
 
@@ -65,17 +66,10 @@ class Generator {
       result.traits = dream_traits();
       dream(options, block_length);
     }
-    result.text =
-        "gen " + std::to_string(*options.gen_length) + " block " + std::to_string(block_length) +
-        " cache " + std::to_string(static_cast<int>(options.cache)) + " alg " +
-        options.alg.value_or("-") + " steps " + std::to_string(options.steps.value_or(0)) +
-        " correct " + std::to_string(options.correct) + " query " +
-        std::to_string(static_cast<int>(options.query)) + " before " +
-        std::to_string(options.query_before.value_or(0)) + " refresh " +
-        std::to_string(static_cast<int>(options.refresh)) + " every " +
-        std::to_string(options.refresh_interval.value_or(0)) + " suffix " +
-        std::to_string(options.suffix_window.value_or(-1)) + " initial " +
-        std::to_string(options.initial_length.value_or(-1));
+    for (const GenerateOption& option : generate_options()) {
+      const auto text = option.text(options);
+      if (text) result.text += option.name + " " + *text + " ";
+    }
     return result;
   }
 
@@ -89,17 +83,17 @@ class Generator {
   void beyond_the_papers_rules(GenerateOptions& options) {
     switch (integer(0, 4)) {
       case 0:
-        options.frechet = unit();
+        options.rule.set("frechet", unit());
         break;
       case 1:
-        options.entropy_bound = 3 * unit();
+        options.rule.set("entropy_bound", 3 * unit());
         break;
       case 2:
-        options.margin = unit();
+        options.rule.set("margin", unit());
         break;
       case 3:
-        options.threshold = 0.5 + unit() / 2;
-        options.relaxed_threshold = unit() / 2;
+        options.rule.set("threshold", 0.5 + unit() / 2);
+        options.rule.set("relaxed_threshold", unit() / 2);
         break;
       default:
         break;
@@ -108,7 +102,7 @@ class Generator {
 
   void beyond_the_paper(GenerateOptions& options, std::int32_t blocks) {
     if (coin()) options.suffix_window = integer(0, 20);
-    if (integer(0, 3) == 0) options.early_commit = unit();
+    if (integer(0, 3) == 0) options.rule.set("early_commit", unit());
     if (options.cache != CacheKind::kNone && coin()) {
       options.initial_length =
           coin() ? std::min(*options.block_length * integer(1, blocks), *options.gen_length)
@@ -128,50 +122,52 @@ class Generator {
   void llada(GenerateOptions& options) {
     switch (integer(0, 9)) {
       case 0:
-        options.steps = blocks_with(options) * integer(1, 20) + integer(0, 2);
+        options.rule.set("steps", blocks_with(options) * integer(1, 20) + integer(0, 2));
         break;
       case 1:
-        options.threshold = unit();
+        options.rule.set("threshold", unit());
         break;
       case 2:
-        options.factor = 0.05 + 2 * unit();
+        options.rule.set("factor", 0.05 + 2 * unit());
         break;
       case 3:
-        options.tokens_per_forward = 1 + 6 * unit();
+        options.rule.set("tokens_per_forward", 1 + 6 * unit());
         break;
       default:
         beyond_the_papers_rules(options);
         break;
     }
-    const bool by_distribution = options.entropy_bound || options.margin;
+    const bool by_distribution = options.rule.get("entropy_bound") || options.rule.get("margin");
     if (!by_distribution && integer(0, 3) == 0) options.remasking = Remasking::kRandom;
     if (options.cache == CacheKind::kNone && coin()) options.cfg_scale = unit();
   }
 
   void dream(GenerateOptions& options, std::int32_t block_length) {
-    const std::vector<std::string> algs = dream_traits().rules;
-    options.alg = algs[integer(0, static_cast<std::int32_t>(algs.size()) - 1)];
+    const auto rules = rules_of(ReferenceFamily::kDream);
+    const UnmaskRule& rule = *rules[integer(0, static_cast<std::int32_t>(rules.size()) - 1)];
     const bool uncached = options.cache == CacheKind::kNone;
     if (uncached) options.block_length.reset();
-    if (options.alg->starts_with("dream_") && options.alg != kDreamTokensPerForwardRule.name) {
-      options.alg.reset();
+    if (rule.chosen_by == nullptr) options.rule.alg = std::string(rule.name);
+    if (rule.name == "tokens_per_forward") {
+      options.rule.set("tokens_per_forward", 1 + 6 * unit());
+    } else if (rule.chosen_by != nullptr) {
       beyond_the_papers_rules(options);
-    } else if (options.alg == kDreamTokensPerForwardRule.name) {
-      options.alg.reset();
-      options.tokens_per_forward = 1 + 6 * unit();
-    } else if (options.alg == "confidence_threshold") {
-      if (coin()) options.threshold = unit();
-      if (uncached && coin()) options.steps = integer(1, 2 * *options.gen_length);
+    } else if (options.rule.alg == "confidence_threshold") {
+      if (coin()) options.rule.set("threshold", unit());
+      if (uncached && coin()) options.rule.set("steps", integer(1, 2 * *options.gen_length));
     } else if (uncached) {
-      if (coin()) options.steps = integer(1, 60);
+      if (coin()) options.rule.set("steps", integer(1, 60));
     } else if (block_length == 1 || options.correct) {
-      options.steps = blocks_with(options) * integer(1, 20);
+      options.rule.set("steps", blocks_with(options) * integer(1, 20));
     } else {
       // One step a block is refused, also as the default that gen_length is.
-      options.steps = blocks_with(options) * integer(2, 20);
+      options.rule.set("steps", blocks_with(options) * integer(2, 20));
     }
-    if (options.alg && options.alg != "origin" && options.alg != "confidence_threshold" && coin()) {
-      options.alg_temp = 0.05 + unit();
+    const auto& numbers = rule.numbers;
+    const bool takes_alg_temp = std::ranges::any_of(
+        numbers, [](const RuleNumber* number) { return number->name == "alg_temp"; });
+    if (takes_alg_temp && coin()) {
+      options.rule.set("alg_temp", 0.05 + unit());
     }
     if (coin()) options.top_p = 0.5 + unit() / 2;
     if (coin()) options.top_k = integer(1, 40);
@@ -350,8 +346,8 @@ TEST(DecodeProperties, InfillingFillsTheHolesAndNothingElse) {
     const DecodeSettings settings =
         resolve_settings(c.options, c.traits, c.prompt_length, CanvasKind::kInfilled);
     rules.emplace(settings.rule->name);
-    Decoder decoder(Canvas::with_holes(text, holes, kMask), c.options, c.traits,
-                    CanvasKind::kInfilled);
+    Decoder decoder = make_decoder(Canvas::with_holes(text, holes, kMask), c.options, c.traits,
+                                   CanvasKind::kInfilled);
     KvModel kv(decoder.canvas());
     const auto scorer = testing::random_scorer(static_cast<std::uint64_t>(i));
     std::size_t filled = 0;
@@ -397,7 +393,7 @@ TEST(DecodeProperties, QuotaRunsMinOfStepsAndMaskedForwardsABlock) {
         GenerateOptions options;
         options.gen_length = 3 * block_length;
         options.block_length = block_length;
-        options.steps = 3 * steps;
+        options.rule.set("steps", 3 * steps);
         options.cache = cache;
         options.eos_stop = false;
         Decoder decoder = make_decoder(options, llada_traits(), 4);
@@ -412,7 +408,7 @@ TEST(DecodeProperties, TheQuotaOfAShortLastBlockIsSpreadOverItsShareOfTheSteps) 
   for (const CacheKind cache : kCaches) {
     GenerateOptions options;
     options.gen_length = 100;
-    options.steps = 25;
+    options.rule.set("steps", 25);
     options.cache = cache;
     options.eos_stop = false;
     Decoder decoder = make_decoder(options, llada_traits(), 4);
@@ -432,10 +428,10 @@ TEST(DecodeProperties, AThresholdThatNothingReachesCommitsOneAForward) {
       GenerateOptions options;
       options.gen_length = 24;
       if (cache != CacheKind::kNone) options.block_length = 8;
-      options.threshold = 1.0;
+      options.rule.set("threshold", 1.0);
       options.cache = cache;
       options.eos_stop = false;
-      if (cache == CacheKind::kNone && traits.rules.front() == "threshold") {
+      if (cache == CacheKind::kNone && traits.reference == ReferenceFamily::kLlada) {
         options.block_length = 8;
       }
       Decoder decoder = make_decoder(options, traits, 4);
@@ -452,7 +448,7 @@ TEST(DecodeProperties, UncachedDreamsThresholdNeedsAtLeastItsSteps) {
       GenerateOptions options;
       options.gen_length = 16;
       options.cache = CacheKind::kNone;
-      options.steps = steps;
+      options.rule.set("steps", steps);
       Decoder decoder = make_decoder(options, dream_traits(), 4);
       const auto scorer = [&](const ScoreRequest&) { return testing::score_of(1, confidence); };
       // All reach the threshold: the budget binds. None does: one a forward.
@@ -507,10 +503,11 @@ TEST(RuleProperties, ALowerThresholdCommitsASuperset) {
     double low = generator.unit();
     double high = generator.unit();
     if (low > high) std::swap(low, high);
-    for (const UnmaskRule* rule : {&kThresholdRule, &kConfidenceThresholdRule}) {
+    for (const UnmaskRule* rule : {&rule_of("threshold"), &rule_of("confidence_threshold")}) {
       const auto of = [&](double threshold) {
-        return position_set(
-            rule->select({.masked = masked, .query = {0, 64}, .threshold = threshold}, candidates));
+        return position_set(rule->select(
+            {.masked = masked, .numbers = numbers_of({{"threshold", threshold}}), .query = {0, 64}},
+            candidates));
       };
       const auto more = of(low);
       const auto fewer = of(high);
@@ -527,8 +524,11 @@ TEST(RuleProperties, ALargerFactorCommitsASuperset) {
     const double factor = 2 * generator.unit() + 0.01;
     for (const bool correct : {false, true}) {
       const auto of = [&](double f) {
-        return position_set(kFactorRule.select(
-            {.masked = masked, .query = {0, 64}, .factor = f, .correct = correct}, candidates));
+        return position_set(rule_of("factor").select({.masked = masked,
+                                                      .numbers = numbers_of({{"factor", f}}),
+                                                      .query = {0, 64},
+                                                      .correct = correct},
+                                                     candidates));
       };
       const auto fewer = of(factor);
       const auto more = of(factor * (1 + generator.unit()));
@@ -543,16 +543,17 @@ TEST(RuleProperties, TheCorrectFactorRuleKeepsThePapersBound) {
     const auto candidates = random_candidates(generator);
     const auto masked = testing::positions_of(candidates);
     const double factor = 2 * generator.unit() + 0.01;
-    const auto chosen = kFactorRule.select(
-        {.masked = masked, .query = {0, 64}, .factor = factor, .correct = true}, candidates);
+    const auto factors = numbers_of({{"factor", factor}});
+    const auto chosen = rule_of("factor").select(
+        {.masked = masked, .numbers = factors, .query = {0, 64}, .correct = true}, candidates);
     ASSERT_GE(chosen.size(), 1u);
     const auto n = static_cast<double>(chosen.size());
     if (chosen.size() > 1) {
       ASSERT_LE((n + 1) * (1 - chosen.back().confidence), factor + 1e-12);
     }
     // The faithful walk commits the same, or all where just one would have been left.
-    const auto faithful =
-        kFactorRule.select({.masked = masked, .query = {0, 64}, .factor = factor}, candidates);
+    const auto faithful = rule_of("factor").select(
+        {.masked = masked, .numbers = factors, .query = {0, 64}}, candidates);
     ASSERT_EQ(faithful.size(),
               chosen.size() + 1 == candidates.size() ? candidates.size() : chosen.size());
   }
@@ -563,12 +564,14 @@ TEST(RuleProperties, TheReferencesOrderDiffersOnlyAmongEqualConfidences) {
   for (int i = 0; i < 3000; ++i) {
     const auto candidates = random_candidates(generator);
     const auto masked = testing::positions_of(candidates);
-    UnmaskContext context = {.masked = masked, .query = {0, 64}, .index = 0, .steps = 2};
+    const auto numbers = numbers_of({{"alg_temp", 0}});
+    UnmaskContext context = {
+        .masked = masked, .numbers = numbers, .query = {0, 64}, .index = 0, .steps = 2};
     if (i % 2 == 1) context.query.end = 4096;  // where torch sorts partially
-    const auto faithful = kMaskgitPlusRule.select(context, candidates);
+    const auto faithful = rule_of("maskgit_plus").select(context, candidates);
     ASSERT_EQ(position_set(faithful).size(), faithful.size());
     context.correct = true;
-    const auto correct = kMaskgitPlusRule.select(context, candidates);
+    const auto correct = rule_of("maskgit_plus").select(context, candidates);
     ASSERT_EQ(faithful.size(), correct.size());
     for (std::size_t k = 0; k < correct.size(); ++k) {
       ASSERT_EQ(faithful[k].confidence, correct[k].confidence);
@@ -581,8 +584,13 @@ TEST(RuleProperties, ACandidateOutsideTheForwardIsABrokenInvariant) {
   const auto candidates = testing::candidates_of({0.1, 0.2, 0.3});
   const auto masked = testing::positions_of(candidates);
   for (const Range query : {Range{0, 2}, Range{1, 3}, Range{}}) {
-    EXPECT_THROW(
-        kMaskgitPlusRule.select({.masked = masked, .query = query, .steps = 1}, candidates), Error);
+    EXPECT_THROW(rule_of("maskgit_plus")
+                     .select({.masked = masked,
+                              .numbers = numbers_of({{"alg_temp", 0}}),
+                              .query = query,
+                              .steps = 1},
+                             candidates),
+                 Error);
   }
 }
 
@@ -592,17 +600,19 @@ TEST(RuleProperties, CommitOrderIsByConfidenceThenPosition) {
     const auto candidates = random_candidates(generator);
     const auto masked = testing::positions_of(candidates);
     const auto count = static_cast<std::int32_t>(masked.size());
+    const auto numbers = numbers_of({{"threshold", generator.unit()},
+                                     {"factor", 1},
+                                     {"alg_temp", 0},
+                                     {"tokens_per_forward", 1 + 6 * generator.unit()}});
     const UnmaskContext context = {.masked = masked,
+                                   .numbers = numbers,
                                    .query = {0, 64},
                                    .initial_masked = count,
                                    .index = generator.integer(0, 3),
                                    .steps = 4,
-                                   .threshold = generator.unit(),
-                                   .factor = 1,
-                                   .tokens_per_forward = 1 + 6 * generator.unit(),
                                    .correct = true};
-    for (const UnmaskRule* rule :
-         {&kThresholdRule, &kQuotaRule, &kFactorRule, &kMaskgitPlusRule, &kTokensPerForwardRule}) {
+    for (const UnmaskRule* rule : {&rule_of("threshold"), &rule_of("quota"), &rule_of("factor"),
+                                   &rule_of("maskgit_plus"), &rule_of("tokens_per_forward")}) {
       const auto chosen = rule->select(context, candidates);
       const auto positions = position_set(chosen);
       ASSERT_EQ(positions.size(), chosen.size());

@@ -2,9 +2,12 @@
 // Helpers of this folder's tests: the two families' traits and scores without a model.
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <random>
 #include <span>
+#include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -13,7 +16,7 @@
 #include "fastdllm/error.h"
 
 #include "decode/decoder.h"
-#include "decode/unmask/rule.h"
+#include "decode/unmask/lookup.h"
 
 namespace fdllm::testing {
 
@@ -21,18 +24,29 @@ inline constexpr std::int32_t kMask = 99;
 inline constexpr std::int32_t kEnd = 98;
 
 inline DecodeTraits llada_traits() {
-  return {.mask_token = kMask,
-          .end_tokens = {kEnd},
-          .rules = {"threshold", "quota", "factor", "tokens_per_forward", "frechet",
-                    "entropy_bound", "margin", "local_leap"}};
+  return {.mask_token = kMask, .end_tokens = {kEnd}, .reference = ReferenceFamily::kLlada};
 }
 
 inline DecodeTraits dream_traits() {
-  return {.mask_token = kMask,
-          .end_tokens = {kEnd},
-          .rules = {"confidence_threshold", "origin", "maskgit_plus", "topk_margin", "entropy",
-                    "dream_tokens_per_forward", "dream_frechet", "dream_entropy_bound",
-                    "dream_margin", "dream_local_leap"}};
+  return {.mask_token = kMask, .end_tokens = {kEnd}, .reference = ReferenceFamily::kDream};
+}
+
+inline const UnmaskRule& rule_of(std::string_view name) {
+  const UnmaskRule* rule = find_unmask_rule(name);
+  if (rule == nullptr) throw std::invalid_argument("no rule " + std::string(name));
+  return *rule;
+}
+
+/// Values of numbers by their names, as a rule gets them.
+inline std::vector<NumberValue> numbers_of(
+    std::initializer_list<std::pair<std::string_view, double>> values) {
+  std::vector<NumberValue> numbers;
+  for (const auto& [name, value] : values) {
+    const RuleNumber* number = find_rule_number(name);
+    if (number == nullptr) throw std::invalid_argument("no number " + std::string(name));
+    numbers.push_back({number, value});
+  }
+  return numbers;
 }
 
 /// A score whose every measure is `confidence` (entropy: as much below 1).
@@ -68,11 +82,18 @@ struct Forward {
 
 using Scorer = std::function<Score(const ScoreRequest&)>;
 
+inline Decoder make_decoder(Canvas canvas, const GenerateOptions& options,
+                            const DecodeTraits& traits, CanvasKind kind = CanvasKind::kContinued) {
+  DecodeSettings settings = resolve_settings(options, traits, canvas.prompt_length(), kind);
+  return Decoder(std::move(canvas), std::move(settings), traits);
+}
+
 inline Decoder make_decoder(const GenerateOptions& options, const DecodeTraits& traits,
                             std::int32_t prompt_length) {
   const std::vector<std::int32_t> prompt(static_cast<std::size_t>(prompt_length), 1);
-  return Decoder(Canvas(prompt, options.gen_length.value_or(kDefaultGenLength), traits.mask_token),
-                 options, traits);
+  return make_decoder(
+      Canvas(prompt, options.gen_length.value_or(kDefaultGenLength), traits.mask_token), options,
+      traits);
 }
 
 /// Runs a request to its end; fails the test after more forwards than the canvas has positions.

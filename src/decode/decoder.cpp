@@ -7,21 +7,17 @@
 #include "base/check.h"
 #include "base/rng.h"
 #include "decode/growth.h"
-#include "decode/settings.h"
 #include "decode/stop.h"
 #include "decode/token_exceptions.h"
-#include "decode/unmask/early_commit.h"
 #include "decode/unmask/ranking.h"
 
 namespace fdllm {
 
 struct Decoder::State {
   Canvas canvas;
-  GenerateOptions options;
-  DecodeTraits traits;
   DecodeSettings settings;
+  std::vector<std::int32_t> end_tokens;
   std::vector<TokenException> exceptions;  // of every score that is asked for
-  CanvasKind canvas_kind = CanvasKind::kContinued;
   StaleRows stale;
   RefreshSchedule refreshes;
   CanvasGrowth growth;
@@ -42,25 +38,17 @@ struct Decoder::State {
 
   UnmaskContext context(std::span<const std::int32_t> masked) const {
     return {.masked = masked,
+            .numbers = settings.numbers,
             .initial_masked = initial_masked,
             .index = index,
             .steps = settings.steps_of(block),
-            .threshold = settings.threshold,
-            .factor = settings.factor,
-            .tokens_per_forward = settings.tokens_per_forward,
-            .frechet = settings.frechet,
-            .entropy_bound = settings.entropy_bound,
-            .margin = settings.margin,
-            .relaxed_threshold = settings.relaxed_threshold,
-            .alg_temp = settings.alg_temp,
-            .seed = options.seed,
+            .seed = settings.options.seed,
             .step = step,
-            .correct = options.correct};
+            .correct = settings.options.correct};
   }
 
   bool ends_settled() const {
-    return canvas_kind == CanvasKind::kContinued &&
-           settled_end(canvas, traits.end_tokens).has_value();
+    return settings.kind == CanvasKind::kContinued && settled_end(canvas, end_tokens).has_value();
   }
 
   /// The live block's first forward tells whether the canvas is long enough.
@@ -114,7 +102,7 @@ struct Decoder::State {
     for (const std::int32_t position : result.plan.score) {
       result.scores.push_back(request_for(position));
     }
-    if (options.cfg_scale > 0) {
+    if (settings.options.cfg_scale > 0) {
       std::vector<std::int32_t> tokens(canvas.tokens().begin(), canvas.tokens().end());
       std::fill_n(tokens.begin(), canvas.prompt_length(), canvas.mask_token());
       result.unconditional_tokens = std::move(tokens);
@@ -123,19 +111,20 @@ struct Decoder::State {
   }
 
   ScoreRequest request_for(std::int32_t position) const {
+    const GenerateOptions& options = settings.options;
     const bool is_sampled = settings.temperature > 0;
     const bool is_of_distribution = fdllm::is_of_distribution(settings.measure);
     // Greedy, a filter changes no token: only what is measured after it.
     const bool filters = is_sampled || settings.measure == Measure::kFilteredProbability ||
                          (is_of_distribution && !settings.raw_distribution);
     return {.position = position,
-            .sampling = is_sampled ? settings.rule->noise : Sampling::kGreedy,
+            .sampling = is_sampled ? settings.habits->noise : Sampling::kGreedy,
             .temperature = static_cast<float>(settings.temperature),
             .top_p = filters ? static_cast<float>(options.top_p) : 1.0f,
             .top_k = filters ? options.top_k : 0,
             .seed = options.seed,
             .step = step,
-            .needs_distribution = is_of_distribution || options.early_commit.has_value(),
+            .needs_distribution = settings.needs_distribution,
             .raw_distribution = settings.raw_distribution,
             .cfg_scale = static_cast<float>(options.cfg_scale),
             .exceptions = exceptions};
@@ -155,13 +144,16 @@ struct Decoder::State {
     return scores.subspan(scores_before(growth.tail().begin));
   }
 
-  bool commits_early(std::span<const Score> scores) const {
-    return options.early_commit && all_lead(scores, *options.early_commit);
+  bool commits_all(std::span<const Score> scores) const {
+    return std::any_of(settings.modifiers.begin(), settings.modifiers.end(),
+                       [&](const GivenModifier& given) {
+                         return given.modifier->commits_all(scores, given.value);
+                       });
   }
 
   double confidence_of(std::int32_t position, const Score& score) const {
-    if (options.remasking == Remasking::kRandom) {
-      return uniform(options.seed, RandomStream::kConfidence, position, step, 0);
+    if (settings.options.remasking == Remasking::kRandom) {
+      return uniform(settings.options.seed, RandomStream::kConfidence, position, step, 0);
     }
     return measured(settings.measure, score);
   }
@@ -184,9 +176,7 @@ struct Decoder::State {
   }
 };
 
-Decoder::Decoder(Canvas canvas, const GenerateOptions& options, const DecodeTraits& traits,
-                 CanvasKind kind) {
-  DecodeSettings settings = resolve_settings(options, traits, canvas.prompt_length(), kind);
+Decoder::Decoder(Canvas canvas, DecodeSettings settings, const DecodeTraits& traits) {
   check(canvas.gen_length() == settings.gen_length, "a canvas of another gen_length");
   check(canvas.mask_token() == traits.mask_token, "a canvas of another mask token");
   StaleRows stale(canvas.length());
@@ -195,12 +185,11 @@ Decoder::Decoder(Canvas canvas, const GenerateOptions& options, const DecodeTrai
   const std::int32_t prompt = canvas.prompt_length();
   const CanvasGrowth growth({prompt, prompt + settings.initial_length}, settings.block_length,
                             canvas.length());
+  std::vector<TokenException> exceptions = token_exceptions(settings.options, traits);
   state_ = std::make_unique<State>(State{.canvas = std::move(canvas),
-                                         .options = options,
-                                         .traits = traits,
-                                         .settings = settings,
-                                         .exceptions = token_exceptions(options, traits),
-                                         .canvas_kind = kind,
+                                         .settings = std::move(settings),
+                                         .end_tokens = traits.end_tokens,
+                                         .exceptions = std::move(exceptions),
                                          .stale = std::move(stale),
                                          .refreshes = refreshes,
                                          .growth = growth,
@@ -243,7 +232,7 @@ StepEvent Decoder::advance(std::span<const Score> scores) {
   UnmaskContext context = state.context(masked);
   context.query = {plan.query.front(), plan.query.back() + 1};
   const std::vector<Candidate> chosen = state.commits_first_row() ? candidates
-                                        : state.commits_early(scores)
+                                        : state.commits_all(scores)
                                             ? ranked(candidates)
                                             : state.settings.rule->select(context, candidates);
   check(!chosen.empty(), "a forward that commits nothing");
@@ -257,7 +246,7 @@ StepEvent Decoder::advance(std::span<const Score> scores) {
   event.attended_rows = state.pending->attended_rows;
   event.scored_rows = static_cast<std::int32_t>(plan.score.size());
   state.refreshes.advance(state.kind, state.block, !state.begun, scores);
-  state.growth.observe(tail_scores, state.traits.end_tokens);
+  state.growth.observe(tail_scores, state.end_tokens);
   state.stale.ran(plan.query);
   for (const Candidate& candidate : chosen) {
     state.canvas.commit(candidate.position, candidate.token);
@@ -275,7 +264,7 @@ StepEvent Decoder::advance(std::span<const Score> scores) {
   state.begun = true;
   ++state.forwards;
   state.pass_step();
-  if (state.options.eos_stop && state.ends_settled()) {
+  if (state.settings.options.eos_stop && state.ends_settled()) {
     finish(FinishReason::kStop);
   } else {
     state.leave_full_blocks();

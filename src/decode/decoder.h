@@ -3,27 +3,16 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "fastdllm/events.h"
-#include "fastdllm/options.h"
 
 #include "backend/score.h"
 #include "decode/canvas.h"
+#include "decode/settings.h"
 #include "model/forward_plan.h"
 
 namespace fdllm {
-
-/// What decoding must know of a model; filled by the engine from its family's data.
-struct DecodeTraits {
-  std::int32_t mask_token = -1;
-  std::vector<std::int32_t> end_tokens;
-  std::vector<std::string> rules;  ///< rules that the family has; the first is the default
-  /// Ids of the vocabulary that the tokenizer has no token for (rows that fill up a matrix), which
-  /// are never committed. Ascending.
-  std::vector<std::int32_t> unused_tokens = {};
-};
 
 /// One forward that a request wants.
 struct DecodeStep {
@@ -37,27 +26,12 @@ struct DecodeStep {
   std::int32_t block = 0;
 };
 
-enum class CanvasKind : std::uint8_t {
-  kContinued,  ///< gen_length masks after a prompt
-  /// Holes in a text, of which gen_length counts the positions from the first hole to the end of
-  /// the canvas. Blocks without holes cost nothing, and no end token ends the request, since text
-  /// follows. Dream's unconditional first token of a block (GenerateOptions::correct) is for
-  /// continued texts only.
-  kInfilled,
-};
-
-/// Throws kInvalidArgument naming the option(s) and the conflict. `prompt_length` in tokens.
-/// (decode/settings.h gives what the options come to: rule, block length, steps.)
-void validate_options(const GenerateOptions& options, const DecodeTraits& traits,
-                      std::int32_t prompt_length, CanvasKind kind = CanvasKind::kContinued);
-
 /// The state machine of one request: next() gives the forward it wants, advance() takes that
 /// forward's scores, commits tokens and tells what happened. No loop, no tensors, no clock.
 class Decoder {
  public:
-  /// Validates first.
-  Decoder(Canvas canvas, const GenerateOptions& options, const DecodeTraits& traits,
-          CanvasKind kind = CanvasKind::kContinued);
+  /// `settings` are what the request's options come to with these traits, for this canvas.
+  Decoder(Canvas canvas, DecodeSettings settings, const DecodeTraits& traits);
   ~Decoder();
   Decoder(Decoder&&) noexcept;
   Decoder& operator=(Decoder&&) noexcept;

@@ -71,9 +71,9 @@ TEST(Decoder, GreedyRowsHaveNoFilterUnlessSomethingIsMeasuredAfterIt) {
     EXPECT_FALSE(asked(traits, [](auto&) {}));
     EXPECT_TRUE(asked(traits, [](auto& o) { o.temperature = 0.5; }));
     EXPECT_FALSE(asked(traits, [](auto& o) { o.temperature = 1e-6; }));
-    EXPECT_FALSE(asked(traits, [](auto& o) { o.margin = 0.5; }));
+    EXPECT_FALSE(asked(traits, [](auto& o) { o.rule.set("margin", 0.5); }));
   }
-  EXPECT_TRUE(asked(testing::dream_traits(), [](auto& o) { o.alg = "entropy"; }));
+  EXPECT_TRUE(asked(testing::dream_traits(), [](auto& o) { o.rule.alg = "entropy"; }));
   EXPECT_TRUE(
       asked(testing::dream_traits(), [](auto& o) { o.confidence = Confidence::kReference; }));
 }
@@ -129,14 +129,14 @@ TEST(Decoder, ABlockThatItsRefreshFillsNeedsNoOtherForward) {
 
 TEST(Decoder, QuotaStepsThatCommitNothingRunNoForward) {
   GenerateOptions options = small(CacheKind::kDual);
-  options.steps = 12;  // six steps over blocks of four
+  options.rule.set("steps", 12);  // six steps over blocks of four
   Decoder decoder = make_decoder(options, llada_traits(), 2);
   EXPECT_EQ(testing::run(decoder, falling).size(), 8u);
 
   // Dream's schedule begins with an idle step where there are as many steps as positions.
   options = small(CacheKind::kNone);
   options.block_length.reset();
-  options.alg = "entropy";
+  options.rule.alg = "entropy";
   Decoder dream = make_decoder(options, dream_traits(), 2);
   const auto step = dream.next();
   ASSERT_TRUE(step.has_value());
@@ -151,7 +151,7 @@ TEST(Decoder, QuotaStepsThatCommitNothingRunNoForward) {
 TEST(Decoder, CachedDreamFirstCommitsTheBlocksFirstPositionWhateverItsScore) {
   for (const char* alg : {"confidence_threshold", "entropy", "maskgit_plus", "origin"}) {
     GenerateOptions options = small(CacheKind::kDual);
-    options.alg = alg;
+    options.rule.alg = alg;
     Decoder decoder = make_decoder(options, dream_traits(), 3);
     const auto forwards =
         testing::run(decoder, [](const ScoreRequest& r) { return score_of(1, r.position / 20.0); });
@@ -185,7 +185,7 @@ TEST(Decoder, CorrectLetsCachedDreamsFirstForwardFollowItsRule) {
 TEST(Decoder, CorrectRefreshesABlockEvenIfItsScheduleBeginsIdle) {
   GenerateOptions options = small(CacheKind::kDual);
   options.correct = true;
-  options.alg = "maskgit_plus";  // four steps over four positions: 0, 1, 1, 2
+  options.rule.alg = "maskgit_plus";  // four steps over four positions: 0, 1, 1, 2
   Decoder decoder = make_decoder(options, dream_traits(), 3);
   const auto forwards = testing::run(decoder, falling);
   ASSERT_EQ(forwards.size(), 6u);
@@ -219,7 +219,7 @@ TEST(Decoder, StopsWhenNoMaskPrecedesTheFirstEndToken) {
 
 TEST(Decoder, RandomRemaskingReplacesConfidenceByAUniformNumber) {
   GenerateOptions options = small(CacheKind::kDual);
-  options.steps = 8;
+  options.rule.set("steps", 8);
   options.remasking = Remasking::kRandom;
   options.seed = 77;
   Decoder decoder = make_decoder(options, llada_traits(), 2);
@@ -244,7 +244,7 @@ TEST(Decoder, AsksTheHeadForTheFamilysKindOfSampling) {
   EXPECT_EQ(step->scores[0].seed, 9u);
   EXPECT_FALSE(step->scores[0].needs_distribution);
   options.block_length.reset();
-  options.alg = "topk_margin";
+  options.rule.alg = "topk_margin";
   options.top_p = 0.75;
   options.top_k = 5;
   step = make_decoder(options, dream_traits(), 2).next();
@@ -294,9 +294,9 @@ TEST(Decoder, RefusesCallsOutOfOrder) {
   EXPECT_THROW(decoder.advance(std::vector<Score>(3, score_of(1, 0.5))), Error);
   EXPECT_THROW(decoder.advance(std::vector<Score>(4, score_of(kMask, 0.5))), Error);
   GenerateOptions options = small(CacheKind::kDual);
-  EXPECT_THROW(Decoder(Canvas({}, 4, kMask), options, llada_traits()), Error);
-  options.steps = 1;  // fewer than blocks
-  EXPECT_THROW(Decoder(Canvas({}, 8, kMask), options, llada_traits()), Error);
+  EXPECT_THROW(make_decoder(Canvas({}, 4, kMask), options, llada_traits()), Error);
+  options.rule.set("steps", 1);  // fewer than blocks
+  EXPECT_THROW(make_decoder(Canvas({}, 8, kMask), options, llada_traits()), Error);
 }
 
 TEST(Decoder, FinishEndsARequest) {
@@ -313,7 +313,7 @@ TEST(Decoder, AnEmptyPromptAndAPromptThatHoldsTheMaskTokenAreFine) {
   testing::run(empty, falling);
   EXPECT_EQ(empty.canvas().masked_count(), 0);
   const std::vector<std::int32_t> prompt = {kMask, 1, kMask};
-  Decoder decoder(Canvas(prompt, 8, kMask), small(CacheKind::kNone), llada_traits());
+  Decoder decoder = make_decoder(Canvas(prompt, 8, kMask), small(CacheKind::kNone), llada_traits());
   testing::run(decoder, falling);
   EXPECT_EQ(decoder.canvas().tokens()[0], kMask);
   EXPECT_EQ(decoder.canvas().tokens()[2], kMask);

@@ -24,14 +24,15 @@ GenerateOptions options_of(const json& trace) {
   options.cache = cache == "none"     ? CacheKind::kNone
                   : cache == "prefix" ? CacheKind::kPrefix
                                       : CacheKind::kDual;
-  if (!trace.at("threshold").is_null()) options.threshold = trace.at("threshold").get<double>();
+  if (!trace.at("threshold").is_null())
+    options.rule.set("threshold", trace.at("threshold").get<double>());
   if (trace.contains("factor") && !trace.at("factor").is_null()) {
-    options.factor = trace.at("factor").get<double>();
+    options.rule.set("factor", trace.at("factor").get<double>());
   }
-  if (trace.contains("alg")) options.alg = trace.at("alg").get<std::string>();
-  const bool budget = options.alg && options.cache == CacheKind::kNone;
-  if (budget || (!options.threshold && !options.factor)) {
-    options.steps = trace.at("steps").get<std::int32_t>();
+  if (trace.contains("alg")) options.rule.alg = trace.at("alg").get<std::string>();
+  const bool budget = options.rule.alg && options.cache == CacheKind::kNone;
+  if (budget || (!options.rule.get("threshold") && !options.rule.get("factor"))) {
+    options.rule.set("steps", trace.at("steps").get<std::int32_t>());
   }
   return options;
 }
@@ -40,8 +41,8 @@ void replay(const json& trace, const DecodeTraits& traits) {
   const GenerateOptions options = options_of(trace);
   const std::vector<std::int32_t> prompt = trace.at("prompt_ids");
   // The mask token is out of the way of the traces' vocabulary.
-  Decoder decoder(Canvas(prompt, options.gen_length.value_or(0), traits.mask_token), options,
-                  traits);
+  Decoder decoder = testing::make_decoder(
+      Canvas(prompt, options.gen_length.value_or(0), traits.mask_token), options, traits);
   for (const json& forward : trace.at("forwards")) {
     const auto step = decoder.next();
     ASSERT_TRUE(step.has_value()) << "ends too early";

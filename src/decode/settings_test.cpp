@@ -38,6 +38,10 @@ void expect_dream_refuses(const Change& change, const std::vector<std::string>& 
   expect_refused([&] { dream(change); }, words);
 }
 
+double number(const DecodeSettings& settings, std::string_view name) {
+  return settings.options.rule.get(name).value_or(-1);
+}
+
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
@@ -45,7 +49,7 @@ TEST(Settings, DefaultsOfLlada) {
   const DecodeSettings settings = llada([](auto&) {});
   EXPECT_EQ(settings.rule->name, "threshold");
   EXPECT_EQ(settings.plan.cache->name, "dual");
-  EXPECT_EQ(settings.threshold, 0.9);
+  EXPECT_EQ(number(settings, "threshold"), 0.9);
   EXPECT_EQ(settings.block_length, 32);
   EXPECT_EQ(settings.blocks, 4);
   EXPECT_EQ(settings.steps, 0);
@@ -56,7 +60,7 @@ TEST(Settings, DefaultsOfLlada) {
 TEST(Settings, DefaultsOfDream) {
   DecodeSettings settings = dream([](auto&) {});
   EXPECT_EQ(settings.rule->name, "confidence_threshold");
-  EXPECT_EQ(settings.threshold, 0.9);
+  EXPECT_EQ(number(settings, "threshold"), 0.9);
   EXPECT_EQ(settings.block_length, 32);
   EXPECT_EQ(settings.steps, 0);
   EXPECT_TRUE(settings.first_row);
@@ -66,10 +70,10 @@ TEST(Settings, DefaultsOfDream) {
   EXPECT_EQ(settings.blocks, 1);
   EXPECT_EQ(settings.steps, 128);
   EXPECT_FALSE(settings.first_row);
-  settings = dream([](auto& o) { o.alg = "entropy"; });
+  settings = dream([](auto& o) { o.rule.alg = "entropy"; });
   EXPECT_EQ(settings.steps, 128);
   EXPECT_EQ(settings.steps_of(3), 32);
-  EXPECT_EQ(settings.threshold, 0);
+  EXPECT_EQ(number(settings, "threshold"), -1);
 }
 
 TEST(Settings, AShortAnswerIsOneBlockByDefault) {
@@ -77,96 +81,110 @@ TEST(Settings, AShortAnswerIsOneBlockByDefault) {
 }
 
 TEST(Settings, TheGivenOptionChoosesLladasRule) {
-  EXPECT_EQ(llada([](auto& o) { o.steps = 64; }).rule->name, "quota");
-  EXPECT_EQ(llada([](auto& o) { o.steps = 64; }).steps_of(2), 16);
-  EXPECT_EQ(llada([](auto& o) { o.threshold = 0.5; }).threshold, 0.5);
-  EXPECT_EQ(llada([](auto& o) { o.factor = 1.5; }).rule->name, "factor");
-  EXPECT_EQ(llada([](auto& o) { o.factor = 1.5; }).factor, 1.5);
+  EXPECT_EQ(llada([](auto& o) { o.rule.set("steps", 64); }).rule->name, "quota");
+  EXPECT_EQ(llada([](auto& o) { o.rule.set("steps", 64); }).steps_of(2), 16);
+  EXPECT_EQ(number(llada([](auto& o) { o.rule.set("threshold", 0.5); }), "threshold"), 0.5);
+  EXPECT_EQ(llada([](auto& o) { o.rule.set("factor", 1.5); }).rule->name, "factor");
+  EXPECT_EQ(number(llada([](auto& o) { o.rule.set("factor", 1.5); }), "factor"), 1.5);
 }
 
 TEST(Settings, TokensPerForwardChoosesARuleOfEitherFamily) {
-  const auto rate = [](auto& o) { o.tokens_per_forward = 3.25; };
+  const auto rate = [](auto& o) { o.rule.set("tokens_per_forward", 3.25); };
   EXPECT_EQ(llada(rate).rule->name, "tokens_per_forward");
-  EXPECT_EQ(llada(rate).tokens_per_forward, 3.25);
-  EXPECT_EQ(dream(rate).rule->name, "dream_tokens_per_forward");
+  EXPECT_EQ(number(llada(rate), "tokens_per_forward"), 3.25);
+  EXPECT_EQ(dream(rate).rule->name, "tokens_per_forward");
   EXPECT_TRUE(dream(rate).first_row);
-  const auto with_threshold = [](auto& o) { o.tokens_per_forward = 2, o.threshold = 0.9; };
+  const auto with_threshold = [](auto& o) {
+    o.rule.set("tokens_per_forward", 2), o.rule.set("threshold", 0.9);
+  };
   expect_llada_refuses(with_threshold, {"'tokens_per_forward'", "'threshold'", "contradicts"});
-  expect_dream_refuses(with_threshold, {"'threshold'", "dream_tokens_per_forward"});
-  const auto with_alg = [](auto& o) { o.tokens_per_forward = 2, o.alg = "entropy"; };
+  expect_dream_refuses(with_threshold, {"'threshold'", "tokens_per_forward"});
+  const auto with_alg = [](auto& o) {
+    o.rule.set("tokens_per_forward", 2), o.rule.alg = "entropy";
+  };
   expect_dream_refuses(with_alg, {"'tokens_per_forward'", "entropy"});
   for (const double bad : {0.0, 0.99, -1.0, 1e9, kNaN, kInfinity}) {
-    expect_llada_refuses([&](auto& o) { o.tokens_per_forward = bad; }, {"'tokens_per_forward'"});
+    expect_llada_refuses([&](auto& o) { o.rule.set("tokens_per_forward", bad); },
+                         {"'tokens_per_forward'"});
   }
 }
 
 TEST(Settings, RefusesTwoRulesOfLlada) {
-  const auto threshold_factor = [](auto& o) { o.threshold = 0.9, o.factor = 1.0; };
+  const auto threshold_factor = [](auto& o) {
+    o.rule.set("threshold", 0.9), o.rule.set("factor", 1.0);
+  };
   expect_llada_refuses(threshold_factor, {"'threshold'", "'factor'", "contradicts"});
-  const auto with_steps = [&](auto& o) { threshold_factor(o), o.steps = 64; };
+  const auto with_steps = [&](auto& o) { threshold_factor(o), o.rule.set("steps", 64); };
   expect_llada_refuses(with_steps, {"'threshold'", "'factor'", "contradicts"});
 }
 
 TEST(Settings, StepsAreIgnoredBesideARuleWithoutASchedule) {
   const auto used = [](const Change& change, const DecodeTraits& traits) {
     GenerateOptions options;
-    options.steps = 8;
+    options.rule.set("steps", 8);
     change(options);
     const DecodeSettings settings = resolve_settings(options, traits, 10);
     EXPECT_EQ(settings.steps, 0);
-    EXPECT_EQ(resolved_options(options, settings).steps, std::nullopt);
+    EXPECT_EQ(settings.options.rule.get("steps"), std::nullopt);
     return std::string(settings.rule->name);
   };
-  const auto threshold = [](auto& o) { o.threshold = 0.8; };
-  const auto factor = [](auto& o) { o.factor = 1.0; };
-  const auto rate = [](auto& o) { o.tokens_per_forward = 2; };
-  const auto margin = [](auto& o) { o.margin = 0.5; };
-  const auto leap = [](auto& o) { o.relaxed_threshold = 0.7, o.threshold = 0.9; };
+  const auto threshold = [](auto& o) { o.rule.set("threshold", 0.8); };
+  const auto factor = [](auto& o) { o.rule.set("factor", 1.0); };
+  const auto rate = [](auto& o) { o.rule.set("tokens_per_forward", 2); };
+  const auto margin = [](auto& o) { o.rule.set("margin", 0.5); };
+  const auto leap = [](auto& o) {
+    o.rule.set("relaxed_threshold", 0.7), o.rule.set("threshold", 0.9);
+  };
   EXPECT_EQ(used(threshold, llada_traits()), "threshold");
   EXPECT_EQ(used(factor, llada_traits()), "factor");
   EXPECT_EQ(used(rate, llada_traits()), "tokens_per_forward");
   EXPECT_EQ(used(margin, llada_traits()), "margin");
   EXPECT_EQ(used(leap, llada_traits()), "local_leap");
-  EXPECT_EQ(used(rate, dream_traits()), "dream_tokens_per_forward");
-  EXPECT_EQ(used(margin, dream_traits()), "dream_margin");
+  EXPECT_EQ(used(rate, dream_traits()), "tokens_per_forward");
+  EXPECT_EQ(used(margin, dream_traits()), "margin");
   // Cached Dream, whose reference is given steps and never looks at them.
   EXPECT_EQ(used([](auto&) {}, dream_traits()), "confidence_threshold");
   EXPECT_EQ(used(threshold, dream_traits()), "confidence_threshold");
 }
 
-TEST(Settings, TheRulesBeyondThePaperAreOfBothFamilies) {
+TEST(Settings, TheRulesBeyondThePaperServeBothFamilies) {
   const auto is = [](const Change& change, std::string_view name) {
     EXPECT_EQ(llada(change).rule->name, name);
-    EXPECT_EQ(dream(change).rule->name, "dream_" + std::string(name));
+    EXPECT_EQ(dream(change).rule->name, name);
     EXPECT_TRUE(dream(change).first_row);
   };
-  is([](auto& o) { o.frechet = 0.25; }, "frechet");
-  is([](auto& o) { o.entropy_bound = 0.1; }, "entropy_bound");
-  is([](auto& o) { o.margin = 0.5; }, "margin");
-  is([](auto& o) { o.relaxed_threshold = 0.7; }, "local_leap");
+  is([](auto& o) { o.rule.set("frechet", 0.25); }, "frechet");
+  is([](auto& o) { o.rule.set("entropy_bound", 0.1); }, "entropy_bound");
+  is([](auto& o) { o.rule.set("margin", 0.5); }, "margin");
+  is([](auto& o) { o.rule.set("relaxed_threshold", 0.7); }, "local_leap");
   // The threshold of local_leap is its own, in any order of the rules.
-  const auto both = [](auto& o) { o.relaxed_threshold = 0.7, o.threshold = 0.8; };
+  const auto both = [](auto& o) {
+    o.rule.set("relaxed_threshold", 0.7), o.rule.set("threshold", 0.8);
+  };
   is(both, "local_leap");
-  EXPECT_EQ(llada(both).threshold, 0.8);
-  EXPECT_EQ(llada([](auto& o) { o.relaxed_threshold = 0.7; }).threshold, 0.9);
+  EXPECT_EQ(number(llada(both), "threshold"), 0.8);
+  EXPECT_EQ(number(llada([](auto& o) { o.rule.set("relaxed_threshold", 0.7); }), "threshold"), 0.9);
 }
 
 TEST(Settings, RefusesWhatTheRulesBeyondThePaperDoNotTake) {
-  expect_llada_refuses([](auto& o) { o.frechet = 0.1, o.margin = 0.1; },
+  expect_llada_refuses([](auto& o) { o.rule.set("frechet", 0.1), o.rule.set("margin", 0.1); },
                        {"'frechet'", "'margin'", "contradicts"});
-  expect_llada_refuses([](auto& o) { o.frechet = 0.1, o.threshold = 0.9; },
+  expect_llada_refuses([](auto& o) { o.rule.set("frechet", 0.1), o.rule.set("threshold", 0.9); },
                        {"'frechet'", "'threshold'", "contradicts"});
-  expect_llada_refuses([](auto& o) { o.relaxed_threshold = 0.1, o.factor = 1; },
-                       {"'relaxed_threshold'", "'factor'", "contradicts"});
-  expect_llada_refuses([](auto& o) { o.relaxed_threshold = 0.95; }, {"'relaxed_threshold'", "0.9"});
-  expect_llada_refuses([](auto& o) { o.margin = 0.1, o.remasking = Remasking::kRandom; },
+  expect_llada_refuses(
+      [](auto& o) { o.rule.set("relaxed_threshold", 0.1), o.rule.set("factor", 1); },
+      {"'relaxed_threshold'", "'factor'", "contradicts"});
+  expect_llada_refuses([](auto& o) { o.rule.set("relaxed_threshold", 0.95); },
+                       {"'relaxed_threshold'", "0.9"});
+  expect_llada_refuses([](auto& o) { o.rule.set("margin", 0.1), o.remasking = Remasking::kRandom; },
                        {"'remasking'", "margin"});
-  expect_dream_refuses([](auto& o) { o.frechet = 0.1, o.alg = "entropy"; }, {"'frechet'"});
+  expect_dream_refuses([](auto& o) { o.rule.set("frechet", 0.1), o.rule.alg = "entropy"; },
+                       {"'frechet'"});
   for (const double bad : {-0.1, kNaN, 1e30}) {
-    expect_llada_refuses([&](auto& o) { o.frechet = bad; }, {"'frechet'"});
-    expect_llada_refuses([&](auto& o) { o.entropy_bound = bad; }, {"'entropy_bound'"});
-    expect_llada_refuses([&](auto& o) { o.margin = bad; }, {"'margin'"});
-    expect_llada_refuses([&](auto& o) { o.early_commit = bad; }, {"'early_commit'"});
+    expect_llada_refuses([&](auto& o) { o.rule.set("frechet", bad); }, {"'frechet'"});
+    expect_llada_refuses([&](auto& o) { o.rule.set("entropy_bound", bad); }, {"'entropy_bound'"});
+    expect_llada_refuses([&](auto& o) { o.rule.set("margin", bad); }, {"'margin'"});
+    expect_llada_refuses([&](auto& o) { o.rule.set("early_commit", bad); }, {"'early_commit'"});
   }
 }
 
@@ -182,7 +200,11 @@ TEST(Settings, BeyondThePaperDreamsFirstTokenIsNotUnconditional) {
 TEST(Settings, ACanvasOfAContinuedTextGrowsByBlocks) {
   EXPECT_EQ(llada([](auto&) {}).initial_length, 128);
   EXPECT_EQ(llada([](auto& o) { o.initial_length = 64; }).initial_length, 64);
-  for (const std::int32_t bad : {0, -32, 129, 160}) {
+  for (const std::int32_t bad : {0, -32}) {
+    expect_llada_refuses([&](auto& o) { o.initial_length = bad; },
+                         {"'initial_length'", "at least 1"});
+  }
+  for (const std::int32_t bad : {129, 160}) {
     expect_llada_refuses([&](auto& o) { o.initial_length = bad; },
                          {"'initial_length'", "from 1 to gen_length (128)"});
   }
@@ -196,41 +218,41 @@ TEST(Settings, ACanvasOfAContinuedTextGrowsByBlocks) {
                        {"'initial_length'", "'cache' none"});
   GenerateOptions options;
   options.initial_length = 32;
-  expect_refused([&] { validate_options(options, llada_traits(), 10, CanvasKind::kInfilled); },
+  expect_refused([&] { resolve_settings(options, llada_traits(), 10, CanvasKind::kInfilled); },
                  {"'initial_length'", "infilled"});
 }
 
 TEST(Settings, RefusesDreamsOptionsWithLlada) {
-  expect_llada_refuses([](auto& o) { o.alg = "entropy"; }, {"'alg'", "entropy"});
-  expect_llada_refuses([](auto& o) { o.alg_temp = 0.5; }, {"'alg_temp'", "no rule"});
+  expect_llada_refuses([](auto& o) { o.rule.alg = "entropy"; }, {"'alg'", "entropy"});
+  expect_llada_refuses([](auto& o) { o.rule.set("alg_temp", 0.5); }, {"'alg_temp'", "no rule"});
 }
 
 TEST(Settings, RefusesLladasOptionsWithDream) {
-  expect_dream_refuses([](auto& o) { o.factor = 1.0; }, {"'factor'", "no rule"});
+  expect_dream_refuses([](auto& o) { o.rule.set("factor", 1.0); }, {"'factor'", "no rule"});
   expect_dream_refuses([](auto& o) { o.remasking = Remasking::kRandom; }, {"'remasking'"});
   const auto guided = [](auto& o) { o.cfg_scale = 1, o.cache = CacheKind::kNone; };
   expect_dream_refuses(guided, {"'cfg_scale'", "no rule"});
 }
 
 TEST(Settings, RefusesUnknownAlg) {
-  expect_dream_refuses([](auto& o) { o.alg = "quota"; }, {"'alg'", "entropy", "'quota'"});
-  expect_dream_refuses([](auto& o) { o.alg = ""; }, {"'alg'", "origin"});
+  expect_dream_refuses([](auto& o) { o.rule.alg = "quota"; }, {"'alg'", "entropy", "'quota'"});
+  expect_dream_refuses([](auto& o) { o.rule.alg = ""; }, {"'alg'", "origin"});
 }
 
 TEST(Settings, RefusesThresholdWithOtherAlgs) {
   for (const char* alg : {"origin", "maskgit_plus", "topk_margin", "entropy"}) {
-    const auto change = [&](auto& o) { o.alg = alg, o.threshold = 0.9; };
+    const auto change = [&](auto& o) { o.rule.alg = alg, o.rule.set("threshold", 0.9); };
     expect_dream_refuses(change, {"'threshold'", alg, "confidence_threshold"});
   }
-  EXPECT_EQ(dream([](auto& o) { o.threshold = 0.5; }).threshold, 0.5);
+  EXPECT_EQ(number(dream([](auto& o) { o.rule.set("threshold", 0.5); }), "threshold"), 0.5);
 }
 
 TEST(Settings, AlgTempIsForScheduledRankings) {
   for (const char* alg : {"maskgit_plus", "topk_margin", "entropy"}) {
-    EXPECT_NO_THROW(dream([&](auto& o) { o.alg = alg, o.alg_temp = 0.1; }));
+    EXPECT_NO_THROW(dream([&](auto& o) { o.rule.alg = alg, o.rule.set("alg_temp", 0.1); }));
   }
   for (const char* alg : {"origin", "confidence_threshold"}) {
-    const auto change = [&](auto& o) { o.alg = alg, o.alg_temp = 0.1; };
+    const auto change = [&](auto& o) { o.rule.alg = alg, o.rule.set("alg_temp", 0.1); };
     expect_dream_refuses(change, {"'alg_temp'", alg});
   }
 }
@@ -238,7 +260,7 @@ TEST(Settings, AlgTempIsForScheduledRankings) {
 TEST(Settings, TheLastBlockMayBeShort) {
   for (const CacheKind cache : {CacheKind::kNone, CacheKind::kPrefix, CacheKind::kDual}) {
     const DecodeSettings settings =
-        llada([&](auto& o) { o.gen_length = 100, o.steps = 50, o.cache = cache; });
+        llada([&](auto& o) { o.gen_length = 100, o.rule.set("steps", 50), o.cache = cache; });
     EXPECT_EQ(settings.gen_length, 100);
     EXPECT_EQ(settings.block_length, 32);
     EXPECT_EQ(settings.blocks, 4);
@@ -261,7 +283,7 @@ TEST(Settings, EveryBlockHasAShareOfTheStepsByItsLength) {
         const std::int32_t blocks = (gen_length - 1) / block_length + 1;
         const std::int32_t steps = std::max(blocks, gen_length * factor / 3);
         const DecodeSettings settings = llada([&](auto& o) {
-          o.gen_length = gen_length, o.block_length = block_length, o.steps = steps;
+          o.gen_length = gen_length, o.block_length = block_length, o.rule.set("steps", steps);
         });
         EXPECT_EQ(settings.blocks, blocks);
         std::int32_t sum = 0;
@@ -287,15 +309,18 @@ TEST(Settings, RefusesLengthsThatAreNone) {
 }
 
 TEST(Settings, RefusesFewerStepsThanBlocks) {
-  expect_llada_refuses([](auto& o) { o.steps = 3; }, {"'steps'", "4 blocks", "3"});
-  expect_llada_refuses([](auto& o) { o.steps = 4, o.gen_length = 129; }, {"'steps'", "5 blocks"});
-  expect_llada_refuses([](auto& o) { o.steps = 0; }, {"'steps'", "0"});
-  expect_llada_refuses([](auto& o) { o.steps = -4; }, {"'steps'"});
-  expect_llada_refuses([](auto& o) { o.steps = std::numeric_limits<std::int32_t>::max(); },
-                       {"'steps'", "65536"});
-  EXPECT_EQ(llada([](auto& o) { o.steps = 256; }).steps_of(0), 64);
-  EXPECT_EQ(llada([](auto& o) { o.steps = 30; }).steps, 30);
-  EXPECT_EQ(dream([](auto& o) { o.cache = CacheKind::kNone, o.steps = 48; }).steps_of(0), 48);
+  expect_llada_refuses([](auto& o) { o.rule.set("steps", 3); }, {"'steps'", "4 blocks", "3"});
+  expect_llada_refuses([](auto& o) { o.rule.set("steps", 4), o.gen_length = 129; },
+                       {"'steps'", "5 blocks"});
+  expect_llada_refuses([](auto& o) { o.rule.set("steps", 0); }, {"'steps'", "0"});
+  expect_llada_refuses([](auto& o) { o.rule.set("steps", -4); }, {"'steps'"});
+  expect_llada_refuses(
+      [](auto& o) { o.rule.set("steps", std::numeric_limits<std::int32_t>::max()); },
+      {"'steps'", "65536"});
+  EXPECT_EQ(llada([](auto& o) { o.rule.set("steps", 256); }).steps_of(0), 64);
+  EXPECT_EQ(llada([](auto& o) { o.rule.set("steps", 30); }).steps, 30);
+  EXPECT_EQ(dream([](auto& o) { o.cache = CacheKind::kNone, o.rule.set("steps", 48); }).steps_of(0),
+            48);
 }
 
 TEST(Settings, UncachedDreamHasNoBlocks) {
@@ -307,16 +332,20 @@ TEST(Settings, UncachedDreamHasNoBlocks) {
 
 TEST(Settings, RefusesOneStepABlockWhereItWouldLeaveMasks) {
   for (const CacheKind cache : {CacheKind::kPrefix, CacheKind::kDual}) {
-    const auto one = [&](auto& o) { o.alg = "entropy", o.steps = 4, o.cache = cache; };
+    const auto one = [&](auto& o) {
+      o.rule.alg = "entropy", o.rule.set("steps", 4), o.cache = cache;
+    };
     expect_dream_refuses(one, {"'steps'", "masked", "8"});
     EXPECT_NO_THROW(dream([&](auto& o) { one(o), o.correct = true; }));
-    EXPECT_NO_THROW(dream([&](auto& o) { one(o), o.steps = 8; }));
+    EXPECT_NO_THROW(dream([&](auto& o) { one(o), o.rule.set("steps", 8); }));
     EXPECT_NO_THROW(dream([&](auto& o) { one(o), o.gen_length = 4, o.block_length = 1; }));
     const auto short_last = [&](auto& o) { one(o), o.gen_length = 100; };
     expect_dream_refuses(short_last, {"'steps'", "masked", "at least 7 steps"});
-    EXPECT_NO_THROW(dream([&](auto& o) { short_last(o), o.steps = 7; }));
+    EXPECT_NO_THROW(dream([&](auto& o) { short_last(o), o.rule.set("steps", 7); }));
   }
-  const auto uncached = [](auto& o) { o.alg = "entropy", o.steps = 1, o.cache = CacheKind::kNone; };
+  const auto uncached = [](auto& o) {
+    o.rule.alg = "entropy", o.rule.set("steps", 1), o.cache = CacheKind::kNone;
+  };
   EXPECT_NO_THROW(dream(uncached));
 }
 
@@ -330,14 +359,16 @@ TEST(Settings, GuidanceIsForCacheNone) {
 
 TEST(Settings, RefusesNumbersOutOfRange) {
   for (const double bad : {-0.1, 1.1, 90.0, kNaN, kInfinity, -kInfinity}) {
-    expect_llada_refuses([&](auto& o) { o.threshold = bad; }, {"'threshold'", "from 0 to 1"});
+    expect_llada_refuses([&](auto& o) { o.rule.set("threshold", bad); },
+                         {"'threshold'", "from 0 to 1"});
   }
   for (const double bad : {0.0, -1.0, kNaN, kInfinity}) {
-    expect_llada_refuses([&](auto& o) { o.factor = bad; }, {"'factor'"});
+    expect_llada_refuses([&](auto& o) { o.rule.set("factor", bad); }, {"'factor'"});
   }
   for (const double bad : {-0.5, -1e-9, 1000.0, kNaN, kInfinity}) {
     expect_llada_refuses([&](auto& o) { o.temperature = bad; }, {"'temperature'"});
-    expect_dream_refuses([&](auto& o) { o.alg = "entropy", o.alg_temp = bad; }, {"'alg_temp'"});
+    expect_dream_refuses([&](auto& o) { o.rule.alg = "entropy", o.rule.set("alg_temp", bad); },
+                         {"'alg_temp'"});
   }
   for (const double bad : {0.0, -0.5, 1.5, kNaN, kInfinity}) {
     expect_dream_refuses([&](auto& o) { o.top_p = bad; }, {"'top_p'"});
@@ -371,15 +402,18 @@ TEST(Settings, InfillingTakesNoStopStrings) {
 TEST(Settings, ATinyTemperatureIsGreedy) {
   for (const double tiny : {0.0, 1e-300, 1e-6, 0.00009}) {
     EXPECT_EQ(llada([&](auto& o) { o.temperature = tiny; }).temperature, 0);
-    const auto drawn = [&](auto& o) { o.alg = "entropy", o.temperature = o.alg_temp = tiny; };
+    const auto drawn = [&](auto& o) {
+      o.rule.alg = "entropy", o.temperature = tiny, o.rule.set("alg_temp", tiny);
+    };
     EXPECT_EQ(dream(drawn).temperature, 0);
-    EXPECT_EQ(dream(drawn).alg_temp, 0);
+    EXPECT_EQ(number(dream(drawn), "alg_temp"), 0);
+    EXPECT_FALSE(dream(drawn).depends_on_seed());
     // Where alg_temp is no option, a tiny one asks for nothing.
-    EXPECT_NO_THROW(dream([&](auto& o) { o.alg = "origin", o.alg_temp = tiny; }));
+    EXPECT_NO_THROW(dream([&](auto& o) { o.rule.alg = "origin", o.rule.set("alg_temp", tiny); }));
     GenerateOptions options;
     options.temperature = tiny;
     const DecodeSettings settings = resolve_settings(options, llada_traits(), 1);
-    EXPECT_EQ(resolved_options(options, settings).temperature, 0);
+    EXPECT_EQ(settings.options.temperature, 0);
   }
   EXPECT_EQ(llada([](auto& o) { o.temperature = 1e-4; }).temperature, 1e-4);
 }
@@ -389,35 +423,29 @@ TEST(Settings, RulesWithABarGoByTheRawProbabilityUnlessTheReferencesIsAskedFor) 
   const auto of_reference = [](const Change& change) {
     return dream([&](auto& o) { change(o), o.confidence = Confidence::kReference; }).measure;
   };
-  const std::vector<Change> bars = {[](auto&) {}, [](auto& o) { o.frechet = 0.2; },
-                                    [](auto& o) { o.relaxed_threshold = 0.7; }};
+  const std::vector<Change> bars = {[](auto&) {}, [](auto& o) { o.rule.set("frechet", 0.2); },
+                                    [](auto& o) { o.rule.set("relaxed_threshold", 0.7); }};
   for (const Change& bar : bars) {
     EXPECT_EQ(measure(bar), Measure::kProbability);
     EXPECT_EQ(of_reference(bar), Measure::kFilteredProbability);
     EXPECT_EQ(llada(bar).measure, Measure::kProbability);
   }
-  const Change ranks = [](auto& o) { o.alg = "maskgit_plus"; };
+  const Change ranks = [](auto& o) { o.rule.alg = "maskgit_plus"; };
   EXPECT_EQ(measure(ranks), Measure::kFilteredProbability);
   EXPECT_EQ(of_reference(ranks), Measure::kFilteredProbability);
-  const Change margin = [](auto& o) { o.margin = 0.2; };
-  const Change bound = [](auto& o) { o.entropy_bound = 0.2; };
-  const Change early = [](auto& o) { o.early_commit = 0.9; };
+  const Change margin = [](auto& o) { o.rule.set("margin", 0.2); };
+  const Change bound = [](auto& o) { o.rule.set("entropy_bound", 0.2); };
+  const Change early = [](auto& o) { o.rule.set("early_commit", 0.9); };
   for (const Change& change : {margin, bound, early}) {
     EXPECT_TRUE(dream(change).raw_distribution);
     EXPECT_TRUE(llada(change).raw_distribution);
     EXPECT_FALSE(
         dream([&](auto& o) { change(o), o.confidence = Confidence::kReference; }).raw_distribution);
   }
-  EXPECT_FALSE(dream([](auto& o) { o.alg = "entropy"; }).raw_distribution);
-  EXPECT_FALSE(dream([](auto& o) { o.alg = "entropy", o.early_commit = 0.5; }).raw_distribution);
-}
-
-TEST(Settings, AFamilyMustNameRulesThatExist) {
-  DecodeTraits traits = llada_traits();
-  traits.rules = {"no_such_rule"};
-  EXPECT_THROW(validate_options({}, traits, 1), Error);
-  traits.rules.clear();
-  EXPECT_THROW(validate_options({}, traits, 1), Error);
+  EXPECT_FALSE(dream([](auto& o) { o.rule.alg = "entropy"; }).raw_distribution);
+  EXPECT_FALSE(dream([](auto& o) {
+                 o.rule.alg = "entropy", o.rule.set("early_commit", 0.5);
+               }).raw_distribution);
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 #include "fastdllm/options.h"
 
 #include "backend/score.h"
-#include "decode/decoder.h"
+#include "decode/settings.h"
 
 namespace fdllm {
 

@@ -8,7 +8,7 @@ namespace {
 using Exceptions = std::vector<TokenException>;
 
 DecodeTraits traits() {
-  return {.mask_token = 50, .end_tokens = {40, 30}, .rules = {}, .unused_tokens = {7, 60, 61}};
+  return {.mask_token = 50, .end_tokens = {40, 30}, .unused_tokens = {7, 60, 61}};
 }
 
 TEST(TokenExceptions, MaskAndIdsWithoutATokenAreNeverPicked) {

@@ -35,7 +35,7 @@ class DeviceMemory : public testing::Test {
     made.prompt_ids.assign(static_cast<std::size_t>(prompt_length), 20);
     made.options.gen_length = 8;
     made.options.block_length = 8;
-    made.options.threshold = 0.0;  // all at once
+    made.options.rule.set("threshold", 0.0);  // all at once
     return made;
   }
   MemoryEstimate estimate(std::int64_t canvas, std::int64_t requests) const {

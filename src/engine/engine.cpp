@@ -10,14 +10,14 @@
 #include "base/log.h"
 #include "base/mapping_table.h"
 #include "base/system_memory.h"
-#include "decode/decoder.h"
-#include "decode/settings.h"
+#include "decode/unmask/lookup.h"
+#include "decode/unmask/shared_numbers.h"
 #include "engine/answer.h"
 #include "engine/backend_options.h"
 #include "engine/load_watch.h"
 #include "engine/memory_account.h"
 #include "engine/open_text.h"
-#include "engine/request_canvas.h"
+#include "engine/resolve_request.h"
 #include "engine/step_loop.h"
 #include "formats/checkpoint.h"
 #include "model/config.h"
@@ -55,6 +55,22 @@ std::vector<std::pair<std::string, std::int64_t>> stored_dtypes(const Checkpoint
   return {counts.begin(), counts.end()};
 }
 
+std::vector<RuleInfo> rules_info(ReferenceFamily family) {
+  std::vector<RuleInfo> infos;
+  for (const UnmaskRule* rule : rules_of(family)) {
+    RuleInfo& info = infos.emplace_back();
+    info.name = rule->name;
+    info.summary = rule->summary;
+    info.chosen_by = rule->chosen_by == nullptr ? "alg" : rule->chosen_by->name;
+    if (rule->chosen_by != nullptr) info.numbers.emplace_back(rule->chosen_by->name);
+    for (const RuleNumber* number : rule->numbers) info.numbers.emplace_back(number->name);
+    if (rule->schedule != Schedule::kNone && rule->chosen_by != &kSteps) {
+      info.numbers.emplace_back(kSteps.name);
+    }
+  }
+  return infos;
+}
+
 void describe(OpenModel& model) {
   const ModelConfig& config = model.config;
   ModelInfo& info = model.info;
@@ -81,7 +97,7 @@ void describe(OpenModel& model) {
   info.logit_shift = config.logit_shift;
   info.mask_token = config.mask_token;
   info.end_tokens = config.end_tokens;
-  info.rules = config.rules;
+  info.rules = rules_info(config.reference);
   info.weight_bytes = Transformer::packed_bytes(*model.backend, config) +
                       Transformer::copied_bytes(config, model.tensors);
   info.stored_dtypes = stored_dtypes(*model.checkpoint);
@@ -194,24 +210,6 @@ std::vector<std::int32_t> unused_tokens(const Tokenizer& tokenizer, const ModelC
   return unused;
 }
 
-/// Throws unless the prompt and what is to follow it fit into the model's positions.
-void check_length(const GenerateRequest& request, std::int64_t max_positions) {
-  const auto prompt_length = static_cast<std::int64_t>(request.prompt_ids.size());
-  const bool continues = request.holes.empty();
-  const std::int64_t least = continues ? request.options.gen_length.value_or(1) : 0;
-  if (prompt_length + least <= max_positions) return;
-  if (continues && request.options.gen_length) {
-    fail(ErrorCode::kInvalidArgument,
-         "'gen_length': the prompt has {} tokens; with a gen_length of {} that is more than the {} "
-         "positions that the model allows",
-         prompt_length, least, max_positions);
-  }
-  fail(ErrorCode::kInvalidArgument,
-       "the {} has {} tokens, {} the {} positions that the model allows; shorten it",
-       continues ? "prompt" : "text with its holes", prompt_length,
-       continues ? "which leaves no room for an answer in" : "more than", max_positions);
-}
-
 void require_memory(const OpenModel& model, const EngineOptions& options) {
   const std::optional<std::uint64_t> available = options.memory_limit != 0
                                                      ? std::optional(options.memory_limit)
@@ -236,8 +234,11 @@ struct Engine::Impl {
         options(engine_options),
         transformer(*model.backend, model.config, model.tensors, on_packed),
         memory(account_settings(*model.backend, options, model.info.weight_bytes)),
-        traits{model.config.mask_token, model.config.end_tokens, model.config.rules,
-               unused_tokens(*model.tokenizer, model.config)} {
+        requests(std::make_shared<RequestModel>(
+            RequestModel{{model.config.mask_token, model.config.end_tokens, model.config.reference,
+                          unused_tokens(*model.tokenizer, model.config)},
+                         model.config.vocab,
+                         model.config.max_positions})) {
     check_mapped_files();
     if (!transformer.reads_checkpoint()) {
       model.tensors = {};
@@ -260,7 +261,7 @@ struct Engine::Impl {
   EngineOptions options;
   Transformer transformer;
   MemoryAccount memory;
-  DecodeTraits traits;
+  std::shared_ptr<const RequestModel> requests;
 };
 
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -307,68 +308,80 @@ const ModelInfo& Engine::info() const {
   return impl_->model.info;
 }
 
-void Engine::validate(const GenerateRequest& request) const {
-  const ModelConfig& config = impl_->model.config;
-  for (std::size_t i = 0; i < request.prompt_ids.size(); ++i) {
-    if (request.prompt_ids[i] < 0 || request.prompt_ids[i] >= config.vocab) {
-      fail(ErrorCode::kInvalidArgument, "prompt token {}: expected an id from 0 to {}, found {}", i,
-           config.vocab - 1, request.prompt_ids[i]);
-    }
+ResolvedRequest Engine::resolve(GenerateRequest request) const {
+  try {
+    return resolve_request(std::move(request), impl_->requests);
+  } catch (const std::bad_alloc&) {
+    throw_out_of_memory();
   }
-  check_length(request, config.max_positions);
-  const RequestCanvas canvas(request, config.max_positions);
-  validate_options(canvas.options, impl_->traits, canvas.prompt_length, canvas.kind);
-}
-
-GenerateOptions Engine::resolve(const GenerateRequest& request) const {
-  validate(request);
-  const RequestCanvas canvas(request, info().max_positions);
-  const DecodeSettings settings =
-      resolve_settings(canvas.options, impl_->traits, canvas.prompt_length, canvas.kind);
-  return resolved_options(canvas.options, settings);
 }
 
 std::unique_ptr<StepLoop> Engine::make_loop() {
   return std::make_unique<StepLoop>(impl_->transformer, *impl_->model.backend,
-                                    *impl_->model.tokenizer, impl_->traits, impl_->limits());
+                                    *impl_->model.tokenizer, impl_->requests, impl_->limits());
 }
 
-std::vector<GenerateResult> Engine::generate(std::span<const GenerateRequest> requests,
-                                             const StepCallback& on_step,
-                                             const ResultCallback& on_result,
-                                             const ForwardListener& on_progress) {
+/// Requests of one call, each resolved when it is asked for.
+struct Engine::Batch {
+  std::size_t size = 0;
+  std::function<ResolvedRequest(std::size_t)> resolved;
+  std::function<std::span<const std::int32_t>(std::size_t)> prompt_ids;
+  const StepCallback& on_step;
+  const ResultCallback& on_result;
+  const ForwardListener& on_progress;
+};
+
+std::vector<GenerateResult> Engine::run(const Batch& batch) {
   std::vector<GenerateResult> results;
   std::unique_ptr<StepLoop> loop;
   try {
-    results.resize(requests.size());
+    results.resize(batch.size);
     loop = make_loop();
   } catch (const std::bad_alloc&) {
     throw_out_of_memory();
   }
   const auto keep = [&](std::size_t number, GenerateResult result) {
     results[number] = std::move(result);
-    if (on_result) on_result(number, results[number]);
+    if (batch.on_result) batch.on_result(number, results[number]);
   };
-  for (std::size_t i = 0; i < requests.size(); ++i) {
+  for (std::size_t i = 0; i < batch.size; ++i) {
     GenerateResult failed;
     try {
-      validate(requests[i]);
-      loop->submit(i, requests[i], on_progress);
+      loop->submit(i, batch.resolved(i), batch.on_progress);
       continue;
     } catch (...) {
       failed.error = current_failure();
       failed.finish_reason = FinishReason::kError;
     }
     try {
-      failed.prompt_ids = requests[i].prompt_ids;
+      const std::span<const std::int32_t> ids = batch.prompt_ids(i);
+      failed.prompt_ids.assign(ids.begin(), ids.end());
     } catch (const std::bad_alloc&) {  // the error is what matters
     }
     keep(i, std::move(failed));
   }
   // It throws only what the callbacks throw.
-  while (loop->step(on_step, keep)) {
+  while (loop->step(batch.on_step, keep)) {
   }
   return results;
+}
+
+std::vector<GenerateResult> Engine::generate(std::span<const GenerateRequest> requests,
+                                             const StepCallback& on_step,
+                                             const ResultCallback& on_result,
+                                             const ForwardListener& on_progress) {
+  return run({requests.size(), [&](std::size_t i) { return resolve(requests[i]); },
+              [&](std::size_t i) { return std::span(requests[i].prompt_ids); }, on_step, on_result,
+              on_progress});
+}
+
+std::vector<GenerateResult> Engine::generate(std::span<const ResolvedRequest> requests,
+                                             const StepCallback& on_step,
+                                             const ResultCallback& on_result,
+                                             const ForwardListener& on_progress) {
+  return run({requests.size(), [&](std::size_t i) { return requests[i]; },
+              [&](std::size_t i) { return requests[i].prompt_ids(); }, on_step, on_result,
+              on_progress});
 }
 
 namespace {

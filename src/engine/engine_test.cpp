@@ -89,14 +89,14 @@ std::vector<GenerateRequest> mixed_requests(const Engine& engine) {
     if (i % 7 == 2) options.eos_stop = false;
     if (dream) {
       if (i % 4 == 2) {
-        options.alg = i % 8 == 2 ? "entropy" : "topk_margin";
-        options.steps = options.gen_length.value_or(kDefaultGenLength);
+        options.rule.alg = i % 8 == 2 ? "entropy" : "topk_margin";
+        options.rule.set("steps", options.gen_length.value_or(kDefaultGenLength));
       }
       if (i % 5 == 4) options.top_p = 0.9;
       if (i % 6 == 5) options.top_k = 20;
     } else {
-      if (i % 4 == 2) options.factor = 1.0;
-      if (i % 4 == 3) options.steps = options.gen_length.value_or(kDefaultGenLength) / 2;
+      if (i % 4 == 2) options.rule.set("factor", 1.0);
+      if (i % 4 == 3) options.rule.set("steps", options.gen_length.value_or(kDefaultGenLength) / 2);
       if (i == 9) options.cfg_scale = 0.5;
     }
     requests.push_back(std::move(request));
@@ -212,7 +212,7 @@ TEST(Engine, CountsForwardsAndTokens) {
   Engine engine = load("llada-nano", WeightType::kF32);
   GenerateRequest request = request_for(engine, 0);
   request.options.eos_stop = false;
-  request.options.steps = 64;
+  request.options.rule.set("steps", 64);
   request.options.block_length = 32;
   const Recording made = record(engine, std::span(&request, 1));
   const GenerateResult& result = made.results[0];
@@ -228,7 +228,7 @@ TEST(Engine, GuidanceCountsTwoForwardsAndZeroScaleIsNoGuidance) {
   Engine engine = load("llada-nano", WeightType::kF32);
   GenerateRequest plain = request_for(engine, 0);
   plain.options.cache = CacheKind::kNone;
-  plain.options.steps = 32;
+  plain.options.rule.set("steps", 32);
   plain.options.eos_stop = false;
   GenerateRequest guided = plain;
   guided.options.cfg_scale = 1.5;
@@ -283,8 +283,8 @@ TEST(Engine, InvalidRequestsAreReportedAndHarmNobody) {
   Engine engine = load("llada-nano", WeightType::kF32);
   std::vector<GenerateRequest> requests(4, request_for(engine, 2));
   requests[0].options.block_length = 0;
-  requests[1].options.factor = 1.0;
-  requests[1].options.threshold = 0.9;
+  requests[1].options.rule.set("factor", 1.0);
+  requests[1].options.rule.set("threshold", 0.9);
   requests[2].prompt_ids.push_back(100000);
   const auto results = engine.generate(requests);
   const char* parts[] = {"block", "threshold", "100000"};
@@ -303,10 +303,10 @@ TEST(Engine, PromptLongerThanTheModelAllows) {
   Engine engine = load("llada-nano", WeightType::kF32);
   GenerateRequest request;
   request.prompt_ids.assign(500, 5);
-  EXPECT_NO_THROW(engine.validate(request));  // without a length, what is left
+  EXPECT_NO_THROW(engine.resolve(request));  // without a length, what is left
   request.options.gen_length = 128;
   try {
-    engine.validate(request);
+    engine.resolve(request);
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
@@ -417,9 +417,9 @@ TEST(Engine, InfillingKeepsTheTextAroundTheHoles) {
       }
     }
     request.holes = {5, 5};
-    EXPECT_THROW(engine.validate(request), Error);
+    EXPECT_THROW(engine.resolve(request), Error);
     request.holes = {static_cast<std::int32_t>(request.prompt_ids.size())};
-    EXPECT_THROW(engine.validate(request), Error);
+    EXPECT_THROW(engine.resolve(request), Error);
   }
 }
 

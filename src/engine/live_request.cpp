@@ -7,8 +7,10 @@
 
 namespace fdllm {
 
-std::int64_t canvases_of(const GenerateRequest& request) {
-  return request.options.cfg_scale > 0 ? 2 : 1;
+LiveRequest::LiveRequest(std::size_t given_number, ResolvedRequest resolved,
+                         ForwardListener given_listener)
+    : number(given_number), request(std::move(resolved)), listener(std::move(given_listener)) {
+  result.prompt_ids = request.data().prompt_ids;
 }
 
 ForwardSize size_of(std::span<LiveRequest* const> batch) {
@@ -26,7 +28,7 @@ ForwardSize size_of(std::span<LiveRequest* const> batch) {
 void look_for_stop(LiveRequest& live, const Tokenizer& tokenizer) noexcept {
   try {
     if (!live.decoder->finished() &&
-        has_stop_string(live.decoder->canvas(), live.request.options.stop, tokenizer)) {
+        has_stop_string(live.decoder->canvas(), live.request.options().stop, tokenizer)) {
       live.decoder->finish(FinishReason::kStop);
     }
   } catch (...) {
@@ -34,13 +36,12 @@ void look_for_stop(LiveRequest& live, const Tokenizer& tokenizer) noexcept {
   }
 }
 
-void read_result(LiveRequest& live, const DecodeTraits& traits,
-                 const Tokenizer& tokenizer) noexcept {
+void read_result(LiveRequest& live, const Tokenizer& tokenizer) noexcept {
   GenerateResult& result = live.result;
   try {
-    if (live.decoder && live.request.holes.empty()) {
-      read_answer(live.decoder->canvas(), traits.end_tokens, live.request.options.stop, tokenizer,
-                  result);
+    if (live.decoder && live.request.holes().empty()) {
+      read_answer(live.decoder->canvas(), live.request.data().model->traits.end_tokens,
+                  live.request.options().stop, tokenizer, result);
     } else if (live.decoder) {
       read_infilled(live.decoder->canvas(), tokenizer, result);
     }
@@ -49,7 +50,6 @@ void read_result(LiveRequest& live, const DecodeTraits& traits,
   }
   if (live.ending) result.finish_reason = *live.ending;
   if (result.error) result.finish_reason = FinishReason::kError;
-  result.prompt_ids = std::move(live.request.prompt_ids);
   result.seconds = std::chrono::duration<double>(LiveRequest::Clock::now() - live.arrival).count();
 }
 

@@ -11,12 +11,10 @@
 #include "backend/backend.h"
 #include "decode/decoder.h"
 #include "engine/forward_cost.h"
+#include "engine/resolve_request.h"
 #include "text/tokenizer.h"
 
 namespace fdllm {
-
-/// 2 where a second canvas guides the first.
-std::int64_t canvases_of(const GenerateRequest& request);
 
 /// A request of the step loop, from its arrival to its result.
 struct LiveRequest {
@@ -25,10 +23,11 @@ struct LiveRequest {
   /// Plans of no more rows, such as the steps of a block, are never paused.
   static constexpr std::int64_t kShortRows = 64;
 
-  std::size_t number = 0;
-  GenerateRequest request;
+  LiveRequest(std::size_t given_number, ResolvedRequest resolved, ForwardListener given_listener);
+
+  std::size_t number;
+  ResolvedRequest request;
   Clock::time_point arrival = Clock::now();
-  std::int32_t canvas_length = 0;
   std::optional<Decoder> decoder;
   std::unique_ptr<KvSlab> kv, unconditional_kv;
   std::uint64_t kv_bytes = 0;      ///< reserved
@@ -40,8 +39,9 @@ struct LiveRequest {
   bool ended = false;
   ForwardListener listener;
 
-  std::int64_t canvases() const { return canvases_of(request); }
-  std::int64_t canvas_rows() const { return canvases() * canvas_length; }
+  std::int32_t canvas_length() const { return request.data().length; }
+  std::int64_t canvases() const { return request.data().canvases(); }
+  std::int64_t canvas_rows() const { return canvases() * canvas_length(); }
   std::int64_t rows() const {
     return static_cast<std::int64_t>(step->plan.query.size()) * canvases();
   }
@@ -55,7 +55,6 @@ ForwardSize size_of(std::span<LiveRequest* const> batch);
 void look_for_stop(LiveRequest& live, const Tokenizer& tokenizer) noexcept;
 
 /// Makes its result of what it has decoded and of how it ended.
-void read_result(LiveRequest& live, const DecodeTraits& traits,
-                 const Tokenizer& tokenizer) noexcept;
+void read_result(LiveRequest& live, const Tokenizer& tokenizer) noexcept;
 
 }  // namespace fdllm

@@ -36,7 +36,7 @@ struct Service::Impl {
   };
   struct Arrival {
     Ticket ticket;
-    GenerateRequest request;
+    ResolvedRequest request;
   };
   struct Ending {
     Ticket ticket;
@@ -264,6 +264,11 @@ Service::~Service() = default;
 
 Service::Ticket Service::submit(GenerateRequest request, Handlers handlers,
                                 std::optional<std::chrono::milliseconds> deadline) {
+  return submit(impl_->engine.resolve(std::move(request)), std::move(handlers), deadline);
+}
+
+Service::Ticket Service::submit(ResolvedRequest request, Handlers handlers,
+                                std::optional<std::chrono::milliseconds> deadline) {
   std::vector<Submission> one;
   one.push_back({std::move(request), std::move(handlers)});
   return submit_all(std::move(one), deadline).front();
@@ -273,7 +278,6 @@ std::vector<Service::Ticket> Service::submit_all(
     std::vector<Submission> submissions, std::optional<std::chrono::milliseconds> deadline) {
   try {
     for (const Submission& submission : submissions) {
-      impl_->engine.validate(submission.request);
       impl_->loop->require_fits(submission.request);
     }
     return impl_->queue(std::move(submissions), deadline);

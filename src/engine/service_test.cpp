@@ -43,7 +43,7 @@ GenerateRequest request_for(const Engine& engine, int number, std::int32_t gen_l
 GenerateRequest slow_request(const Engine& engine, std::int32_t gen_length = 448) {
   GenerateRequest request = request_for(engine, 0, gen_length);
   request.options.cache = CacheKind::kNone;
-  request.options.steps = gen_length;
+  request.options.rule.set("steps", gen_length);
   request.options.eos_stop = false;
   return request;
 }
@@ -210,18 +210,19 @@ TEST(Service, TakesSeveralRequestsOrNone) {
   std::vector<Pending> all(3);
   Service service(engine, service_options);
   EXPECT_THROW(service.submit_all(std::vector<Service::Submission>(
-                   4, {.request = slow_request(engine), .handlers = {}})),
+                   4, {.request = engine.resolve(slow_request(engine)), .handlers = {}})),
                Error);
-  GenerateRequest invalid = request_for(engine, 0);
-  invalid.options.gen_length = -1;
-  std::vector<Service::Submission> submissions(2,
-                                               {.request = request_for(engine, 0), .handlers = {}});
-  submissions[1].request = invalid;
+  Engine other = load(options);
+  std::vector<Service::Submission> submissions(
+      2, {.request = engine.resolve(request_for(engine, 0)), .handlers = {}});
+  submissions[1].request = other.resolve(request_for(other, 0));
   EXPECT_THROW(service.submit_all(submissions), Error);
   EXPECT_EQ(service.state().waiting + service.state().live, 0u);
   // What was refused has left all places free, at once.
   submissions.clear();
-  for (Pending& pending : all) submissions.push_back({request_for(engine, 0), pending.handlers()});
+  for (Pending& pending : all) {
+    submissions.push_back({engine.resolve(request_for(engine, 0)), pending.handlers()});
+  }
   EXPECT_EQ(service.submit_all(submissions).size(), 3u);
   for (Pending& pending : all) EXPECT_EQ(pending.wait().finish_reason, FinishReason::kStop);
 }

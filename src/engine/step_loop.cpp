@@ -6,10 +6,10 @@
 
 #include <fmt/format.h>
 
+#include "base/check.h"
 #include "base/failure.h"
 #include "base/system_memory.h"
 #include "engine/live_request.h"
-#include "engine/request_canvas.h"
 
 namespace fdllm {
 namespace {
@@ -35,11 +35,11 @@ Error does_not_fit(std::int64_t length, const MemoryNeed& need, std::uint64_t av
 }  // namespace
 
 StepLoop::StepLoop(Transformer& transformer, Backend& backend, const Tokenizer& tokenizer,
-                   const DecodeTraits& traits, LoopLimits limits)
+                   std::shared_ptr<const RequestModel> model, LoopLimits limits)
     : transformer_(transformer),
       backend_(backend),
       tokenizer_(tokenizer),
-      traits_(traits),
+      model_(std::move(model)),
       limits_(limits),
       progress_(limits.progress_seconds),
       long_progress_(limits.progress_seconds),
@@ -51,9 +51,15 @@ StepLoop::~StepLoop() {
   }
 }
 
-void StepLoop::require_fits(const GenerateRequest& request) const {
-  const std::int64_t length = RequestCanvas(request, transformer_.config().max_positions).length;
-  const std::int64_t canvases = canvases_of(request);
+void StepLoop::require_own(const ResolvedRequest& request) const {
+  if (request.data().model == model_) return;
+  fail(ErrorCode::kInvalidArgument, "the request was resolved by another engine");
+}
+
+void StepLoop::require_fits(const ResolvedRequest& request) const {
+  require_own(request);
+  const std::int64_t length = request.data().length;
+  const std::int64_t canvases = request.data().canvases();
   const MemoryNeed need{
       kv_bytes_of(backend_, transformer_.kv_shape(length), canvases),
       Transformer::buffer_bytes(backend_, transformer_.config(), length * canvases)};
@@ -61,13 +67,10 @@ void StepLoop::require_fits(const GenerateRequest& request) const {
   throw does_not_fit(length, need, limits_.memory->budget().value_or(0));
 }
 
-void StepLoop::submit(std::size_t number, GenerateRequest request, ForwardListener listener) {
+void StepLoop::submit(std::size_t number, ResolvedRequest request, ForwardListener listener) {
+  require_own(request);
   LiveList one;
-  Live& live = *one.emplace_back(std::make_unique<Live>());
-  live.number = number;
-  live.canvas_length = RequestCanvas(request, transformer_.config().max_positions).length;
-  live.request = std::move(request);
-  live.listener = std::move(listener);
+  one.push_back(std::make_unique<Live>(number, std::move(request), std::move(listener)));
   waiting_.splice(waiting_.end(), one);
 }
 
@@ -141,7 +144,7 @@ void StepLoop::check_device() noexcept {
   try {
     const auto kv = backend_.allocate_kv(transformer_.kv_shape(1));
     const ForwardPlan plan{{0}, {{0, 1}}, {}};
-    const SequenceInput input{kv.get(), std::span(&traits_.mask_token, 1), &plan, {}};
+    const SequenceInput input{kv.get(), std::span(&model_->traits.mask_token, 1), &plan, {}};
     ForwardPass pass;
     transformer_.start(pass, std::span(&input, 1));
     transformer_.run_layers(pass, {0, static_cast<std::int32_t>(transformer_.config().layers)});
@@ -214,7 +217,7 @@ MemoryNeed StepLoop::need_of(const Live& next) const {
     longest = std::max(longest, live->canvas_rows());
   }
   const std::int64_t rows = std::min(all, std::max(longest, limits_.row_budget));
-  return {kv_bytes_of(backend_, transformer_.kv_shape(next.canvas_length), next.canvases()),
+  return {kv_bytes_of(backend_, transformer_.kv_shape(next.canvas_length()), next.canvases()),
           Transformer::buffer_bytes(backend_, transformer_.config(), rows)};
 }
 
@@ -238,7 +241,7 @@ void StepLoop::admit(const ResultCallback& on_result) {
     live_.splice(live_.end(), waiting_, waiting_.begin());
     try {
       if (!has_room) {
-        throw does_not_fit(next.canvas_length, need, limits_.memory->room().value_or(0));
+        throw does_not_fit(next.canvas_length(), need, limits_.memory->room().value_or(0));
       }
       begin(next);
     } catch (...) {
@@ -260,10 +263,8 @@ void StepLoop::admit(const ResultCallback& on_result) {
 
 void StepLoop::begin(Live& live) {
   for (Batch* batch : {&batch_, &long_batch_, &done_}) batch->reserve(live_.size());
-  const KvShape shape = transformer_.kv_shape(live.canvas_length);
-  const RequestCanvas canvas(live.request, transformer_.config().max_positions);
-  live.decoder.emplace(canvas.make(live.request, traits_.mask_token), canvas.options, traits_,
-                       canvas.kind);
+  const KvShape shape = transformer_.kv_shape(live.canvas_length());
+  live.decoder.emplace(live.request.data().canvas(), live.request.data().settings, model_->traits);
   live.kv = backend_.allocate_kv(shape);
   if (live.canvases() == 2) live.unconditional_kv = backend_.allocate_kv(shape);
   live.kv_bytes = kv_bytes_of(backend_, shape, live.canvases());
@@ -412,7 +413,7 @@ std::optional<StepEvent> StepLoop::advance(Live& live, std::span<const Score> sc
 }
 
 void StepLoop::finish(Live& live, const ResultCallback& on_result) {
-  read_result(live, traits_, tokenizer_);
+  read_result(live, tokenizer_);
   live.kv.reset();
   live.unconditional_kv.reset();
   limits_.memory->release(live.kv_bytes, live.steps_done > 0);

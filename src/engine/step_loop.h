@@ -16,6 +16,7 @@
 #include "engine/forward_cost.h"
 #include "engine/memory_account.h"
 #include "engine/pass_progress.h"
+#include "engine/resolve_request.h"
 #include "model/transformer.h"
 #include "text/tokenizer.h"
 
@@ -49,15 +50,15 @@ class StepLoop {
   using ForwardCallback = std::function<void(const ForwardInfo&)>;
 
   StepLoop(Transformer& transformer, Backend& backend, const Tokenizer& tokenizer,
-           const DecodeTraits& traits, LoopLimits limits);
+           std::shared_ptr<const RequestModel> model, LoopLimits limits);
   ~StepLoop();
 
-  /// Throws kOutOfMemory, with numbers, for a request that would not fit if it were the only one.
-  /// From any thread.
-  void require_fits(const GenerateRequest& request) const;
-  /// Queues a validated request under a number of the caller's. Its clock starts now. `listener`
-  /// hears of its forwards of many rows.
-  void submit(std::size_t number, GenerateRequest request, ForwardListener listener = {});
+  /// Throws kOutOfMemory, with numbers, for a request that would not fit if it were the only one,
+  /// and as submit(). From any thread.
+  void require_fits(const ResolvedRequest& request) const;
+  /// Queues a request under a number of the caller's. Its clock starts now. `listener` hears of its
+  /// forwards of many rows. Throws kInvalidArgument where it was resolved against another model.
+  void submit(std::size_t number, ResolvedRequest request, ForwardListener listener = {});
   /// Admits what fits and runs one forward. Returns false when nothing is left to do.
   bool step(const Engine::StepCallback& on_step, const ResultCallback& on_result);
   /// Ends a request with `reason` and what it has so far: at once, or where it is part of a paused
@@ -81,6 +82,7 @@ class StepLoop {
   using Batch = std::vector<Live*>;
   enum class Take : std::uint8_t { kAll, kShort };
 
+  void require_own(const ResolvedRequest& request) const;
   void admit(const ResultCallback& on_result);
   bool make_room(const MemoryNeed& need);
   MemoryNeed need_of(const Live& next) const;
@@ -112,7 +114,7 @@ class StepLoop {
   Transformer& transformer_;
   Backend& backend_;
   const Tokenizer& tokenizer_;
-  const DecodeTraits& traits_;
+  std::shared_ptr<const RequestModel> model_;
   LoopLimits limits_;
   LiveList waiting_, live_;
   std::uint64_t kv_bytes_ = 0;

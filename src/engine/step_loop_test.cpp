@@ -31,7 +31,10 @@ class StepLoopTest : public testing::Test {
         text_(open_text(*checkpoint_)),
         backend_(make_backend({.weights = WeightFormat::kF32, .threads = 1})),
         transformer_(backend_, config_, tensors_),
-        traits_{config_.mask_token, config_.end_tokens, config_.rules} {}
+        model_(std::make_shared<RequestModel>(
+            RequestModel{{config_.mask_token, config_.end_tokens, config_.reference},
+                         config_.vocab,
+                         config_.max_positions})) {}
 
   /// The account as an engine opens it after loading.
   void open_account() {
@@ -43,7 +46,7 @@ class StepLoopTest : public testing::Test {
     return {transformer_,
             backend_,
             *text_.tokenizer,
-            traits_,
+            model_,
             {.row_budget = 512,
              .max_live_requests = max_live,
              .memory = account_.get(),
@@ -56,6 +59,10 @@ class StepLoopTest : public testing::Test {
     made.options.gen_length = gen_length;
     made.options.eos_stop = false;
     return made;
+  }
+
+  ResolvedRequest resolved(GenerateRequest request) const {
+    return resolve_request(std::move(request), model_);
   }
 
   std::map<std::size_t, GenerateResult> run(StepLoop& loop) {
@@ -77,20 +84,20 @@ class StepLoopTest : public testing::Test {
   ModelText text_;
   FailingBackend backend_;
   Transformer transformer_;
-  DecodeTraits traits_;
+  std::shared_ptr<const RequestModel> model_;
   std::unique_ptr<MemoryAccount> account_;
 };
 
 TEST_F(StepLoopTest, AFailedForwardEndsOnlyItsRequests) {
   StepLoop whole = make_loop();
-  whole.submit(0, request(20));
-  whole.submit(1, request(40));
+  whole.submit(0, resolved(request(20)));
+  whole.submit(1, resolved(request(40)));
   const auto expected = run(whole);
   for (const Fault fault : {Fault::kNoMemory, Fault::kBroken}) {
     for (std::int64_t operations = 0; operations < 100; operations += 7) {
       StepLoop loop = make_loop(operations % 2 == 0 ? 1e9 : 0);
-      loop.submit(0, request(20));
-      loop.submit(1, request(40));
+      loop.submit(0, resolved(request(20)));
+      loop.submit(1, resolved(request(40)));
       backend_.fail_after(operations, fault);
       const auto failed = run(loop);
       ASSERT_EQ(failed.size(), 2u);
@@ -107,7 +114,7 @@ TEST_F(StepLoopTest, AFailedForwardEndsOnlyItsRequests) {
       }
       EXPECT_EQ(loop.kv_bytes(), 0u);
       EXPECT_FALSE(loop.device_failed()) << "one bad forward is no broken device";
-      loop.submit(2, request(20));
+      loop.submit(2, resolved(request(20)));
       const auto later = run(loop);
       EXPECT_FALSE(later.at(2).error) << later.at(2).error->message;
     }
@@ -116,22 +123,22 @@ TEST_F(StepLoopTest, AFailedForwardEndsOnlyItsRequests) {
 
 TEST_F(StepLoopTest, ADeviceThatFailsFromThenOnIsNoticed) {
   StepLoop loop = make_loop();
-  loop.submit(0, request(20));
+  loop.submit(0, resolved(request(20)));
   backend_.fail_after(30, Fault::kBroken, true);
   EXPECT_EQ(run(loop).at(0).error->code, ErrorCode::kInternal);
   EXPECT_TRUE(loop.device_failed());
-  loop.submit(1, request(20));
+  loop.submit(1, resolved(request(20)));
   EXPECT_TRUE(run(loop).at(1).error);
   EXPECT_TRUE(loop.device_failed());
   backend_.fail_after(0, Fault::kNone);
-  loop.submit(2, request(20));
+  loop.submit(2, resolved(request(20)));
   EXPECT_FALSE(run(loop).at(2).error);
   EXPECT_FALSE(loop.device_failed());
 }
 
 TEST_F(StepLoopTest, MemoryThatIsShortIsNoBrokenDevice) {
   StepLoop loop = make_loop();
-  loop.submit(0, request(20));
+  loop.submit(0, resolved(request(20)));
   backend_.fail_after(30, Fault::kNoMemory, true);
   EXPECT_EQ(run(loop).at(0).error->code, ErrorCode::kOutOfMemory);
   EXPECT_FALSE(loop.device_failed());
@@ -143,7 +150,7 @@ TEST_F(StepLoopTest, RequestsAreNotAdmittedAgainstTheSameMemory) {
   const std::uint64_t buffers = Transformer::buffer_bytes(backend_, config_, 512);
   backend_.set_available(3 * kv + buffers);
   StepLoop loop = make_loop();
-  for (std::size_t i = 0; i < 64; ++i) loop.submit(i, request(200));
+  for (std::size_t i = 0; i < 64; ++i) loop.submit(i, resolved(request(200)));
   std::map<std::size_t, GenerateResult> results;
   std::size_t most = 0;
   bool more = true;
@@ -161,20 +168,20 @@ TEST_F(StepLoopTest, RequestsAreNotAdmittedAgainstTheSameMemory) {
 TEST_F(StepLoopTest, NothingLeftAdmitsNothing) {
   backend_.set_available(0);
   StepLoop loop = make_loop();
-  loop.submit(0, request(20));
+  loop.submit(0, resolved(request(20)));
   const auto results = run(loop);
   ASSERT_TRUE(results.at(0).error);
   EXPECT_EQ(results.at(0).error->code, ErrorCode::kOutOfMemory);
   EXPECT_NE(results.at(0).error->message.find("a canvas of 52 tokens needs"), std::string::npos)
       << results.at(0).error->message;
-  EXPECT_THROW(loop.require_fits(request(20)), Error);
+  EXPECT_THROW(loop.require_fits(resolved(request(20))), Error);
 }
 
 TEST_F(StepLoopTest, UnknownMemoryAdmitsAll) {
   backend_.set_available(std::nullopt);
   StepLoop loop = make_loop();
-  EXPECT_NO_THROW(loop.require_fits(request(400)));
-  loop.submit(0, request(400));
+  EXPECT_NO_THROW(loop.require_fits(resolved(request(400))));
+  loop.submit(0, resolved(request(400)));
   EXPECT_FALSE(run(loop).at(0).error);
 }
 
@@ -190,10 +197,10 @@ TEST_F(StepLoopTest, LargeBuffersOfThePastDoNotKeepARequestOut) {
   const std::uint64_t one = kv(432) + buffers(432);
   backend_.set_available(std::max(both, one));
   StepLoop loop = make_loop();
-  loop.submit(0, request(200));
-  loop.submit(1, request(200));
+  loop.submit(0, resolved(request(200)));
+  loop.submit(1, resolved(request(200)));
   EXPECT_FALSE(run(loop).at(0).error);
-  loop.submit(2, request(400));
+  loop.submit(2, resolved(request(400)));
   const auto results = run(loop);
   EXPECT_FALSE(results.at(2).error) << results.at(2).error->message;
 }
@@ -211,7 +218,7 @@ TEST_F(StepLoopTest, EveryLongRefreshIsSlicedTheFirstToo) {
   measured.on_forward([&](const ForwardInfo& info) {
     if (info.rows > 400) whole = whole == 0 ? info.seconds : std::min(whole, info.seconds);
   });
-  measured.submit(0, wanted);
+  measured.submit(0, resolved(wanted));
   const auto expected = run(measured);
   StepLoop loop = make_loop(whole / 5);
   int pieces = 0;
@@ -225,16 +232,23 @@ TEST_F(StepLoopTest, EveryLongRefreshIsSlicedTheFirstToo) {
     unsliced += pieces == 1;
     pieces = 0;
   });
-  loop.submit(0, wanted);
+  loop.submit(0, resolved(wanted));
   const auto results = run(loop);
   EXPECT_GE(passes, 8);
   EXPECT_EQ(unsliced, 0) << "of " << passes;
   EXPECT_EQ(results.at(0).output_ids, expected.at(0).output_ids);
 }
 
+TEST_F(StepLoopTest, TakesNoRequestThatWasResolvedAgainstAnotherModel) {
+  StepLoop loop = make_loop();
+  const auto other = std::make_shared<const RequestModel>(*model_);
+  EXPECT_THROW(loop.submit(0, resolve_request(request(20), other)), Error);
+  EXPECT_EQ(loop.waiting(), 0u);
+}
+
 TEST_F(StepLoopTest, WhatACallbackThrowsIsTheCallers) {
   StepLoop loop = make_loop();
-  loop.submit(0, request(20));
+  loop.submit(0, resolved(request(20)));
   const auto ignore = [](std::size_t, const GenerateResult&) {};
   EXPECT_THROW(
       {

@@ -230,7 +230,7 @@ void check_options(const Engine& engine, const RunOptions& options) {
   }
   GenerateRequest probe;
   probe.options = options.generate;
-  engine.validate(probe);
+  engine.resolve(probe);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "formats/checkpoint.h"
+#include "model/reference_family.h"
 
 namespace fdllm {
 
@@ -32,9 +33,8 @@ struct ModelConfig {
   /// Tokens that end an answer (end of text, end of turn), from generation_config / config.
   std::vector<std::int32_t> end_tokens;
 
-  /// The unmask rules that the family's reference has (names of decode/unmask/registry.h); the
-  /// first is the default.
-  std::vector<std::string> rules;
+  /// Whose reference decodes like this family.
+  ReferenceFamily reference = ReferenceFamily::kLlada;
 };
 
 /// The names of a layer's tensors, "{}" standing for the layer's number.

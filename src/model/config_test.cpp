@@ -134,9 +134,7 @@ TEST(Llada, ReadsItsKeys) {
   EXPECT_EQ(model.logit_shift, 0);
   EXPECT_EQ(model.mask_token, 9);
   EXPECT_EQ(model.end_tokens, std::vector<std::int32_t>{8});
-  EXPECT_EQ(model.rules,
-            (std::vector<std::string>{"threshold", "quota", "factor", "tokens_per_forward",
-                                      "frechet", "entropy_bound", "margin", "local_leap"}));
+  EXPECT_EQ(model.reference, ReferenceFamily::kLlada);
 }
 
 TEST(Llada, OptionalKeys) {
@@ -238,8 +236,7 @@ TEST(Dream, ReadsItsKeys) {
   EXPECT_FALSE(model.tied_embeddings);
   EXPECT_TRUE(model.qkv_bias);
   EXPECT_EQ(model.logit_shift, 1);
-  EXPECT_EQ(model.rules.front(), "confidence_threshold");
-  EXPECT_EQ(model.rules.size(), 10u);
+  EXPECT_EQ(model.reference, ReferenceFamily::kDream);
   EXPECT_EQ(read_config(changed(kDreamConfig, "head_dim", 6)).head_dim, 6);
   EXPECT_EQ(read_config(changed(kDreamConfig, "num_key_value_heads", nullptr)).kv_heads, 4);
   EXPECT_TRUE(read_config(changed(kDreamConfig, "tie_word_embeddings", true)).tied_embeddings);

@@ -46,10 +46,8 @@ CanvasStart AnswerProgress::canvas() const {
   CanvasStart canvas;
   canvas.choice = index_;
   canvas.prompt_tokens = answer_begin();
-  canvas.gen_length = planned_.request.holes.empty()
-                          ? planned_.resolved.gen_length.value_or(0)
-                          : static_cast<std::int32_t>(planned_.request.holes.size());
-  canvas.block_length = planned_.resolved.block_length.value_or(canvas.gen_length);
+  canvas.gen_length = planned_.request.masks();
+  canvas.block_length = planned_.request.options().block_length.value_or(canvas.gen_length);
   return canvas;
 }
 

@@ -172,7 +172,7 @@ struct TokenizerDescription {
 std::string tokenizer_json(const TokenizerDescription& tokenizer);
 std::string status_json(std::string_view status);
 
-/// The OpenAPI 3.1 description of all of it, for a model of that name and number of token ids.
-std::string openapi_json(const std::string& model, std::int64_t vocabulary);
+/// The OpenAPI 3.1 description of all of it, for a model of that name.
+std::string openapi_json(const std::string& model, const ModelInfo& info);
 
 }  // namespace fdllm::server

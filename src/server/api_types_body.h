@@ -16,12 +16,9 @@ Request parse_generation(std::string_view body, Endpoint endpoint, const Own& ow
   Request request;
   const Json object = parse_object(body);
   for (const auto& [name, value] : object.items()) {
-    if (name == "preset" || own(request, name, value)) continue;
+    if (own(request, name, value)) continue;
     if (read_generation_field(request, endpoint, name, value)) continue;
     if (!read_neutral_field(endpoint, name, value)) unknown_field(shown(name));
-  }
-  if (object.contains("preset")) {
-    read_generation_field(request, endpoint, "preset", object["preset"]);
   }
   check_generation_fields(request);
   return request;

@@ -51,8 +51,8 @@ TEST(RequestBounds, ListsAreBoundedInNumber) {
   const ChatRequest chat = parse_chat_request(
       chat_with(R"("preset": "fast", "threshold": 0.5, "stop": [)" + repeated("\"a\"", 16) + "]"));
   EXPECT_EQ(chat.options.stop.size(), 16u);
-  EXPECT_EQ(chat.options.threshold, 0.5);
-  EXPECT_EQ(chat.options.query_before, 8);
+  EXPECT_EQ(chat.options.rule.get("threshold"), 0.5);
+  EXPECT_EQ(chat.options.preset, "fast");
 }
 
 TEST(RequestBounds, NoKeyOrValueComesBackWhole) {

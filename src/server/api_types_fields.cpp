@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <cstddef>
 #include <limits>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "base/check.h"
+#include "engine/option_json.h"
 
 namespace fdllm::server {
 namespace {
@@ -124,20 +127,12 @@ void set_option(Fields& fields, const GenerateOption& option, std::string_view f
   try {
     option.set(fields.options, text);
   } catch (const Error& error) {
-    // The engine's message begins with the name on the command line.
-    std::string_view message = error.what();
-    const std::string prefix = fmt::format("--{}: ", option.name);
-    if (message.starts_with(prefix)) message.remove_prefix(prefix.size());
-    throw ApiError(400, fmt::format("'{}': {}", field, message), std::string(field));
+    throw ApiError(400, error.what(), std::string(field));
   }
 }
 
 void set_option(Fields& fields, std::string_view field, const std::string& text) {
   set_option(fields, *find_generate_option(field), field, text);
-}
-
-void read_seed(Fields& fields, std::string_view name, const Json& value) {
-  set_option(fields, name, std::to_string(read_integer64(name, value)));
 }
 
 void read_top_k(Fields& fields, std::string_view name, const Json& value) {
@@ -209,11 +204,6 @@ constexpr Field kFields[] = {
          "continuous_usage_stats": {"enum": [false, null]},
          "denoising": {"type": ["boolean", "null"], "description": "a chunk for each step, with what it committed and what stays provisional; while a long forward runs, chunks with how many layers of it are done"}}})",
      read_stream_options},
-    {"seed", kAnyEndpoint,
-     R"({"type": ["integer", "null"], "minimum": -9223372036854775808, "maximum": 18446744073709551615,
-         "default": 0, "description":
-         "of this request's random numbers; negative ones are taken in two's complement: -1 is 2^64 - 1"})",
-     read_seed},
     {"top_k", kAnyEndpoint,
      R"({"type": ["integer", "null"], "minimum": -1, "maximum": 2147483647, "description":
          "keep the K likeliest tokens; 0 and -1: all"})",
@@ -268,43 +258,20 @@ constexpr Field kFields[] = {
 };
 
 /// The text that GenerateOption::set takes for a value of the option's kind.
-std::string option_text(std::string_view field, GenerateOption::Kind kind, const Json& value) {
-  switch (kind) {
-    case GenerateOption::Kind::kInteger: {
-      auto number = whole_number(value);
-      if (!number) bad_field(field, "an integer", value);
-      return std::move(*number);
-    }
-    case GenerateOption::Kind::kNumber:
-      if (!value.is_number()) bad_field(field, "a number", value);
-      return value.dump();
-    case GenerateOption::Kind::kFlag:
-      return read_flag(field, value) ? "true" : "false";
-    case GenerateOption::Kind::kText:
-    case GenerateOption::Kind::kTexts:
-      break;
-  }
+std::string option_text(const GenerateOption& option, const Json& value) {
+  const std::string field = option.field();
+  std::optional<std::string> text = text_of_json(option, value);
+  if (!text) bad_field(field, json_type(option), value);
   // No word of an option is that long; a message should not repeat it.
-  std::string text = read_text(field, value);
-  if (text != shown(text)) bad_field(field, "one of the words that it takes", value);
-  return text;
-}
-
-bool ignores_end_tokens(const GenerateOptions& options) {
-  const GenerateOption* option = find_generate_option("ignore_eos");
-  return option != nullptr && option->text(options) == "true";
+  const bool is_word = option.kind == GenerateOption::Kind::kText;
+  if (is_word && *text != shown(*text)) bad_field(field, "one of the words that it takes", value);
+  return std::move(*text);
 }
 
 }  // namespace
 
 std::span<const Field> generation_fields() {
   return kFields;
-}
-
-std::string field_name(const GenerateOption& option) {
-  std::string name(option.name);
-  for (char& c : name) c = c == '-' ? '_' : c;
-  return name;
 }
 
 bool read_generation_field(GenerationFields& fields, Endpoint endpoint, std::string_view name,
@@ -318,7 +285,7 @@ bool read_generation_field(GenerationFields& fields, Endpoint endpoint, std::str
   const GenerateOption* option = find_generate_option(name);
   if (option == nullptr) return false;
   if (value.is_null()) return true;
-  set_option(fields, *option, name, option_text(name, option->kind, value));
+  set_option(fields, *option, name, option_text(*option, value));
   return true;
 }
 
@@ -327,7 +294,7 @@ void check_generation_fields(const GenerationFields& fields) {
     throw ApiError(400, "'stream_options': asks for chunks of a stream, but 'stream' isn't true",
                    "stream_options");
   }
-  if (fields.min_tokens > 0 && !ignores_end_tokens(fields.options)) {
+  if (fields.min_tokens > 0 && !fields.options.ignore_eos) {
     refuse_parameter("min_tokens", "more than 0 can be had only beside ignore_eos");
   }
   if (fields.min_tokens > fields.max_tokens.value_or(fields.min_tokens)) {

@@ -30,11 +30,8 @@ struct Field {
 
 /// Those that several endpoints share.
 std::span<const Field> generation_fields();
-/// "gen_length" for the option "gen-length".
-std::string field_name(const GenerateOption& option);
 
-/// Reads an option or a shared field; false where `endpoint` has none of that name. `preset` comes
-/// last, since each option that is set beside one applies it anew.
+/// Reads an option or a shared field; false where `endpoint` has none of that name.
 bool read_generation_field(GenerationFields& fields, Endpoint endpoint, std::string_view name,
                            const Json& value);
 /// What can only be said when all fields have been read.

@@ -129,6 +129,8 @@ Json tokens_json(const std::vector<DenoisedToken>& tokens, bool with_confidence)
 }
 
 Json model_object(const std::string& model, std::int64_t created, const ModelInfo& info) {
+  Json rules = Json::array();
+  for (const RuleInfo& rule : info.rules) rules.push_back(rule.name);
   return {{"id", model},
           {"object", "model"},
           {"created", created},
@@ -139,7 +141,7 @@ Json model_object(const std::string& model, std::int64_t created, const ModelInf
           {"max_model_len", info.max_positions},
           {"max_positions", info.max_positions},
           {"chat", !info.chat_template.empty() && info.chat_template_problem.empty()},
-          {"rules", info.rules}};
+          {"rules", std::move(rules)}};
 }
 
 }  // namespace

@@ -1,11 +1,15 @@
+#include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
 #include "fastdllm/options.h"
 
 #include "base/check.h"
+#include "engine/option_json.h"
 #include "server/api_types.h"
 #include "server/api_types_fields.h"
 #include "server/api_types_messages.h"
@@ -16,41 +20,101 @@ namespace {
 
 using Doc = nlohmann::ordered_json;
 
-Doc option_schema(const GenerateOption& option) {
-  Doc schema;
-  switch (option.kind) {
-    case GenerateOption::Kind::kInteger:
-      schema["type"] = {"integer", "null"};
-      break;
-    case GenerateOption::Kind::kNumber:
-      schema["type"] = {"number", "null"};
-      break;
-    case GenerateOption::Kind::kFlag:
-      schema["type"] = {"boolean", "null"};
-      break;
-    case GenerateOption::Kind::kText:
-      schema["type"] = {"string", "null"};
-      break;
-    case GenerateOption::Kind::kTexts:
-      schema["anyOf"] = {{{"type", "null"}},
-                         {{"type", "string"}, {"minLength", 1}},
-                         {{"type", "array"}, {"items", {{"type", "string"}, {"minLength", 1}}}}};
-      break;
+std::string_view name_of(GenerateOption::Group group) {
+  switch (group) {
+    case GenerateOption::Group::kLength:
+      return "length";
+    case GenerateOption::Group::kRule:
+      return "rule";
+    case GenerateOption::Group::kModifier:
+      return "modifier";
+    case GenerateOption::Group::kSampling:
+      return "sampling";
+    case GenerateOption::Group::kEnd:
+      return "end";
+    case GenerateOption::Group::kRows:
+      return "rows";
+    case GenerateOption::Group::kReference:
+      return "reference";
   }
-  schema["description"] = option.help;
-  // "a|b|c" lists all values there are.
-  if (option.kind == GenerateOption::Kind::kText &&
-      option.value_name.find('|') != std::string_view::npos) {
-    schema.erase("type");
-    schema["enum"] = Doc::array({nullptr});
-    std::string_view names = option.value_name;
-    while (!names.empty()) {
-      const std::size_t end = std::min(names.find('|'), names.size());
-      schema["enum"].push_back(names.substr(0, end));
-      names.remove_prefix(std::min(end + 1, names.size()));
+  return "";
+}
+
+void add_range(const GenerateOption& option, Doc& schema) {
+  const bool is_integer = option.kind == GenerateOption::Kind::kInteger;
+  const NumberRange range = option.range.value_or(NumberRange{});
+  if (is_integer && !option.range) {  // all that 64 bits hold, signed or not
+    schema["minimum"] = std::numeric_limits<std::int64_t>::min();
+    schema["maximum"] = std::numeric_limits<std::uint64_t>::max();
+  } else if (is_integer) {
+    schema["minimum"] = static_cast<std::int64_t>(range.least);
+    schema["maximum"] = range.greatest == NumberRange::kOpen
+                            ? std::numeric_limits<std::int32_t>::max()
+                            : static_cast<std::int64_t>(range.greatest);
+  } else {
+    schema[range.above_least ? "exclusiveMinimum" : "minimum"] = range.least;
+    if (range.greatest != NumberRange::kOpen) schema["maximum"] = range.greatest;
+  }
+}
+
+/// The values of presets, as they are sent.
+Doc preset_values() {
+  Doc values;
+  for (const Preset& preset : presets()) {
+    GenerateOptions options;
+    for (const Preset::Value& value : preset.values) {
+      find_generate_option(value.option)->set(options, value.value);
+    }
+    const Doc all = options_json(options);
+    for (const Preset::Value& value : preset.values) {
+      const std::string field = find_generate_option(value.option)->field();
+      values[std::string(preset.name)][field] = all[field];
     }
   }
+  return values;
+}
+
+/// `x-group` and `x-common` say where a form may show it, `x-values` what presets stand for.
+Doc option_schema(const GenerateOption& option) {
+  using Kind = GenerateOption::Kind;
+  Doc schema;
+  const std::vector<std::string> words = option.words();
+  if (option.kind == Kind::kTexts) {
+    schema["anyOf"] = {{{"type", "null"}},
+                       {{"type", "string"}, {"minLength", 1}},
+                       {{"type", "array"}, {"items", {{"type", "string"}, {"minLength", 1}}}}};
+  } else if (!words.empty()) {
+    schema["enum"] = Doc::array({nullptr});
+    for (const std::string& word : words) schema["enum"].push_back(word);
+  } else {
+    const char* type = option.kind == Kind::kInteger  ? "integer"
+                       : option.kind == Kind::kNumber ? "number"
+                       : option.kind == Kind::kFlag   ? "boolean"
+                                                      : "string";
+    schema["type"] = {type, "null"};
+  }
+  if (option.kind == Kind::kInteger || option.kind == Kind::kNumber) add_range(option, schema);
+  if (!option.otherwise.empty()) {
+    const bool is_text = option.kind == Kind::kText;
+    schema["default"] = is_text ? Doc(option.otherwise) : Doc::parse(option.otherwise);
+  }
+  schema["description"] = option.help;
+  schema["x-group"] = name_of(option.group);
+  if (option.common) schema["x-common"] = true;
+  if (option.name == "preset") schema["x-values"] = preset_values();
   return schema;
+}
+
+/// The unmask rules of the served model, for a form that offers them.
+Doc rules_doc(const ModelInfo& info) {
+  Doc rules = Doc::array();
+  for (const RuleInfo& rule : info.rules) {
+    rules.push_back({{"name", rule.name},
+                     {"description", rule.summary},
+                     {"chosen_by", rule.chosen_by},
+                     {"numbers", rule.numbers}});
+  }
+  return rules;
 }
 
 /// The schema of a body that generates, with `own` fields of its endpoint.
@@ -62,9 +126,10 @@ Doc generation_schema(Endpoint endpoint, Doc own, const std::vector<std::string>
   }
   for (const GenerateOption& option : generate_options()) {
     // Some are fields that take more than the option does.
-    if (!properties.contains(field_name(option))) {
-      properties[field_name(option)] = option_schema(option);
-    }
+    Doc& property = properties[option.field()];
+    Doc schema = option_schema(option);
+    schema.update(property.is_null() ? Doc::object() : property);
+    property = std::move(schema);
   }
   for (const NeutralField& field : neutral_fields()) {
     if ((field.endpoints & endpoint) == 0) continue;
@@ -265,7 +330,7 @@ Doc schemas(std::int64_t vocabulary) {
 
 }  // namespace
 
-std::string openapi_json(const std::string& model, std::int64_t vocabulary) {
+std::string openapi_json(const std::string& model, const ModelInfo& info) {
   const Doc object = {{"type", "object"}};
   const Doc json = json_content(object);
   const Doc text = {{"text/plain", {{"schema", {{"type", "string"}}}}}};
@@ -296,7 +361,8 @@ std::string openapi_json(const std::string& model, std::int64_t vocabulary) {
   add_errors(paths["/ready"]["get"]["responses"], {{"503", "The server is shutting down."}});
   paths["/metrics"] = get("Figures for Prometheus", text, true);
   doc["components"]["securitySchemes"]["key"] = {{"type", "http"}, {"scheme", "bearer"}};
-  doc["components"]["schemas"] = schemas(vocabulary);
+  doc["components"]["schemas"] = schemas(info.vocab);
+  doc["x-rules"] = rules_doc(info);
   return doc.dump(1);
 }
 

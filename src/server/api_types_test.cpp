@@ -69,8 +69,8 @@ TEST(ChatRequest, TakesEveryOptionOfTheEngine) {
   EXPECT_TRUE(chat.options.gen_length);
   EXPECT_EQ(chat.options.block_length, 8);
   EXPECT_EQ(chat.options.cache, CacheKind::kPrefix);
-  EXPECT_EQ(chat.options.threshold, 0.7);
-  EXPECT_EQ(chat.options.alg, "entropy");
+  EXPECT_EQ(chat.options.rule.get("threshold"), 0.7);
+  EXPECT_EQ(chat.options.rule.alg, "entropy");
   EXPECT_EQ(chat.options.remasking, Remasking::kRandom);
   EXPECT_FALSE(chat.options.eos_stop);
   EXPECT_TRUE(chat.options.correct);
@@ -408,11 +408,13 @@ TEST(Chunks, CarryTextUsageAndSteps) {
 }
 
 TEST(OpenApi, DescribesEveryOptionOfTheEngine) {
-  const Json doc = Json::parse(openapi_json("m", 100));
+  ModelInfo info;
+  info.vocab = 100;
+  info.rules = {{"margin", "by the lead", "margin", {"margin"}}};
+  const Json doc = Json::parse(openapi_json("m", info));
   const Json& schemas = doc["components"]["schemas"];
   for (const GenerateOption& option : generate_options()) {
-    std::string name(option.name);
-    for (char& c : name) c = c == '-' ? '_' : c;
+    const std::string name = option.field();
     for (const char* request :
          {"ChatRequest", "CompletionRequest", "InfillRequest", "EditorRequest"}) {
       EXPECT_TRUE(schemas[request]["properties"].contains(name)) << request << " " << name;
@@ -423,6 +425,20 @@ TEST(OpenApi, DescribesEveryOptionOfTheEngine) {
   }
   EXPECT_EQ(schemas["ChatRequest"]["properties"]["stop"]["anyOf"][2]["maxItems"], 16);
   EXPECT_EQ(schemas["TokenId"]["maximum"], 99);
+  const Json& chat = schemas["ChatRequest"]["properties"];
+  EXPECT_EQ(chat["threshold"]["minimum"], 0);
+  EXPECT_EQ(chat["threshold"]["maximum"], 1);
+  EXPECT_EQ(chat["threshold"]["default"], 0.9);
+  EXPECT_EQ(chat["factor"]["exclusiveMinimum"], 0);
+  EXPECT_EQ(chat["gen_length"]["minimum"], 1);
+  EXPECT_EQ(chat["seed"]["maximum"], 18446744073709551615u);
+  EXPECT_EQ(chat["cache"]["enum"], (Json{nullptr, "none", "prefix", "dual"}));
+  EXPECT_EQ(chat["cache"]["default"], "dual");
+  EXPECT_EQ(chat["cache"]["x-group"], "rows");
+  EXPECT_EQ(chat["top_k"]["minimum"], -1);
+  EXPECT_EQ(chat["top_k"]["default"], 0);
+  EXPECT_EQ(chat["preset"]["x-values"]["fast"]["query_before"], 8);
+  EXPECT_EQ(doc["x-rules"][0]["chosen_by"], "margin");
   for (const auto& [path, item] : doc["paths"].items()) EXPECT_THAT(path, StartsWith("/"));
 }
 

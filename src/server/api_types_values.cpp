@@ -1,16 +1,15 @@
 #include "server/api_types_values.h"
 
-#include <cmath>
-#include <limits>
+#include <charconv>
+#include <system_error>
 
 #include "base/check.h"
+#include "engine/option_json.h"
 
 namespace fdllm::server {
 namespace {
 
 constexpr std::size_t kShownBytes = 60;
-// Beyond it, neighbouring doubles are no neighbouring whole numbers.
-constexpr double kExactDouble = 9007199254740992.0;
 
 /// What was found: numbers and short texts as they are, of others what they are.
 std::string description(const Json& value) {
@@ -19,12 +18,6 @@ std::string description(const Json& value) {
   if (!value.is_string()) return value.dump();
   return Json(shown(value.get_ref<const std::string&>()))
       .dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
-/// A double that is a whole number, as one.
-std::optional<std::int64_t> whole_double(double value) {
-  if (!(std::abs(value) <= kExactDouble) || value != std::trunc(value)) return std::nullopt;
-  return static_cast<std::int64_t>(value);
 }
 
 }  // namespace
@@ -58,41 +51,15 @@ bool read_flag(std::string_view field, const Json& value) {
   return value.get<bool>();
 }
 
-std::optional<std::string> whole_number(const Json& value) {
-  if (value.is_number_integer()) return value.dump();
-  if (!value.is_number_float()) return std::nullopt;
-  const auto whole = whole_double(value.get<double>());
-  return whole ? std::optional(std::to_string(*whole)) : std::nullopt;
-}
-
 std::int32_t read_integer(std::string_view field, const Json& value, std::int32_t least,
                           std::int32_t greatest) {
-  std::optional<std::int64_t> number;
-  if (value.is_number_unsigned()) {
-    const auto unsigned_value = value.get<std::uint64_t>();
-    if (unsigned_value <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
-      number = static_cast<std::int64_t>(unsigned_value);
-    }
-  } else if (value.is_number_integer()) {
-    number = value.get<std::int64_t>();
-  } else if (value.is_number_float()) {
-    number = whole_double(value.get<double>());
-  }
-  if (!number || *number < least || *number > greatest) {
+  std::int32_t number = 0;
+  const std::string digits = whole_number(value).value_or("");
+  const auto [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  if (digits.empty() || error != std::errc{} || number < least || number > greatest) {
     bad_field(field, fmt::format("an integer from {} to {}", least, greatest), value);
   }
-  return static_cast<std::int32_t>(*number);
-}
-
-std::uint64_t read_integer64(std::string_view field, const Json& value) {
-  if (value.is_number_unsigned()) return value.get<std::uint64_t>();
-  if (value.is_number_integer()) return static_cast<std::uint64_t>(value.get<std::int64_t>());
-  if (value.is_number_float()) {
-    if (const auto whole = whole_double(value.get<double>())) {
-      return static_cast<std::uint64_t>(*whole);
-    }
-  }
-  bad_field(field, "an integer from -2^63 to 2^64 - 1", value);
+  return number;
 }
 
 const Json& read_list(std::string_view field, std::string_view expected, const Json& value,

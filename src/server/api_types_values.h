@@ -26,10 +26,6 @@ bool read_flag(std::string_view field, const Json& value);
 /// Whole numbers may be written as 32, 32.0 or 3.2e1.
 std::int32_t read_integer(std::string_view field, const Json& value, std::int32_t least,
                           std::int32_t greatest);
-/// Whole numbers from -2^63 to 2^64 - 1, in two's complement: -1 is 2^64 - 1.
-std::uint64_t read_integer64(std::string_view field, const Json& value);
-/// The decimal text of a whole number, or nullopt for anything else.
-std::optional<std::string> whole_number(const Json& value);
 
 /// A list of at most `most`. Throws ApiError for more before it looks at them.
 const Json& read_list(std::string_view field, std::string_view expected, const Json& value,

@@ -2,16 +2,16 @@
 
 #include <algorithm>
 
-#include "engine/seed_use.h"
-
 namespace fdllm::server {
 namespace {
 
 bool are_equal(const PlannedAnswer& a, const PlannedAnswer& b) {
-  const bool same_draws =
-      a.request.options.seed == b.request.options.seed || !depends_on_seed(a.resolved);
-  return same_draws && a.resolved.gen_length == b.resolved.gen_length &&
-         a.request.prompt_ids == b.request.prompt_ids && a.request.holes == b.request.holes;
+  const GenerateOptions& options = a.request.options();
+  const GenerateOptions& others = b.request.options();
+  const bool same_draws = options.seed == others.seed || !a.request.depends_on_seed();
+  return same_draws && options.gen_length == others.gen_length &&
+         std::ranges::equal(a.request.prompt_ids(), b.request.prompt_ids()) &&
+         std::ranges::equal(a.request.holes(), b.request.holes());
 }
 
 }  // namespace

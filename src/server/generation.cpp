@@ -86,10 +86,10 @@ Generation::~Generation() {
   }
 }
 
-void Generation::submit(std::vector<GenerateRequest> requests,
+void Generation::submit(std::vector<ResolvedRequest> requests,
                         std::optional<std::chrono::milliseconds> deadline) {
   std::vector<Service::Submission> submissions;
-  for (GenerateRequest& request : requests) {
+  for (ResolvedRequest& request : requests) {
     const std::size_t index = submissions.size();
     Service::Handlers handlers;
     handlers.on_step =

@@ -34,7 +34,7 @@ class Generation {
   Generation& operator=(const Generation&) = delete;
 
   /// Queues all of them, or throws as Service::submit() does and queues none.
-  void submit(std::vector<GenerateRequest> requests,
+  void submit(std::vector<ResolvedRequest> requests,
               std::optional<std::chrono::milliseconds> deadline);
   /// The next update, or none within that time.
   std::optional<GenerationUpdate> wait(std::chrono::milliseconds time);

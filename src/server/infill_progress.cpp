@@ -11,10 +11,10 @@ class InfillProgress : public AnswerProgress {
  public:
   InfillProgress(const Engine& engine, const PlannedAnswer& planned, std::int32_t index)
       : AnswerProgress(engine, planned, index),
-        canvas_(planned.request.prompt_ids),
+        canvas_(planned.request.prompt_ids().begin(), planned.request.prompt_ids().end()),
         masked_(canvas_.size()),
         places_(planned.text->places(planned.lengths)) {
-    for (const std::int32_t hole : planned.request.holes) {
+    for (const std::int32_t hole : planned.request.holes()) {
       masked_[static_cast<std::size_t>(hole)] = true;
     }
   }
@@ -23,7 +23,7 @@ class InfillProgress : public AnswerProgress {
     CanvasStart start = AnswerProgress::canvas();
     start.prompt_tokens = 0;
     start.gen_length = static_cast<std::int32_t>(canvas_.size());
-    start.block_begin = planned().request.holes.front();
+    start.block_begin = planned().request.holes().front();
     for (std::size_t i = 0; i < canvas_.size(); ++i) {
       if (masked_[i]) continue;
       start.fixed.emplace_back(
@@ -53,7 +53,7 @@ class InfillProgress : public AnswerProgress {
       choice.parts.push_back(planned().text->text_of(i, places_[i], result.output_ids));
       choice.text += choice.parts.back();
     }
-    choice.tokens = static_cast<std::int64_t>(planned().request.holes.size());
+    choice.tokens = planned().request.masks();
   }
 
   bool is_complete(const InfillText::Place& place) const {

@@ -48,8 +48,8 @@ void check_fits(const Context& context, std::string_view field, std::int64_t ask
 }
 
 /// A confidence whose logarithm means something: the probability of the committed token.
-void check_confidence_is_probability(const GenerateOptions& resolved, std::string_view field) {
-  if (!confidence_is_probability(resolved)) {
+void check_confidence_is_probability(const ResolvedRequest& request, std::string_view field) {
+  if (!request.confidence_is_probability()) {
     refuse_parameter(field,
                      "with this unmasking rule or 'remasking' the confidence is no probability "
                      "whose logarithm could be given");
@@ -111,12 +111,8 @@ PromptTokens chat_prompt(const Context& context, const std::vector<ChatMessage>&
 PlannedAnswer plan_answer(const Context& context, const GenerationFields& fields,
                           const PromptTokens& prompt, std::int32_t i) {
   check_prompt_length(context, prompt, 0);
-  PlannedAnswer answer;
-  answer.choice = i;
-  answer.begin = static_cast<std::int32_t>(prompt.ids.size());
-  answer.request.prompt_ids = prompt.ids;
-  GenerateOptions& options = answer.request.options;
-  options = fields.options;
+  GenerateRequest request{.prompt_ids = prompt.ids, .options = fields.options};
+  GenerateOptions& options = request.options;
   options.seed += static_cast<std::uint64_t>(i);
   if (options.gen_length) {
     check_fits(context, "gen_length", *options.gen_length, prompt.ids.size());
@@ -124,11 +120,13 @@ PlannedAnswer plan_answer(const Context& context, const GenerationFields& fields
     check_fits(context, fields.limit_name, *fields.max_tokens, prompt.ids.size());
     options.gen_length = fields.max_tokens;
   }
-  answer.resolved = context.engine.resolve(answer.request);
-  const std::int32_t gen_length = answer.resolved.gen_length.value_or(0);
+  PlannedAnswer answer{.request = context.engine.resolve(std::move(request)),
+                       .choice = i,
+                       .begin = static_cast<std::int32_t>(prompt.ids.size())};
+  const std::int32_t gen_length = answer.request.masks();
   answer.max_tokens = std::min(fields.max_tokens.value_or(gen_length), gen_length);
-  answer.stop = options.stop;
-  if (fields.logprobs) check_confidence_is_probability(answer.resolved, "logprobs");
+  answer.stop = answer.request.options().stop;
+  if (fields.logprobs) check_confidence_is_probability(answer.request, "logprobs");
   return answer;
 }
 
@@ -153,48 +151,46 @@ PlannedAnswer plan_middle(const Context& context, const GenerationFields& fields
         context.engine.info().max_positions - static_cast<std::int64_t>(given);
     length = static_cast<std::int32_t>(std::min<std::int64_t>(length, left));
   }
-  PlannedAnswer answer;
-  answer.choice = i;
-  answer.begin = static_cast<std::int32_t>(prompt.ids.size());
-  GenerateRequest& request = answer.request;
-  request.options = fields.options;
+  const auto begin = static_cast<std::int32_t>(prompt.ids.size());
+  GenerateRequest request{.prompt_ids = prompt.ids, .options = fields.options};
   request.options.seed += static_cast<std::uint64_t>(i);
   // The engine knows no end of a hole: the answer is cut when it is there.
-  answer.stop = std::exchange(request.options.stop, {});
-  request.prompt_ids = prompt.ids;
+  std::vector<std::string> stop = std::exchange(request.options.stop, {});
   request.prompt_ids.resize(prompt.ids.size() + static_cast<std::size_t>(std::max(length, 0)),
                             context.engine.info().mask_token);
-  for (std::int32_t at = 0; at < length; ++at) request.holes.push_back(answer.begin + at);
+  for (std::int32_t at = 0; at < length; ++at) request.holes.push_back(begin + at);
   request.prompt_ids.insert(request.prompt_ids.end(), suffix.begin(), suffix.end());
-  answer.resolved = context.engine.resolve(request);
-  answer.max_tokens = std::min(fields.max_tokens.value_or(length), length);
-  if (fields.logprobs) check_confidence_is_probability(answer.resolved, "logprobs");
+  PlannedAnswer answer{.request = context.engine.resolve(std::move(request)),
+                       .choice = i,
+                       .begin = begin,
+                       .max_tokens = std::min(fields.max_tokens.value_or(length), length),
+                       .stop = std::move(stop)};
+  if (fields.logprobs) check_confidence_is_probability(answer.request, "logprobs");
   return answer;
 }
 
 PlannedAnswer plan_infill(const Context& context, const InfillRequest& fields,
                           std::shared_ptr<const InfillText> text,
                           const std::vector<std::int32_t>& lengths, std::int32_t i) {
-  PlannedAnswer answer;
-  answer.choice = i;
+  GenerateRequest request;
   try {
-    answer.request = text->canvas(lengths);
+    request = text->canvas(lengths);
   } catch (const Error& error) {
     throw ApiError(400, error.what(), fields.field, "context_length_exceeded");
   }
   const std::int64_t limit = context.options.max_prompt_tokens;
-  const std::size_t length = answer.request.prompt_ids.size();
+  const std::size_t length = request.prompt_ids.size();
   if (limit > 0 && std::cmp_greater(length, limit)) {
     refuse_length(fields.field, fmt::format("{} tokens are more than the {} that this server takes",
                                             length, limit));
   }
-  answer.request.options = fields.options;
-  answer.request.options.seed += static_cast<std::uint64_t>(i);
-  answer.resolved = context.engine.resolve(answer.request);
-  answer.max_tokens = static_cast<std::int32_t>(length);
-  answer.text = std::move(text);
-  answer.lengths = lengths;
-  return answer;
+  request.options = fields.options;
+  request.options.seed += static_cast<std::uint64_t>(i);
+  return {.request = context.engine.resolve(std::move(request)),
+          .choice = i,
+          .max_tokens = static_cast<std::int32_t>(length),
+          .text = std::move(text),
+          .lengths = lengths};
 }
 
 void check_model(const Context& context, const GenerationFields& fields) {

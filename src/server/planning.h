@@ -15,17 +15,16 @@ namespace fdllm::server {
 
 /// An answer before it is generated.
 struct PlannedAnswer {
-  GenerateRequest request;
-  GenerateOptions resolved;
+  ResolvedRequest request;
   /// Of several answers to one choice the one whose tokens are the most probable is given.
   std::int32_t choice = 0;
-  std::int32_t begin = 0;         ///< canvas position of the answer's first token
-  std::int32_t max_tokens = 0;    ///< where the answer is cut; at most the canvas has
-  std::vector<std::string> stop;  ///< where it is cut, too
-  std::string before;             ///< text that is put before the answer (echo)
+  std::int32_t begin = 0;              ///< canvas position of the answer's first token
+  std::int32_t max_tokens = 0;         ///< where the answer is cut; at most the canvas has
+  std::vector<std::string> stop = {};  ///< where it is cut, too
+  std::string before = {};             ///< text that is put before the answer (echo)
   /// Infill: what the canvas was made of, and the lengths of its holes.
-  std::shared_ptr<const InfillText> text;
-  std::vector<std::int32_t> lengths;
+  std::shared_ptr<const InfillText> text = {};
+  std::vector<std::int32_t> lengths = {};
   bool truncated = false;  ///< an editor's text, of which only the part around the hole is taken
 };
 

@@ -93,7 +93,7 @@ class Responder {
               ? infill_progress(context.engine, job_.answers[i], index)
               : text_progress(context.engine, job_.answers[i], index, job_.fields.logprobs));
     }
-    std::vector<GenerateRequest> requests;
+    std::vector<ResolvedRequest> requests;
     for (const std::size_t first : equal_.firsts) requests.push_back(job_.answers[first].request);
     generation_.submit(std::move(requests), deadline_of(context.options));
   }

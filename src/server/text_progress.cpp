@@ -27,8 +27,8 @@ class TextProgress : public AnswerProgress {
  private:
   /// Text follows a hole: what is in it doesn't end there.
   std::vector<std::int32_t> end_tokens() const {
-    return planned().request.holes.empty() ? engine().info().end_tokens
-                                           : std::vector<std::int32_t>();
+    return planned().request.holes().empty() ? engine().info().end_tokens
+                                             : std::vector<std::int32_t>();
   }
 
   std::string new_text(const StepEvent& event) override {
@@ -49,7 +49,7 @@ class TextProgress : public AnswerProgress {
   void complete(const GenerateResult& result, Choice& choice) override {
     std::span<const std::int32_t> ids = result.ids;
     choice.text = result.text;
-    if (!planned().request.holes.empty()) {
+    if (!planned().request.holes().empty()) {
       ids = middle_of(result, choice);
     } else if (std::cmp_greater(ids.size(), planned().max_tokens)) {
       ids = ids.first(static_cast<std::size_t>(planned().max_tokens));

@@ -47,23 +47,24 @@ enum class Choice { kCachesAndRules, kCaches };
 std::vector<Trace> chosen_traces(const std::string& name, Choice choice) {
   const auto file = kSource / "tests/golden" / (name + "-traces.jsonl");
   std::map<std::string, Trace> chosen;
-  read_traces(file, {.trace =
-                         [&](TraceLine line) {
-                           const Trace& trace = line.trace;
-                           std::string key = fmt::format("{}", static_cast<int>(trace.cache));
-                           if (choice == Choice::kCachesAndRules) {
-                             key += fmt::format(" {} {} {}", trace.threshold.has_value(),
-                                                trace.factor.has_value(), trace.alg.value_or(""));
-                           }
-                           const auto found = chosen.find(key);
-                           if (found == chosen.end() || rows_of(trace) < rows_of(found->second)) {
-                             chosen.insert_or_assign(key, trace);
-                           }
-                         },
-                     .bad_line =
-                         [](const std::string& where, const std::string& error) {
-                           ADD_FAILURE() << where << ": " << error;
-                         }});
+  read_traces(
+      file,
+      {.trace =
+           [&](TraceLine line) {
+             const Trace& trace = line.trace;
+             const RuleOptions& rule = trace.options.rule;
+             std::string key = fmt::format("{}", static_cast<int>(*trace.options.cache));
+             if (choice == Choice::kCachesAndRules) {
+               key += fmt::format(" {} {} {}", rule.get("threshold").has_value(),
+                                  rule.get("factor").has_value(), rule.alg.value_or(""));
+             }
+             const auto found = chosen.find(key);
+             if (found == chosen.end() || rows_of(trace) < rows_of(found->second)) {
+               chosen.insert_or_assign(key, trace);
+             }
+           },
+       .bad_line = [](const std::string& where,
+                      const std::string& error) { ADD_FAILURE() << where << ": " << error; }});
   std::vector<Trace> traces;
   for (const auto& [key, trace] : chosen) traces.push_back(trace);
   return traces;

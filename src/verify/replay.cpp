@@ -43,51 +43,20 @@ std::optional<std::string> forward_divergence(const TraceForward& expected,
   return text;
 }
 
-/// Dream traces that name no top_k were recorded with the one that a Hugging Face generation
-/// configuration has by default.
-constexpr std::int32_t kRecordedTopK = 50;
-
 }  // namespace
 
 GenerateRequest replay_request(const Trace& trace) {
-  GenerateRequest request;
-  request.prompt_ids = trace.prompt_ids;
-  GenerateOptions& options = request.options;
-  options.gen_length = trace.gen_length;
-  options.block_length = trace.block_length;
-  options.cache = trace.cache;
-  options.eos_stop = false;
-  options.confidence = Confidence::kReference;
-  options.alg = trace.alg;
-  if (trace.alg) options.top_k = trace.top_k.value_or(kRecordedTopK);
-  options.top_p = trace.top_p;
-  options.threshold = trace.threshold;
-  options.factor = trace.factor;
-  options.tokens_per_forward = trace.tokens_per_forward;
-  if (trace.tokens_per_forward) options.top_k = trace.top_k.value_or(0);
-  options.cfg_scale = trace.cfg_scale;
-  // A trace names the steps of every run; they count only where a schedule uses them.
-  const bool by_confidence = trace.threshold || trace.factor || trace.tokens_per_forward;
-  const bool is_budget = trace.alg && trace.cache == CacheKind::kNone;
-  if (!by_confidence || is_budget) options.steps = trace.steps;
-  for (const auto& [name, value] : trace.beyond_paper) {
-    const GenerateOption* option = find_generate_option(name);
-    if (option == nullptr) {
-      fail(ErrorCode::kCorruptFile, "'beyond_paper': unknown option '{}'", name);
-    }
-    option->set(options, value);
-  }
+  GenerateRequest request{.prompt_ids = trace.prompt_ids, .options = trace.options};
+  request.options.eos_stop = false;
+  request.options.stop.clear();
   return request;
 }
 
-std::optional<std::string> replay_obstacle(const Trace& trace) {
-  if (trace.temperature != 0) return fmt::format("temperature {} is random", trace.temperature);
-  if (trace.alg_temp != 0) return fmt::format("alg_temp {} is random", trace.alg_temp);
-  if (trace.remasking != "low_confidence") {
-    return fmt::format("remasking '{}' is not replayed", trace.remasking);
+std::optional<std::string> replay_obstacle(const ResolvedRequest& request) {
+  if (request.depends_on_seed()) return "it draws random numbers";
+  if (request.options().correct) {
+    return "'correct' was on: only the reference's own behaviour is replayed";
   }
-  if (trace.alg == "origin") return "alg 'origin' is random";
-  if (trace.correct) return "'correct' was on: only the reference's own behaviour is replayed";
   return std::nullopt;
 }
 
@@ -125,14 +94,13 @@ void Replayer::run(const std::filesystem::path& file) {
 }
 
 void Replayer::replay(const TraceLine& line) {
-  if (const auto obstacle = replay_obstacle(line.trace)) {
-    report_(line.where, ReplayOutcome::kNotReplayed, *obstacle);
-    return;
-  }
   try {
     Engine& model = engine(line.trace.model);
-    const GenerateRequest request = replay_request(line.trace);
-    model.validate(request);
+    const ResolvedRequest request = model.resolve(replay_request(line.trace));
+    if (const auto obstacle = replay_obstacle(request)) {
+      report_(line.where, ReplayOutcome::kNotReplayed, *obstacle);
+      return;
+    }
     TraceRecorder recorder;
     const auto results = model.generate(std::span(&request, 1), [&](const StepEvent& event) {
       recorder.add(event);

@@ -12,11 +12,11 @@
 
 namespace fdllm {
 
-/// The request that replays a trace: EOS stop off, greedy, with the reference's quirks.
+/// The request that replays a trace, to its last forward: nothing ends it early.
 GenerateRequest replay_request(const Trace& trace);
 
-/// Why a trace can't be replayed (it was drawn at random, say), or nullopt.
-std::optional<std::string> replay_obstacle(const Trace& trace);
+/// Why a trace of this request can't be replayed (it was drawn at random, say), or nullopt.
+std::optional<std::string> replay_obstacle(const ResolvedRequest& request);
 
 /// Where a replay first differs from its trace, in a sentence, or nullopt where it is equal:
 /// exactly the listed forwards (query range, committed positions and tokens as sets) and the

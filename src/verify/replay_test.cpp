@@ -1,6 +1,7 @@
 #include "verify/replay.h"
 
 #include <cmath>
+#include <filesystem>
 #include <limits>
 #include <string>
 #include <vector>
@@ -16,9 +17,10 @@ Trace small_trace() {
   Trace trace;
   trace.model = "nano";
   trace.prompt_ids = {7, 8, 9};
-  trace.gen_length = 4;
-  trace.block_length = 4;
-  trace.steps = 4;
+  trace.options.gen_length = 4;
+  trace.options.block_length = 4;
+  trace.options.eos_stop = false;
+  trace.options.rule.set("steps", 4);
   trace.forwards = {{{0, 7}, {{4, 11}, {3, 10}}}, {{3, 7}, {{5, 12}, {6, 13}}}};
   trace.output_ids = {10, 11, 12, 13};
   return trace;
@@ -53,7 +55,7 @@ TEST(Divergence, CountsForwards) {
                        "expected 2 forwards that commit, found 1"));
   EXPECT_TRUE(contains(first_divergence(shorter, small_trace()),
                        "expected 1 forwards that commit, found 2"));
-  shorter.eos_stop = true;
+  shorter.options.eos_stop = true;
   EXPECT_FALSE(first_divergence(shorter, small_trace()));
 }
 
@@ -63,60 +65,31 @@ TEST(Divergence, ComparesTheOutput) {
   EXPECT_TRUE(contains(first_divergence(small_trace(), replayed), "position 2 of the answer"));
 }
 
-TEST(ReplayRequest, IsOfTheReferencesConfidenceUnlessItNamesAnother) {
+TEST(ReplayRequest, EndsNowhereEarly) {
   Trace trace = small_trace();
-  EXPECT_EQ(replay_request(trace).options.confidence, Confidence::kReference);
-  trace.beyond_paper = {{"confidence", "raw"}};
-  EXPECT_EQ(replay_request(trace).options.confidence, Confidence::kRaw);
-}
-
-TEST(ReplayRequest, TakesStepsWhereTheyCount) {
-  Trace trace = small_trace();
-  EXPECT_EQ(replay_request(trace).options.steps, 4);
-  EXPECT_FALSE(replay_request(trace).options.eos_stop);
-  trace.threshold = 0.5;
-  EXPECT_FALSE(replay_request(trace).options.steps);
-  trace.alg = "confidence_threshold";
-  EXPECT_EQ(replay_request(trace).options.steps, 4);
-  trace.cache = CacheKind::kPrefix;
-  EXPECT_FALSE(replay_request(trace).options.steps);
-  EXPECT_EQ(replay_request(trace).options.threshold, 0.5);
-}
-
-TEST(ReplayRequest, TakesAFixedRate) {
-  Trace trace = small_trace();
-  trace.tokens_per_forward = 2.5;
-  trace.top_k = 7;
-  const Trace read = parse_trace(format_trace(trace), "t:1");
-  const GenerateOptions options = replay_request(read).options;
-  EXPECT_EQ(options.tokens_per_forward, 2.5);
-  EXPECT_EQ(options.top_k, 7);
-  EXPECT_FALSE(options.steps);
-}
-
-TEST(ReplayRequest, TakesWhatIsBeyondThePaper) {
-  Trace trace = small_trace();
-  trace.beyond_paper = {{"query", "masked"}, {"suffix-window", "8"}};
-  const Trace read = parse_trace(format_trace(trace), "t:1");
-  const GenerateOptions options = replay_request(read).options;
-  EXPECT_EQ(options.query, QueryRows::kMasked);
+  trace.options.eos_stop = true;
+  trace.options.stop = {"x"};
+  trace.options.suffix_window = 8;
+  const GenerateOptions options = replay_request(trace).options;
+  EXPECT_FALSE(options.eos_stop);
+  EXPECT_TRUE(options.stop.empty());
   EXPECT_EQ(options.suffix_window, 8);
-  trace.beyond_paper = {{"unheard-of", "1"}};
-  EXPECT_THROW(replay_request(trace), Error);
-  EXPECT_THROW(parse_trace(R"({"model": "m", "beyond_paper": 1})", "t:1"), Error);
+  EXPECT_EQ(options.rule.get("steps"), 4);
 }
 
-TEST(ReplayObstacle, NamesRandomness) {
-  Trace trace = small_trace();
-  EXPECT_FALSE(replay_obstacle(trace));
-  trace.temperature = 0.5;
-  EXPECT_TRUE(contains(replay_obstacle(trace), "temperature 0.5"));
-  trace = small_trace();
-  trace.remasking = "random";
-  EXPECT_TRUE(contains(replay_obstacle(trace), "random"));
-  trace = small_trace();
-  trace.correct = true;
-  EXPECT_TRUE(contains(replay_obstacle(trace), "correct"));
+TEST(ReplayObstacle, IsRandomnessOrAnotherThanTheReferencesWay) {
+  const Engine engine =
+      Engine::load(std::filesystem::path(FASTDLLM_SOURCE_DIR) / "models" / "llada-nano");
+  const auto obstacle = [&](const auto& change) {
+    GenerateRequest request = replay_request(small_trace());
+    change(request.options);
+    return replay_obstacle(engine.resolve(request));
+  };
+  EXPECT_FALSE(obstacle([](GenerateOptions&) {}));
+  EXPECT_TRUE(contains(obstacle([](GenerateOptions& o) { o.temperature = 0.5; }), "random"));
+  EXPECT_TRUE(
+      contains(obstacle([](GenerateOptions& o) { o.remasking = Remasking::kRandom; }), "random"));
+  EXPECT_TRUE(contains(obstacle([](GenerateOptions& o) { o.correct = true; }), "correct"));
 }
 
 TEST(RelativeDifference, IsOfTheLargest) {

@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/json.h"
+#include "engine/option_json.h"
 
 namespace fdllm {
 namespace {
@@ -53,41 +54,11 @@ class Fields {
     return integer(required(name, "an integer"), name, low, high);
   }
 
-  std::optional<std::int32_t> optional_integer(const char* name, std::int32_t low,
-                                               std::int32_t high) const {
-    const Json* value = find(name);
-    if (value == nullptr) return std::nullopt;
-    return integer(*value, name, low, high);
-  }
-
-  std::optional<double> optional_number(const char* name) const {
-    const Json* value = find(name);
-    if (value == nullptr) return std::nullopt;
-    if (!value->is_number() || !std::isfinite(value->get<double>())) {
-      bad_field(where_, name, "a finite number", value);
-    }
-    return value->get<double>();
-  }
-
   std::optional<std::string> optional_text(const char* name) const {
     const Json* value = find(name);
     if (value == nullptr) return std::nullopt;
     if (!value->is_string()) bad_field(where_, name, "a string", value);
     return value->get<std::string>();
-  }
-
-  std::optional<bool> optional_flag(const char* name) const {
-    const Json* value = find(name);
-    if (value == nullptr) return std::nullopt;
-    if (!value->is_boolean()) bad_field(where_, name, "true or false", value);
-    return value->get<bool>();
-  }
-
-  std::optional<std::uint64_t> optional_seed(const char* name) const {
-    const Json* value = find(name);
-    if (value == nullptr) return std::nullopt;
-    if (!value->is_number_unsigned()) bad_field(where_, name, "an integer of at least 0", value);
-    return value->get<std::uint64_t>();
   }
 
   const Json& required_list(const char* name) const { return list(required(name, "a list"), name); }
@@ -144,29 +115,60 @@ std::string model_name(const Fields& fields) {
   bad_field(fields.where(), "model", "a folder name without slashes", &value);
 }
 
-CacheKind cache_kind(const Fields& fields) {
-  const Json& value = fields.required("cache", "none, prefix or dual");
-  if (value == "none") return CacheKind::kNone;
-  if (value == "prefix") return CacheKind::kPrefix;
-  if (value == "dual") return CacheKind::kDual;
-  bad_field(fields.where(), "cache", "none, prefix or dual", &value);
+/// Dream traces that name no top_k were recorded with the one that a Hugging Face generation
+/// configuration has by default.
+constexpr std::int32_t kRecordedTopK = 50;
+
+void set_option(const Fields& fields, const std::string& name, const std::string& text,
+                GenerateOptions& options) {
+  const GenerateOption* option = find_generate_option(name);
+  if (option == nullptr) {
+    fail(ErrorCode::kCorruptFile, "{}: 'beyond_paper': unknown option '{}'", fields.where(), name);
+  }
+  try {
+    option->set(options, text);
+  } catch (const Error& error) {
+    fail(ErrorCode::kCorruptFile, "{}: {}", fields.where(), error.what());
+  }
 }
 
-const char* cache_name(CacheKind cache) {
-  switch (cache) {
-    case CacheKind::kNone:
-      return "none";
-    case CacheKind::kPrefix:
-      return "prefix";
-    case CacheKind::kDual:
-      return "dual";
+/// Options have the names that they have in any JSON. The public implementation has no such fields
+/// where it has no such options.
+GenerateOptions read_options(const Fields& fields) {
+  GenerateOptions options;
+  options.eos_stop = false;
+  options.confidence = Confidence::kReference;
+  if (fields.find("alg") != nullptr && fields.find("tokens_per_forward") == nullptr) {
+    options.top_k = kRecordedTopK;
   }
-  return "";
+  for (const GenerateOption& option : generate_options()) {
+    const std::string field = option.field();
+    const Json* value = fields.find(field.c_str());
+    if (value == nullptr) continue;
+    const bool is_list = option.kind == GenerateOption::Kind::kTexts;
+    for (const Json& entry : is_list ? fields.list(*value, field.c_str()) : Json::array({*value})) {
+      const std::optional<std::string> text = text_of_json(option, entry);
+      if (!text) bad_field(fields.where(), field, json_type(option), &entry);
+      set_option(fields, option.name, *text, options);
+    }
+  }
+  fields.required("cache", "none, prefix or dual");
+  options.gen_length = fields.required_integer("gen_length", 1, kMaxLength);
+  options.block_length = fields.required_integer("block_length", 1, kMaxLength);
+  // Where older lines have what the public implementation lacks, as texts.
+  if (const Json* beyond = fields.find("beyond_paper")) {
+    if (!beyond->is_object()) bad_field(fields.where(), "beyond_paper", "an object", beyond);
+    for (const auto& [name, value] : beyond->items()) {
+      if (!value.is_string()) bad_field(fields.where(), "beyond_paper", "strings", &value);
+      set_option(fields, name, value.get<std::string>(), options);
+    }
+  }
+  return options;
 }
 
 std::vector<TraceForward> read_forwards(const Fields& fields, const Trace& trace) {
   const auto prompt = static_cast<std::int32_t>(trace.prompt_ids.size());
-  const Range canvas{0, prompt + trace.gen_length};
+  const Range canvas{0, prompt + trace.options.gen_length.value_or(0)};
   const Range answer{prompt, canvas.end};
   std::vector<TraceForward> forwards;
   std::unordered_map<std::int32_t, std::int32_t> committed;
@@ -213,22 +215,11 @@ void put(nlohmann::ordered_json& json, const char* name, const std::optional<T>&
   if (value) json[name] = *value;
 }
 
-template <typename T>
-void put_or_null(nlohmann::ordered_json& json, const char* name, const std::optional<T>& value) {
-  if (value) {
-    json[name] = *value;
-  } else {
-    json[name] = nullptr;
-  }
-}
-
 }  // namespace
 
 bool Trace::may_end_early() const {
   // A canvas that grows ends where no more is needed.
-  return eos_stop || !stop.empty() ||
-         std::any_of(beyond_paper.begin(), beyond_paper.end(),
-                     [](const auto& option) { return option.first == "initial-length"; });
+  return options.eos_stop || !options.stop.empty() || options.initial_length.has_value();
 }
 
 Trace parse_trace(std::string_view line, std::string_view where) {
@@ -244,40 +235,12 @@ Trace parse_trace(std::string_view line, std::string_view where) {
   trace.prompt_text = fields.optional_text("prompt_text");
   trace.output_text = fields.optional_text("output_text");
   trace.prompt_ids = fields.token_ids("prompt_ids");
-  trace.gen_length = fields.required_integer("gen_length", 1, kMaxLength);
-  trace.block_length = fields.required_integer("block_length", 1, kMaxLength);
-  trace.steps = fields.optional_integer("steps", 1, kMaxLength);
-  trace.cache = cache_kind(fields);
-  trace.threshold = fields.optional_number("threshold");
-  trace.factor = fields.optional_number("factor");
-  trace.tokens_per_forward = fields.optional_number("tokens_per_forward");
-  trace.alg = fields.optional_text("alg");
-  trace.eos_stop = fields.optional_flag("eos_stop").value_or(false);
-  if (const Json* stop = fields.find("stop")) {
-    for (const Json& text : fields.list(*stop, "stop")) {
-      if (!text.is_string()) bad_field(where, "stop", "strings", &text);
-      trace.stop.push_back(text.get<std::string>());
-    }
-  }
-  trace.correct = fields.optional_flag("correct").value_or(false);
-  trace.temperature = fields.optional_number("temperature").value_or(0);
-  trace.seed = fields.optional_seed("seed").value_or(0);
-  trace.remasking = fields.optional_text("remasking").value_or("low_confidence");
-  trace.cfg_scale = fields.optional_number("cfg_scale").value_or(0);
-  trace.alg_temp = fields.optional_number("alg_temp").value_or(0);
-  trace.top_p = fields.optional_number("top_p").value_or(1);
-  trace.top_k = fields.optional_integer("top_k", 0, std::numeric_limits<std::int32_t>::max());
-  if (const Json* beyond = fields.find("beyond_paper")) {
-    if (!beyond->is_object()) bad_field(where, "beyond_paper", "an object", beyond);
-    for (const auto& [name, value] : beyond->items()) {
-      if (!value.is_string()) bad_field(where, "beyond_paper", "strings", &value);
-      trace.beyond_paper.emplace_back(name, value.get<std::string>());
-    }
-  }
+  trace.options = read_options(fields);
   trace.output_ids = fields.token_ids("output_ids");
-  if (trace.output_ids.size() != static_cast<std::size_t>(trace.gen_length)) {
+  const std::int32_t gen_length = *trace.options.gen_length;
+  if (trace.output_ids.size() != static_cast<std::size_t>(gen_length)) {
     fail(ErrorCode::kCorruptFile, "{}: 'output_ids': expected {} tokens (gen_length), found {}",
-         where, trace.gen_length, trace.output_ids.size());
+         where, gen_length, trace.output_ids.size());
   }
   trace.forwards = read_forwards(fields, trace);
   return trace;
@@ -290,28 +253,7 @@ std::string format_trace(const Trace& trace) {
   put(json, "expected_answer", trace.expected_answer);
   put(json, "prompt_text", trace.prompt_text);
   json["prompt_ids"] = trace.prompt_ids;
-  json["gen_length"] = trace.gen_length;
-  json["block_length"] = trace.block_length;
-  json["cache"] = cache_name(trace.cache);
-  if (trace.alg) {
-    json["alg"] = *trace.alg;
-  } else {
-    put_or_null(json, "factor", trace.factor);
-  }
-  put_or_null(json, "threshold", trace.threshold);
-  put(json, "tokens_per_forward", trace.tokens_per_forward);
-  put_or_null(json, "steps", trace.steps);
-  json["eos_stop"] = trace.eos_stop;
-  if (!trace.stop.empty()) json["stop"] = trace.stop;
-  json["correct"] = trace.correct;
-  json["temperature"] = trace.temperature;
-  json["seed"] = trace.seed;
-  if (trace.remasking != "low_confidence") json["remasking"] = trace.remasking;
-  if (trace.cfg_scale != 0) json["cfg_scale"] = trace.cfg_scale;
-  if (trace.alg_temp != 0) json["alg_temp"] = trace.alg_temp;
-  if (trace.top_p != 1) json["top_p"] = trace.top_p;
-  if (trace.top_k) json["top_k"] = *trace.top_k;
-  for (const auto& [name, value] : trace.beyond_paper) json["beyond_paper"][name] = value;
+  json.update(options_json(trace.options));
   json["forwards"] = nlohmann::ordered_json::array();
   for (const TraceForward& forward : trace.forwards) {
     nlohmann::ordered_json entry;

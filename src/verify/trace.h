@@ -26,29 +26,12 @@ struct Trace {
   std::string model;  ///< folder name of the checkpoint
   std::optional<std::string> question, expected_answer, prompt_text, output_text;
   std::vector<std::int32_t> prompt_ids;
-  std::int32_t gen_length = 0;
-  std::int32_t block_length = 0;
-  std::optional<std::int32_t> steps;
-  CacheKind cache = CacheKind::kNone;
-  std::optional<double> threshold, factor, tokens_per_forward;
-  std::optional<std::string> alg;  ///< Dream only
+  /// How it was decoded; gen_length and block_length are given. What a line doesn't say is as the
+  /// reference does it.
+  GenerateOptions options;
   std::vector<TraceForward> forwards;
-  std::vector<std::int32_t> output_ids;  ///< [gen_length]
-
-  /// true: the generation may have ended at its end token; positions that were never committed
-  /// hold the mask token in output_ids.
-  bool eos_stop = false;
-  std::vector<std::string> stop;  ///< stop strings: they end a generation early too
-  bool correct = false;           ///< without the reference's quirks
-  double temperature = 0;
-  std::uint64_t seed = 0;
-  std::string remasking = "low_confidence";
-  double cfg_scale = 0;
-  double alg_temp = 0;
-  double top_p = 1;
-  std::optional<std::int32_t> top_k;  ///< 0: off
-  /// Options of decoding beyond the paper: names in generate_options() and values.
-  std::vector<std::pair<std::string, std::string>> beyond_paper;
+  /// [gen_length]; positions that were never committed hold the mask token.
+  std::vector<std::int32_t> output_ids;
 
   /// Whether positions may be left uncommitted at the end.
   bool may_end_early() const;

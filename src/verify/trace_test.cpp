@@ -9,8 +9,6 @@
 
 #include "fastdllm/error.h"
 
-#include "verify/replay.h"
-
 namespace fdllm {
 namespace {
 
@@ -19,13 +17,14 @@ Trace small_trace() {
   trace.model = "nano";
   trace.prompt_text = "Grüße 👍";
   trace.prompt_ids = {7, 8, 9};
-  trace.gen_length = 4;
-  trace.block_length = 2;
-  trace.cache = CacheKind::kDual;
-  trace.threshold = 0.9;
+  trace.options.gen_length = 4;
+  trace.options.block_length = 2;
+  trace.options.cache = CacheKind::kDual;
+  trace.options.eos_stop = false;
+  trace.options.rule.set("threshold", 0.9);
   trace.forwards = {{{0, 7}, {{4, 11}}}, {{3, 5}, {{3, 10}}}, {{0, 7}, {{6, 13}, {5, 12}}}};
   trace.output_ids = {10, 11, 12, 13};
-  trace.seed = 18446744073709551615u;
+  trace.options.seed = 18446744073709551615u;
   return trace;
 }
 
@@ -54,18 +53,42 @@ TEST(Trace, RoundTrip) {
   EXPECT_EQ(read.prompt_text, trace.prompt_text);
   EXPECT_EQ(read.prompt_ids, trace.prompt_ids);
   EXPECT_EQ(read.output_ids, trace.output_ids);
-  EXPECT_EQ(read.gen_length, 4);
-  EXPECT_EQ(read.block_length, 2);
-  EXPECT_EQ(read.cache, CacheKind::kDual);
-  EXPECT_EQ(read.threshold, 0.9);
-  EXPECT_FALSE(read.factor);
-  EXPECT_FALSE(read.steps);
-  EXPECT_FALSE(read.alg);
-  EXPECT_EQ(read.seed, trace.seed);
+  EXPECT_EQ(read.options.gen_length, 4);
+  EXPECT_EQ(read.options.block_length, 2);
+  EXPECT_EQ(read.options.cache, CacheKind::kDual);
+  EXPECT_EQ(read.options.rule.get("threshold"), 0.9);
+  EXPECT_FALSE(read.options.rule.get("factor"));
+  EXPECT_FALSE(read.options.rule.alg);
+  EXPECT_EQ(read.options.confidence, Confidence::kRaw);
+  EXPECT_EQ(read.options.seed, trace.options.seed);
   ASSERT_EQ(read.forwards.size(), 3u);
   EXPECT_EQ(read.forwards[2].query, (Range{0, 7}));
   EXPECT_EQ(read.forwards[2].unmasked, trace.forwards[2].unmasked);
   EXPECT_EQ(format_trace(read), format_trace(trace));
+}
+
+TEST(Trace, SaysWhatThePublicImplementationLeavesOut) {
+  const std::string line = R"({"model": "m", "prompt_ids": [1], "gen_length": 1, "block_length": 1,
+      "cache": "none", "steps": 1, "threshold": null, "alg": "entropy", "forwards":
+      [{"query": [0, 2], "unmasked": [[1, 5]]}], "output_ids": [5])";
+  const GenerateOptions recorded = parse_trace(line + "}", "t:1").options;
+  EXPECT_EQ(recorded.confidence, Confidence::kReference);
+  EXPECT_EQ(recorded.top_k, 50);
+  EXPECT_FALSE(recorded.eos_stop);
+  EXPECT_EQ(recorded.rule.get("steps"), 1);
+  EXPECT_EQ(recorded.rule.get("threshold"), std::nullopt);
+  const GenerateOptions own = parse_trace(line + R"(, "top_k": 7, "query": "masked", "beyond_paper":
+          {"confidence": "raw", "suffix-window": "8"}})",
+                                          "t:1")
+                                  .options;
+  EXPECT_EQ(own.confidence, Confidence::kRaw);
+  EXPECT_EQ(own.top_k, 7);
+  EXPECT_EQ(own.query, QueryRows::kMasked);
+  EXPECT_EQ(own.suffix_window, 8);
+  EXPECT_NE(refusal(line + R"(, "beyond_paper": {"unheard-of": "1"}})").find("unheard-of"),
+            std::string::npos);
+  EXPECT_NE(refusal(line + R"(, "beyond_paper": 1})").find("beyond_paper"), std::string::npos);
+  EXPECT_NE(refusal(line + R"(, "top_k": "many"})").find("'top_k'"), std::string::npos);
 }
 
 TEST(Trace, UnknownFieldsAreIgnored) {
@@ -88,7 +111,7 @@ TEST(Trace, RefusalsNameTheField) {
   EXPECT_NE(refusal(changed("\"gen_length\":4", "\"gen_length\":5")).find("'output_ids'"),
             std::string::npos);
   EXPECT_NE(refusal(changed("\"dual\"", "\"both\"")).find("'cache'"), std::string::npos);
-  EXPECT_NE(refusal(changed("\"seed\":18446744073709551615", "\"seed\":-1")).find("'seed'"),
+  EXPECT_NE(refusal(changed("\"seed\":18446744073709551615", "\"seed\":\"x\"")).find("'seed'"),
             std::string::npos);
   EXPECT_NE(refusal(changed("\"query\":[3,5]", "\"query\":[5,3]")).find("'query'"),
             std::string::npos);
@@ -106,10 +129,10 @@ TEST(Trace, EarlyEndMayLeaveMasks) {
   Trace trace = small_trace();
   trace.forwards.pop_back();
   EXPECT_NE(refusal(format_trace(trace)), "");
-  trace.eos_stop = true;
+  trace.options.eos_stop = true;
   EXPECT_EQ(refusal(format_trace(trace)), "");
-  trace.eos_stop = false;
-  trace.stop = {"##"};
+  trace.options.eos_stop = false;
+  trace.options.stop = {"##"};
   EXPECT_EQ(refusal(format_trace(trace)), "");
 }
 
@@ -137,7 +160,7 @@ TEST(Trace, GoldenFilesAreReadWhole) {
         {.trace =
              [&](const TraceLine& line) {
                ++count;
-               EXPECT_FALSE(replay_obstacle(line.trace)) << line.where;
+               EXPECT_EQ(line.trace.options.confidence, Confidence::kReference) << line.where;
              },
          .bad_line = [](const std::string&, const std::string& error) { ADD_FAILURE() << error; }});
     EXPECT_GT(count, 100u) << name;

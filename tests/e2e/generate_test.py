@@ -142,13 +142,12 @@ class Results(TestCase):
             (filtered,) = self.json_lines(*base, "--model", model, "--temperature", 1, "--seed", 3,
                                           "--top-p", 0.5)
             self.assertEqual(filtered["settings"]["top_p"], 0.5)
-        # A trace says which confidence decided, where that makes a difference.
+        # A trace says which confidence decided.
         for index, confidence in enumerate(("raw", "reference")):
             trace = self.folder / f"{index}.jsonl"
             self.succeed("generate", "--model", DREAM, "--prompt", QUESTION, "--top-k", 3,
                          "--confidence", confidence, "--weights", "f32", "--trace", trace)
-            self.assertEqual(json.loads(trace.read_text()).get("beyond_paper"),
-                             {"confidence": "raw"} if confidence == "raw" else None)
+            self.assertEqual(json.loads(trace.read_text())["confidence"], confidence)
             self.assertIn("0 failed", self.succeed("verify", trace, "--models", DREAM.parent,
                                                    "--weights", "f32").stdout)
 
@@ -205,7 +204,7 @@ class Results(TestCase):
         self.succeed("generate", "--model", LLADA, "--prompt", QUESTION, "--weights", "f32",
                      "--query", "masked", "--refresh", "drift", "--frechet", 0.25,
                      "--initial-length", 32, "--trace", trace)
-        self.assertEqual(json.loads(trace.read_text())["beyond_paper"]["query"], "masked")
+        self.assertEqual(json.loads(trace.read_text())["query"], "masked")
         self.succeed("verify", trace, "--model", LLADA, "--weights", "f32")
 
     def test_dream_settings(self):
@@ -415,12 +414,22 @@ class Help(TestCase):
             self.assertIn(f"\n  {command} ", text)
             self.succeed(command, "--help")
         self.assertIn("Exit codes", text)
-        text = self.succeed("generate", "--help").stdout
+        common = self.succeed("generate", "--help").stdout
+        self.assertLessEqual(len(common.splitlines()), 60)
+        for option in ("model", "prompt", "prompt-file", "prompts", "system", "preset",
+                       "gen-length", "block-length", "steps", "threshold", "cache", "temperature",
+                       "seed", "stop", "weights", "threads", "json", "help-all"):
+            self.assertRegex(common, rf"(?m)^  (-h,)?--{option}\b")
+        self.assertNotIn("--row-budget", common)
+        self.assertNotIn("\n\n\n", common)
+        text = self.succeed("generate", "--help-all").stdout
         for option in ("model", "prompt", "prompt-file", "prompt-ids", "prompts", "raw", "system",
                        "gen-length", "block-length", "steps", "threshold", "factor", "cache", "alg",
                        "remasking", "temperature", "top-p", "top-k", "seed", "weights", "threads",
-                       "isa", "visual", "json", "trace", "no-eos-stop", "stop", "correct"):
+                       "isa", "visual", "json", "trace", "no-eos-stop", "stop", "correct",
+                       "early-commit", "query-before", "row-budget"):
             self.assertRegex(text, rf"(?m)^  --{option}\b")
+        self.assertIn("The reference's habits", text)
         self.assertLessEqual(max(map(len, text.splitlines())), 110)
         self.assertEqual(run().returncode, 2)
 

@@ -1,7 +1,7 @@
 """A stand-in for `fast-dllm serve` that the page's tests can slow down and break.
 
-It serves the page's own files and answers /v1/models, /v1/chat/completions and /v1/infill with made
-up denoising, in the shapes of the real server. A prompt may contain, in brackets, what is to happen:
+It serves the page's own files and answers /v1/models, /openapi.json (a few options and rules),
+/v1/chat/completions and /v1/infill with made up denoising, in the shapes of the real server. A prompt may contain, in brackets, what is to happen:
 [prefill] a first forward that takes a while and a later one too, [slow] a pause at each step,
 [break] the connection ends half-way, [fail] an error event half-way, [busy] status 429, [html] an
 answer full of markup.
@@ -26,6 +26,41 @@ ANSWER = ("Olga has 8 more rocks than Sam, so Olga has 18 + 8 = 26 rocks.\n"
 END = "<|eot_id|>"
 
 
+def option(group, common=False, **schema):
+    return {**schema, "x-group": group, **({"x-common": True} if common else {})}
+
+
+def number(group, common=False, kind="number", **schema):
+    return option(group, common, type=[kind, "null"], **schema)
+
+
+OPTIONS = {
+    "preset": option("length", True, enum=[None, "exact", "fast"],
+                     **{"x-values": {"exact": {"cache": "none", "tokens_per_forward": 1},
+                                     "fast": {"cache": "dual", "block_length": 16}}}),
+    "gen_length": number("length", True, "integer", minimum=1, maximum=2 ** 31 - 1,
+                         description="masked tokens after the prompt"),
+    "block_length": number("length", True, "integer", minimum=1, maximum=2 ** 31 - 1),
+    "cache": option("rows", True, enum=[None, "none", "prefix", "dual"], default="dual"),
+    "query_before": number("rows", False, "integer", minimum=0, default=0),
+    "steps": number("rule", True, "integer", minimum=1),
+    "threshold": number("rule", True, minimum=0, maximum=1, default=0.9),
+    "factor": number("rule", exclusiveMinimum=0),
+    "tokens_per_forward": number("rule", minimum=1, maximum=65536),
+    "early_commit": number("modifier", minimum=0, maximum=1),
+    "temperature": number("sampling", True, minimum=0, maximum=100, default=0),
+    "seed": number("sampling", True, "integer", default=0),
+    "stop": option("end", True, anyOf=[{"type": "null"}, {"type": "string"}, {"type": "array"}]),
+    "eos_stop": option("end", type=["boolean", "null"], default=True),
+    "messages": {"type": "array"},
+}
+RULES = [{"name": name, "description": name, "chosen_by": chosen_by, "numbers": numbers}
+         for name, chosen_by, numbers in (
+             ("threshold", "threshold", ["threshold"]), ("quota", "steps", ["steps"]),
+             ("tokens_per_forward", "tokens_per_forward", ["tokens_per_forward"]),
+             ("entropy", "alg", ["steps"]))]
+
+
 def security_policy():
     """The header that the real server sends, from its source."""
     source = (PAGE / "page_files.h").read_text(encoding="utf-8")
@@ -48,7 +83,7 @@ def schedule(body, length, block_begin, block_length):
     for block, begin in enumerate(range(block_begin, length, block_length)):
         left = list(range(begin, min(begin + block_length, length)))
         order.shuffle(left)
-        size = 1 if body.get("steps") or body.get("cache") == "none" else 4
+        size = 1 if body.get("tokens_per_forward") == 1 or body.get("steps") else 4
         while left:
             yield block, left[:size]
             left = left[size:]
@@ -85,6 +120,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.checked(lambda: self.reply({"object": "list", "data": [
                 {"id": "mock-nano", "object": "model", "family": "llada", "backend": "mock",
                  **self.server.model}]}))
+        if self.path == "/openapi.json":
+            schemas = {"ChatRequest": {"type": "object", "properties": OPTIONS}}
+            return self.checked(lambda: self.reply({"x-rules": RULES,
+                                                    "components": {"schemas": schemas}}))
         path = PAGE / ("index.html" if self.path == "/" else self.path.removeprefix("/page/"))
         if path.parent != PAGE or path.suffix not in TYPES or not path.is_file():
             return self.refuse(Refusal(404, "no such page"))

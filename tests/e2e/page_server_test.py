@@ -79,31 +79,31 @@ class ServedPage(PageCase):
     def test_every_setting_is_one_that_the_server_knows(self):
         page = self.open(start(self, LLADA))
         page.get_by_text("More options").first.click()
-        self.send(page, Answer_length="64", Block_length="16", Cache="None", Temperature="0.5",
-                  Seed="7", Stop_texts="zebra", Guidance="0.5", Confidence="Random",
-                  End_token="Fill the canvas", **{"Reference's_quirks": "Leave out"})
+        self.send(page, Gen_length="64", Block_length="16", Cache="None", Temperature="0.5",
+                  Seed="7", Stop="zebra", Cfg_scale="0.5", Remasking="Random", Eos_stop="Off",
+                  Correct="On")
         expect(page.locator(".turn.answer .canvas .cell")).to_have_count(64)
         self.assertEqual(self.cells(page, "masked"), 0)
         page.get_by_role("button", name="Reset to the defaults").click()
-        self.send(page, Unmasking_rule="Fixed steps", Steps="32")
-        self.send(page, Unmasking_rule="Fixed rate", Tokens_a_forward="2.5")
+        self.send(page, Unmasking_rule="Quota", Steps="32")
+        self.send(page, Unmasking_rule="Tokens per forward", Tokens_per_forward="2.5")
         expect(page.locator(".turn.answer")).to_have_count(3)
 
     def test_dream(self):
         page = self.open(start(self, DREAM))
         expect(page.locator("#model")).to_have_text("dream-nano")
         expect(self.field(page, "Unmasking rule").locator("option")).to_have_text(
-            ["The model's default", "Threshold", "Fixed steps", "Fixed rate", "Fréchet profile",
-             "Entropy bound", "Margin", "Local leap", "Entropy", "Top-k margin",
-             "MaskGIT plus", "Origin"])
+            ["The model's default", "Confidence threshold", "Origin", "Maskgit plus",
+             "Topk margin", "Entropy", "Tokens per forward", "Frechet", "Entropy bound", "Margin",
+             "Local leap"])
         page.get_by_text("More options").first.click()
         turn = self.send(page, Unmasking_rule="Entropy", Steps="64", Temperature="0.2",
-                         **{"Top-p": "0.9", "Top-k": "40", "Position_temperature": "0.1"})
+                         Top_p="0.9", Top_k="40", Alg_temp="0.1")
         expect(turn.locator(".text")).not_to_be_empty()
 
     def test_errors_of_settings(self):
         page = self.open(start(self, LLADA))
-        for label, value in (("Answer length", "0"), ("Block length", "0"), ("Seed", "x"),
+        for label, value in (("Gen length", "0"), ("Block length", "0"), ("Seed", "x"),
                              ("Temperature", "1000")):
             control = self.field(page, label)
             control.fill(value)

@@ -40,12 +40,12 @@ class ChatTest(MockPage):
     def test_the_conversation_and_the_settings_are_sent(self):
         page = self.open()
         self.field(page, "System prompt").fill("Be brief.")
-        self.field(page, "Answer length").fill("96")
-        self.field(page, "Unmasking rule").select_option("Fixed steps")
+        self.field(page, "Gen length").fill("96")
+        self.field(page, "Unmasking rule").select_option("Quota")
         self.field(page, "Steps").fill("96")
-        self.field(page, "Stop texts").fill("Question:\n\\n\\n")
+        self.field(page, "Stop").fill("Question:\n\\n\\n")
         page.get_by_text("More options").first.click()
-        self.field(page, "End token").select_option("Fill the canvas")
+        self.field(page, "Eos stop").select_option("Off")
         self.ask(page, "one")
         self.ask(page, "two")
         body = self.server.bodies[-1]
@@ -57,9 +57,9 @@ class ChatTest(MockPage):
                           "eos_stop": False})
         self.assertNotIn("threshold", body)
         page.reload()
-        self.assertEqual(self.field(page, "Answer length").input_value(), "96")
+        self.assertEqual(self.field(page, "Gen length").input_value(), "96")
         page.get_by_role("button", name="Reset to the defaults").click()
-        self.assertEqual(self.field(page, "Answer length").input_value(), "")
+        self.assertEqual(self.field(page, "Gen length").input_value(), "")
 
     def test_the_slider_replays(self):
         page = self.open()
@@ -178,6 +178,54 @@ class ChatTest(MockPage):
         self.assertEqual(page.title(), "fast-dllm")
 
 
+class SettingsTest(MockPage):
+    def test_the_form_is_what_the_server_describes(self):
+        page = self.open()
+        expect(page.locator("#model")).to_have_text("mock-nano")
+        expect(self.field(page, "Unmasking rule").locator("option")).to_have_text(
+            ["The model's default", "Threshold", "Quota", "Tokens per forward", "Entropy"])
+        expect(self.field(page, "Threshold")).to_have_count(0)
+        expect(self.field(page, "Query before")).to_have_count(0)
+        self.field(page, "Unmasking rule").select_option("Threshold")
+        expect(self.field(page, "Threshold")).to_have_attribute("placeholder", "0.9")
+        expect(self.field(page, "Steps")).to_have_count(0)
+        page.get_by_text("More options").first.click()
+        expect(self.field(page, "Query before")).to_be_visible()
+        expect(self.field(page, "Early commit")).to_be_visible()
+        # No rule of the model takes it.
+        expect(self.field(page, "Factor")).to_have_count(0)
+        self.field(page, "Unmasking rule").select_option("Entropy")
+        self.field(page, "Steps").fill("32")
+        self.field(page, "Cache").select_option("None")
+        self.ask(page, QUESTION)
+        body = self.server.bodies[-1]
+        self.assertEqual({name: body.get(name) for name in ("alg", "steps", "cache", "threshold")},
+                         {"alg": "entropy", "steps": 32, "cache": "none", "threshold": None})
+
+    def test_a_preset_takes_the_place_of_defaults(self):
+        page = self.open()
+        cache = self.field(page, "Cache").locator("option").first
+        expect(cache).to_have_text("Default (dual)")
+        self.field(page, "Preset").select_option("Exact")
+        expect(cache).to_have_text("Default (none)")
+        self.field(page, "Preset").select_option("Fast")
+        expect(self.field(page, "Block length")).to_have_attribute("placeholder", "16")
+        self.ask(page, QUESTION)
+        self.assertEqual(self.server.bodies[-1]["preset"], "fast")
+        self.assertNotIn("block_length", self.server.bodies[-1])
+
+    def test_numbers_out_of_their_range_are_not_sent(self):
+        page = self.open()
+        field = self.field(page, "Temperature")
+        for entered, message in (("-1", "expected at least 0, found -1"),
+                                 ("1000", "expected at most 100, found 1000")):
+            field.fill(entered)
+            self.ask(page, QUESTION)
+            expect(page.get_by_role("alert")).to_contain_text(message)
+            expect(field).to_be_focused()
+        self.assertEqual(self.server.bodies, [])
+
+
 class ErrorTest(MockPage):
     def refused(self, page, text, message):
         self.ask(page, text)
@@ -187,13 +235,13 @@ class ErrorTest(MockPage):
 
     def test_errors_of_settings_are_shown_at_the_setting(self):
         page = self.open()
-        field = self.field(page, "Answer length")
+        field = self.field(page, "Gen length")
         field.fill("33")
         self.refused(page, QUESTION, "gen_length 33 is no multiple of block_length 32")
         expect(field).to_have_attribute("aria-invalid", "true")
         expect(field).to_be_focused()
         expect(field).to_have_accessible_description("gen_length 33 is no multiple of block_length "
-            "32 Masked tokens after the prompt: the canvas.")
+            "32 masked tokens after the prompt")
         sent = len(self.server.bodies)
         for entered, message in (("many", "expected a number, found “many”"),
                                  ("3.5", "expected a whole number, found “3.5”")):
@@ -208,13 +256,13 @@ class ErrorTest(MockPage):
     def test_errors_of_settings_open_the_sheet_of_a_phone(self):
         page = self.open(viewport={"width": 360, "height": 740})
         page.get_by_role("button", name="Settings").click()
-        self.field(page, "Answer length").fill("33")
+        self.field(page, "Gen length").fill("33")
         page.get_by_role("button", name="Close").click()
-        expect(self.field(page, "Answer length")).to_be_hidden()
+        expect(self.field(page, "Gen length")).to_be_hidden()
         self.refused(page, QUESTION, "no multiple")
-        expect(self.field(page, "Answer length")).to_be_focused()
+        expect(self.field(page, "Gen length")).to_be_focused()
         page.keyboard.press("Escape")
-        expect(self.field(page, "Answer length")).to_be_hidden()
+        expect(self.field(page, "Gen length")).to_be_hidden()
 
     def test_what_else_can_go_wrong(self):
         page = self.open()
@@ -333,8 +381,8 @@ class RaceTest(MockPage):
         expect(verdict).to_contain_text("Right was")
         self.assertRegex(verdict.inner_text(), r"^Right was \d\.\d\d× faster\.$")
         left, right = self.server.bodies
-        self.assertEqual({name: left[name] for name in ("cache", "steps", "gen_length")},
-                         {"cache": "none", "steps": 128, "gen_length": 128})
+        self.assertEqual({name: left[name] for name in ("cache", "tokens_per_forward", "gen_length")},
+                         {"cache": "none", "tokens_per_forward": 1, "gen_length": 128})
         self.assertEqual({name: right[name] for name in ("cache", "threshold", "gen_length")},
                          {"cache": "dual", "threshold": 0.9, "gen_length": 128})
         self.assertEqual(left["messages"], right["messages"])
@@ -363,14 +411,14 @@ class RaceTest(MockPage):
         self.field(left, "Threshold").fill("0.7")
         expect(self.field(page, "Settings, Left")).to_have_value("own")
         expect(left.locator("summary").first).to_have_text(
-            "answer length 128, block length 32, cache prefix, threshold 0.7")
+            "gen length 128, block length 32, cache prefix, threshold 0.7")
         self.field(page, "Prompt").press("Control+Enter")
         expect(page.locator(".verdict")).to_contain_text("faster")
         self.assertEqual(sorted(body["threshold"] for body in self.server.bodies), [0.7, 0.9])
-        self.field(left, "Answer length").fill("100")
+        self.field(left, "Gen length").fill("100")
         page.get_by_role("button", name="Start").click()
         expect(page.get_by_role("alert")).to_contain_text("Left: gen_length 100 is no multiple")
-        expect(self.field(left, "Answer length")).to_be_focused()
+        expect(self.field(left, "Gen length")).to_be_focused()
         expect(page.locator(".verdict")).to_have_count(0)
 
     def test_stop(self):

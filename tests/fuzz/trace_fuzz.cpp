@@ -22,6 +22,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (fdllm::first_divergence(trace, again)) std::abort();
   if (again.output_ids != trace.output_ids || again.prompt_ids != trace.prompt_ids) std::abort();
   (void)fdllm::replay_request(trace);
-  (void)fdllm::replay_obstacle(trace);
   return 0;
 }

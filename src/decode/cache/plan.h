@@ -31,9 +31,11 @@ struct PlanSettings {
   }
 };
 
-/// Throws kInvalidArgument naming the option(s) and the conflict. `block_length` is the resolved
-/// one.
+/// Throws kInvalidArgument naming the option(s) and the conflict. The options' ranges have been
+/// checked. `block_length` is the resolved one.
 PlanSettings resolve_plan(const GenerateOptions& options, std::int32_t block_length);
+/// Writes into `options` what they left open.
+void fill_in_rows(const PlanSettings& settings, GenerateOptions& options);
 
 /// Where a request stands when a plan is made.
 struct PlanState {

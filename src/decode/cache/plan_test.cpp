@@ -175,7 +175,7 @@ TEST(ResolvePlan, RefusesWhatContradicts) {
   const auto refused = [](const auto& change, const std::vector<std::string>& words) {
     GenerateOptions options;
     change(options);
-    testing::expect_refused([&] { resolve_plan(options, 32); }, words);
+    testing::expect_refused([&] { resolve_settings(options, testing::llada_traits(), 8); }, words);
   };
   const auto uncached = [](auto& o) { o.cache = CacheKind::kNone; };
   refused([&](auto& o) { uncached(o), o.query = QueryRows::kMasked; }, {"'query'", "'cache' none"});

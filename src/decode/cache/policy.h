@@ -27,5 +27,7 @@ extern const CachePolicy kDualCache;
 
 std::span<const CachePolicy* const> cache_policies();
 const CachePolicy& cache_policy(CacheKind kind);
+/// Where a request names none.
+inline constexpr CacheKind kDefaultCache = CacheKind::kDual;
 
 }  // namespace fdllm

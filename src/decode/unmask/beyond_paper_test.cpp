@@ -6,20 +6,21 @@
 #include <gtest/gtest.h>
 
 #include "decode/decode_testing.h"
-#include "decode/unmask/early_commit.h"
-#include "decode/unmask/rules.h"
+#include "decode/unmask/family_habits.h"
 
 namespace fdllm {
 namespace {
 
 using testing::candidates_of;
+using testing::numbers_of;
 using testing::positions_of;
+using testing::rule_of;
 
 using Positions = std::vector<std::int32_t>;
 
 Positions frechet(const std::vector<double>& confidences, double margin) {
-  return positions_of(
-      kFrechetRule.select({.masked = {}, .frechet = margin}, candidates_of(confidences)));
+  return positions_of(rule_of("frechet").select(
+      {.masked = {}, .numbers = numbers_of({{"frechet", margin}})}, candidates_of(confidences)));
 }
 
 TEST(Frechet, CommitsWhileTheBoundExceedsWhatACompetitorMayHave) {
@@ -70,7 +71,8 @@ TEST(Frechet, TheCommittedAreTheMostLikelyChoiceOfAnyJoint) {
           static_cast<std::int32_t>(std::max_element(marginal, marginal + 3) - marginal);
       candidates.push_back({position, best, marginal[best]});
     }
-    const auto chosen = kFrechetRule.select({.masked = {}, .frechet = 0}, candidates);
+    const auto chosen = rule_of("frechet").select(
+        {.masked = {}, .numbers = numbers_of({{"frechet", 0}})}, candidates);
     if (chosen.size() < 2) continue;
     ++together;
     // Marginalise the joint over the positions that are not committed.
@@ -92,8 +94,10 @@ TEST(EntropyBound, CountsAllButTheLargest) {
   const auto chosen = [](const std::vector<double>& entropies, double bound) {
     std::vector<double> confidences;
     for (const double entropy : entropies) confidences.push_back(-entropy);
-    return positions_of(kEntropyBoundRule.select({.masked = {}, .entropy_bound = bound},
-                                                 candidates_of(confidences)));
+    return positions_of(
+        rule_of("entropy_bound")
+            .select({.masked = {}, .numbers = numbers_of({{"entropy_bound", bound}})},
+                    candidates_of(confidences)));
   };
   EXPECT_EQ(chosen({2.0, 0.25, 0.5, 3.0}, 0.0), (Positions{1}));
   EXPECT_EQ(chosen({2.0, 0.25, 0.5, 3.0}, 0.25), (Positions{1, 2}));
@@ -106,17 +110,21 @@ TEST(EntropyBound, CountsAllButTheLargest) {
 TEST(Margin, CommitsTheFirstAndAllThatReachIt) {
   const auto chosen = [](double margin) {
     return positions_of(
-        kMarginRule.select({.masked = {}, .margin = margin}, candidates_of({0.5, 0.7, 0.6})));
+        rule_of("margin").select({.masked = {}, .numbers = numbers_of({{"margin", margin}})},
+                                 candidates_of({0.5, 0.7, 0.6})));
   };
   EXPECT_EQ(chosen(0.6), (Positions{1, 2}));
   EXPECT_EQ(chosen(0.9), (Positions{1}));
-  EXPECT_EQ(kMarginRule.measure, Measure::kMargin);
+  EXPECT_EQ(rule_of("margin").measure, Measure::kMargin);
 }
 
 TEST(LocalLeap, TakesLowerConfidencesOnlyNearAnAnchor) {
   const auto chosen = [](const std::vector<double>& confidences) {
-    return positions_of(kLocalLeapRule.select(
-        {.masked = {}, .threshold = 0.9, .relaxed_threshold = 0.75}, candidates_of(confidences)));
+    return positions_of(
+        rule_of("local_leap")
+            .select({.masked = {},
+                     .numbers = numbers_of({{"threshold", 0.9}, {"relaxed_threshold", 0.75}})},
+                    candidates_of(confidences)));
   };
   // Position 4 is an anchor: 0 and 8 are within its reach, 9 is not, 5 is too low.
   EXPECT_EQ(chosen({0.8, 0.1, 0.1, 0.1, 0.95, 0.7, 0.1, 0.1, 0.76, 0.8}), (Positions{4, 0, 8}));
@@ -124,20 +132,18 @@ TEST(LocalLeap, TakesLowerConfidencesOnlyNearAnAnchor) {
   EXPECT_EQ(chosen({0.8, 0.89, 0.85}), (Positions{1}));
 }
 
-TEST(DreamVariants, RankByTheFilteredProbability) {
+TEST(FamilyHabits, DreamGoesByTheFilteredProbability) {
   const Score score{.confidence = 0.3, .filtered_confidence = 0.8, .margin = 0.2, .entropy = -1};
-  EXPECT_EQ(measured(kFrechetRule.measure, score), 0.3);
-  EXPECT_EQ(measured(kLocalLeapRule.measure, score), 0.3);
-  EXPECT_EQ(measured(kDreamFrechetRule.measure, score), 0.8);
-  EXPECT_EQ(measured(kDreamLocalLeapRule.measure, score), 0.8);
-  EXPECT_EQ(measured(kDreamMarginRule.measure, score), 0.2);
-  EXPECT_EQ(measured(kDreamEntropyBoundRule.measure, score), -1);
+  EXPECT_EQ(measured(habits_of(ReferenceFamily::kLlada).probability, score), 0.3);
+  EXPECT_EQ(measured(habits_of(ReferenceFamily::kDream).probability, score), 0.8);
 }
 
 TEST(EarlyCommit, NeedsEveryLead) {
   const std::vector<Score> scores = {Score{.margin = 0.9}, Score{.margin = 0.5}};
-  EXPECT_TRUE(all_lead(scores, 0.5));
-  EXPECT_FALSE(all_lead(scores, 0.51));
+  const UnmaskModifier& early = *unmask_modifiers().front();
+  EXPECT_EQ(early.number->name, "early_commit");
+  EXPECT_TRUE(early.commits_all(scores, 0.5));
+  EXPECT_FALSE(early.commits_all(scores, 0.51));
 }
 
 }  // namespace

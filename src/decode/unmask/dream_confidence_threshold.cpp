@@ -1,6 +1,7 @@
 #include "decode/schedule.h"
 #include "decode/unmask/ranking.h"
-#include "decode/unmask/rules.h"
+#include "decode/unmask/rule.h"
+#include "decode/unmask/shared_numbers.h"
 
 namespace fdllm {
 namespace {
@@ -12,26 +13,21 @@ std::int32_t quota(const UnmaskContext& context) {
 }
 
 std::vector<Candidate> select(const UnmaskContext& context, std::span<const Candidate> candidates) {
-  return reaching(top_k(context, candidates, quota(context)), context.threshold);
+  return reaching(top_k(context, candidates, quota(context)), context.number(kThreshold));
 }
 
-constexpr OptionSet kTakesCached = {RuleOption::kAlg, RuleOption::kThreshold};
-constexpr OptionSet kTakes = {RuleOption::kAlg, RuleOption::kThreshold, RuleOption::kSteps};
+constexpr const RuleNumber* kNumbers[] = {&kThreshold};
 
 }  // namespace
 
-const UnmaskRule kConfidenceThresholdRule = {
+extern const UnmaskRule kConfidenceThresholdRule = {
     .name = "confidence_threshold",
     .summary =
         "the most confident token, and every one whose confidence reaches the threshold; "
         "without a cache, within the budget of the steps so far",
-    .chosen_by = RuleOption::kAlg,
-    .uncached = kTakes,
-    .cached = kTakesCached,
-    .noise = Sampling::kCategorical,
-    .whole_canvas = true,
-    .first_row = true,
-    .measure = Measure::kFilteredProbability,
+    .only_for = ReferenceFamily::kDream,
+    .numbers = kNumbers,
+    .schedule = Schedule::kUncached,
     .has_bar = true,
     .quota = quota,
     .select = select,

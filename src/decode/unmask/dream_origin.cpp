@@ -3,7 +3,7 @@
 
 #include "base/rng.h"
 #include "decode/schedule.h"
-#include "decode/unmask/rules.h"
+#include "decode/unmask/rule.h"
 
 namespace fdllm {
 namespace {
@@ -28,20 +28,14 @@ std::vector<Candidate> select(const UnmaskContext& context, std::span<const Cand
   return result;
 }
 
-constexpr OptionSet kTakes = {RuleOption::kAlg, RuleOption::kSteps};
-
 }  // namespace
 
-const UnmaskRule kOriginRule = {
+extern const UnmaskRule kOriginRule = {
     .name = "origin",
     .summary = "positions at random, each with the step's share as its probability",
-    .chosen_by = RuleOption::kAlg,
-    .uncached = kTakes,
-    .cached = kTakes,
-    .noise = Sampling::kCategorical,
-    .whole_canvas = true,
-    .first_row = true,
-    .measure = Measure::kFilteredProbability,
+    .only_for = ReferenceFamily::kDream,
+    .schedule = Schedule::kAlways,
+    .draws = [](std::span<const NumberValue>) { return true; },
     .quota = quota,
     .select = select,
 };

@@ -1,6 +1,5 @@
-#include "decode/unmask/family_variants.h"
 #include "decode/unmask/ranking.h"
-#include "decode/unmask/rules.h"
+#include "decode/unmask/rule.h"
 
 // Entropy-bounded unmasking (EB-Sampler, arXiv 2505.24857): committing tokens independently of each
 // other errs by no more than their mutual information, which is no more than the sum of their
@@ -9,35 +8,38 @@
 namespace fdllm {
 namespace {
 
+constexpr RuleNumber kBound = {
+    .name = "entropy_bound",
+    .value_name = "G",
+    .help =
+        "commit the most certain tokens whose entropies together, but for the largest, are at "
+        "most G nats",
+    .range = {.greatest = 65536},
+};
+
 std::vector<Candidate> select(const UnmaskContext& context, std::span<const Candidate> candidates) {
   std::vector<Candidate> order = ranked(candidates);  // confidence = -entropy
+  const double bound = context.number(kBound);
   std::size_t kept = 0;
   double others = 0;  // entropies of all before this one, which has the largest
   for (; kept < order.size(); ++kept) {
-    if (kept > 0 && others > context.entropy_bound) break;
+    if (kept > 0 && others > bound) break;
     others -= order[kept].confidence;
   }
   order.resize(kept);
   return order;
 }
 
-constexpr UnmaskRule kRule = {
+}  // namespace
+
+extern const UnmaskRule kEntropyBoundRule = {
     .name = "entropy_bound",
     .summary = "the most certain tokens whose entropies together stay within a bound",
-    .chosen_by = RuleOption::kEntropyBound,
-    .uncached = {},
-    .cached = {},
-    .noise = Sampling::kGreedy,
+    .chosen_by = &kBound,
     .measure = Measure::kEntropy,
     .has_bar = true,
     .quota = all_masked,
     .select = select,
 };
-
-}  // namespace
-
-const UnmaskRule kEntropyBoundRule = for_llada(kRule, {RuleOption::kEntropyBound});
-const UnmaskRule kDreamEntropyBoundRule =
-    for_dream(kRule, "dream_entropy_bound", {RuleOption::kEntropyBound});
 
 }  // namespace fdllm

@@ -1,8 +1,15 @@
 #include "decode/unmask/ranking.h"
-#include "decode/unmask/rules.h"
+#include "decode/unmask/rule.h"
 
 namespace fdllm {
 namespace {
+
+constexpr RuleNumber kFactor = {
+    .name = "factor",
+    .value_name = "F",
+    .help = "LLaDA: commit by the paper's factor rule",
+    .range = {.above_least = true},
+};
 
 /// How many of the ranked candidates pass before the first that fails: the nth (from 1) passes if
 /// its confidence is at least 1 - factor / (n + 1), and the first always.
@@ -18,26 +25,20 @@ std::size_t passing(const std::vector<Candidate>& order, double factor) {
 std::vector<Candidate> select(const UnmaskContext& context, std::span<const Candidate> candidates) {
   std::vector<Candidate> order = ranked(candidates);
   if (order.empty()) return order;
-  std::size_t count = passing(order, context.factor);
+  std::size_t count = passing(order, context.number(kFactor));
   // The reference's walk can't tell a failure at the last rank from none, and takes it too.
   if (!context.correct && count + 1 == order.size()) ++count;
   order.resize(count);
   return order;
 }
 
-constexpr OptionSet kTakesCached = {RuleOption::kFactor, RuleOption::kRemasking};
-constexpr OptionSet kTakes = {RuleOption::kFactor, RuleOption::kRemasking, RuleOption::kCfgScale};
-
 }  // namespace
 
-const UnmaskRule kFactorRule = {
+extern const UnmaskRule kFactorRule = {
     .name = "factor",
     .summary = "as many of the most confident tokens as their confidences bear together",
-    .chosen_by = RuleOption::kFactor,
-    .uncached = kTakes,
-    .cached = kTakesCached,
-    .noise = Sampling::kGumbel,
-    .measure = Measure::kProbability,
+    .only_for = ReferenceFamily::kLlada,
+    .chosen_by = &kFactor,
     .has_bar = true,
     .quota = all_masked,
     .select = select,

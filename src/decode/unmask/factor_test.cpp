@@ -1,19 +1,21 @@
 #include <gtest/gtest.h>
 
 #include "decode/decode_testing.h"
-#include "decode/unmask/rules.h"
 
 namespace fdllm {
 namespace {
 
 using testing::candidates_of;
+using testing::numbers_of;
 using testing::positions_of;
+using testing::rule_of;
 
 std::size_t count(const std::vector<double>& confidences, double factor, bool correct = false) {
   const std::vector<Candidate> candidates = candidates_of(confidences);
   const std::vector<std::int32_t> masked = positions_of(candidates);
-  const UnmaskContext context = {.masked = masked, .factor = factor, .correct = correct};
-  return kFactorRule.select(context, candidates).size();
+  const auto numbers = numbers_of({{"factor", factor}});
+  const UnmaskContext context = {.masked = masked, .numbers = numbers, .correct = correct};
+  return rule_of("factor").select(context, candidates).size();
 }
 
 // With factor 1 the bars of ranks 2, 3, 4, 5 are 2/3, 3/4, 4/5, 5/6.

@@ -1,6 +1,5 @@
-#include "decode/unmask/family_variants.h"
 #include "decode/unmask/ranking.h"
-#include "decode/unmask/rules.h"
+#include "decode/unmask/rule.h"
 
 // Frechet profile decoding (Fast-dLLM++, arXiv 2606.02955). Whatever the joint distribution, the n
 // most confident tokens are right together with a probability of at least 1 - sum (1 - c_i), and
@@ -11,6 +10,15 @@
 namespace fdllm {
 namespace {
 
+constexpr RuleNumber kMargin = {
+    .name = "frechet",
+    .value_name = "D",
+    .help =
+        "commit what is right together whatever the joint distribution, with margin D (0.25 is "
+        "its authors'; smaller commits more)",
+    .range = {.greatest = 1},
+};
+
 std::vector<Candidate> select(const UnmaskContext& context, std::span<const Candidate> candidates) {
   std::vector<Candidate> order = ranked(candidates);
   std::size_t kept = 0;
@@ -18,28 +26,21 @@ std::vector<Candidate> select(const UnmaskContext& context, std::span<const Cand
   for (; kept < order.size(); ++kept) {
     const double own = 1 - order[kept].confidence;
     doubt += own;
-    if (kept > 0 && 1 - doubt - own <= context.frechet) break;
+    if (kept > 0 && 1 - doubt - own <= context.number(kMargin)) break;
   }
   order.resize(kept);
   return order;
 }
 
-constexpr UnmaskRule kRule = {
+}  // namespace
+
+extern const UnmaskRule kFrechetRule = {
     .name = "frechet",
     .summary = "the most confident tokens that are surely right together, by all their confidences",
-    .chosen_by = RuleOption::kFrechet,
-    .uncached = {},
-    .cached = {},
-    .noise = Sampling::kGreedy,
-    .measure = Measure::kProbability,
+    .chosen_by = &kMargin,
     .has_bar = true,
     .quota = all_masked,
     .select = select,
 };
-
-}  // namespace
-
-const UnmaskRule kFrechetRule = for_llada(kRule, {RuleOption::kFrechet, RuleOption::kRemasking});
-const UnmaskRule kDreamFrechetRule = for_dream(kRule, "dream_frechet", {RuleOption::kFrechet});
 
 }  // namespace fdllm

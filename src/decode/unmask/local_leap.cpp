@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "decode/unmask/family_variants.h"
 #include "decode/unmask/ranking.h"
-#include "decode/unmask/rules.h"
+#include "decode/unmask/rule.h"
+#include "decode/unmask/shared_numbers.h"
 
 // LocalLeap (arXiv 2510.07081): next to a token that reaches the threshold (an anchor) a lower one
 // will do, since what lies near a sure token tends to be settled with it.
@@ -14,15 +14,26 @@ namespace {
 /// Positions to either side of an anchor: the paper's.
 constexpr std::int32_t kReach = 4;
 
+constexpr RuleNumber kRelaxedThreshold = {
+    .name = "relaxed_threshold",
+    .value_name = "P",
+    .help = "beside --threshold: within 4 positions of a token that reaches it, P suffices",
+    .range = {.greatest = 1},
+    .at_most = &kThreshold,
+};
+constexpr const RuleNumber* kNumbers[] = {&kThreshold};
+
 std::vector<Candidate> select(const UnmaskContext& context, std::span<const Candidate> candidates) {
+  const double threshold = context.number(kThreshold);
+  const double relaxed = context.number(kRelaxedThreshold);
   std::vector<Candidate> order = ranked(candidates);
-  const std::vector<Candidate> first = reaching(order, context.threshold);
+  const std::vector<Candidate> first = reaching(order, threshold);
   const auto is_chosen = [&](const Candidate& candidate) {
     if (candidate.position == first.front().position) return true;
-    if (candidate.confidence >= context.threshold) return true;
-    if (candidate.confidence < context.relaxed_threshold) return false;
+    if (candidate.confidence >= threshold) return true;
+    if (candidate.confidence < relaxed) return false;
     return std::any_of(first.begin(), first.end(), [&](const Candidate& anchor) {
-      return anchor.confidence >= context.threshold &&
+      return anchor.confidence >= threshold &&
              std::abs(anchor.position - candidate.position) <= kReach;
     });
   };
@@ -30,24 +41,16 @@ std::vector<Candidate> select(const UnmaskContext& context, std::span<const Cand
   return order;
 }
 
-constexpr UnmaskRule kRule = {
+}  // namespace
+
+extern const UnmaskRule kLocalLeapRule = {
     .name = "local_leap",
     .summary = "as threshold, and near a token that reaches it also those that reach a lower one",
-    .chosen_by = RuleOption::kRelaxedThreshold,
-    .uncached = {},
-    .cached = {},
-    .noise = Sampling::kGreedy,
-    .measure = Measure::kProbability,
+    .chosen_by = &kRelaxedThreshold,
+    .numbers = kNumbers,
     .has_bar = true,
     .quota = all_masked,
     .select = select,
 };
-
-}  // namespace
-
-const UnmaskRule kLocalLeapRule = for_llada(
-    kRule, {RuleOption::kRelaxedThreshold, RuleOption::kThreshold, RuleOption::kRemasking});
-const UnmaskRule kDreamLocalLeapRule =
-    for_dream(kRule, "dream_local_leap", {RuleOption::kRelaxedThreshold, RuleOption::kThreshold});
 
 }  // namespace fdllm

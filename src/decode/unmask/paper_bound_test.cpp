@@ -8,10 +8,13 @@
 
 #include <gtest/gtest.h>
 
-#include "decode/unmask/rules.h"
+#include "decode/decode_testing.h"
 
 namespace fdllm {
 namespace {
+
+using testing::numbers_of;
+using testing::rule_of;
 
 /// p(x) of `positions` tokens below `vocab`, as a table of vocab^positions entries.
 class Joint {
@@ -86,8 +89,8 @@ std::vector<Candidate> select(const UnmaskRule& rule, const std::vector<Candidat
   UnmaskContext context;
   context.masked = masked;
   context.initial_masked = context.masked_count();
-  context.factor = factor;
-  context.threshold = threshold;
+  const auto numbers = numbers_of({{"factor", factor}, {"threshold", threshold}});
+  context.numbers = numbers;
   context.correct = correct;
   return rule.select(context, candidates);
 }
@@ -146,7 +149,7 @@ TEST(PaperBound, FactorOneCommitsWhatDecodingOneByOneGives) {
   for (std::uint32_t seed = 0; seed < 4000; ++seed) {
     std::mt19937 random(seed);
     const Joint joint = random_joint(random);
-    const auto selected = select(kFactorRule, joint.marginals(), 1.0, 0);
+    const auto selected = select(rule_of("factor"), joint.marginals(), 1.0, 0);
     ASSERT_FALSE(selected.empty());
     const auto count = static_cast<double>(selected.size());
     const double bound = (count + 1) * (1 - selected.back().confidence);
@@ -169,7 +172,7 @@ TEST(PaperBound, ThresholdCommitsWhatDecodingOneByOneGives) {
     const Joint joint = random_joint(random);
     // With e = 1 / (n + 1) for all n positions, any number of them may be committed.
     const double threshold = joint.positions() / (joint.positions() + 1.0) + 1e-9;
-    const auto selected = select(kThresholdRule, joint.marginals(), 0, threshold);
+    const auto selected = select(rule_of("threshold"), joint.marginals(), 0, threshold);
     ASSERT_TRUE(equals_one_by_one(joint, selected, random)) << "seed " << seed;
     several += selected.size() > 1;
   }
@@ -189,7 +192,7 @@ TEST(PaperBound, IsTight) {
   std::mt19937 random(1);
   for (std::int32_t n = 2; n <= 8; ++n) {
     const Joint inside = tight_joint(n, 0.999 / (n + 1));
-    const auto all = select(kFactorRule, inside.marginals(), 1.0, 0);
+    const auto all = select(rule_of("factor"), inside.marginals(), 1.0, 0);
     EXPECT_EQ(std::ssize(all), n);
     EXPECT_TRUE(equals_one_by_one(inside, all, random)) << n;
 
@@ -199,13 +202,14 @@ TEST(PaperBound, IsTight) {
     for (const Candidate& candidate : marginals) EXPECT_EQ(candidate.token, 0);
     EXPECT_FALSE(equals_one_by_one(outside, marginals, random)) << n;
     // Factor 1 keeps to the bound; a larger one, or a lower threshold, goes beyond it and errs.
-    const auto kept = select(kFactorRule, marginals, 1.0, 0);
+    const auto kept = select(rule_of("factor"), marginals, 1.0, 0);
     EXPECT_LT(std::ssize(kept), n);
     EXPECT_TRUE(equals_one_by_one(outside, kept, random)) << n;
-    const auto bold = select(kFactorRule, marginals, 1.01, 0);
+    const auto bold = select(rule_of("factor"), marginals, 1.01, 0);
     EXPECT_EQ(std::ssize(bold), n);
     EXPECT_FALSE(equals_one_by_one(outside, bold, random)) << n;
-    EXPECT_FALSE(equals_one_by_one(outside, select(kThresholdRule, marginals, 0, 1 - e), random));
+    EXPECT_FALSE(
+        equals_one_by_one(outside, select(rule_of("threshold"), marginals, 0, 1 - e), random));
   }
 }
 
@@ -214,10 +218,10 @@ TEST(PaperBound, IsBrokenByTheReferencesLastToken) {
   std::mt19937 random(1);
   const Joint joint = tight_joint(2, 0.4);
   const auto marginals = joint.marginals();
-  const auto faithful = select(kFactorRule, marginals, 1.0, 0, false);
+  const auto faithful = select(rule_of("factor"), marginals, 1.0, 0, false);
   EXPECT_EQ(faithful.size(), 2u);
   EXPECT_FALSE(equals_one_by_one(joint, faithful, random));
-  EXPECT_EQ(select(kFactorRule, marginals, 1.0, 0, true).size(), 1u);
+  EXPECT_EQ(select(rule_of("factor"), marginals, 1.0, 0, true).size(), 1u);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "decode/schedule.h"
 #include "decode/unmask/ranking.h"
-#include "decode/unmask/rules.h"
+#include "decode/unmask/rule.h"
+#include "decode/unmask/shared_numbers.h"
 
 namespace fdllm {
 namespace {
@@ -13,19 +14,26 @@ std::vector<Candidate> select(const UnmaskContext& context, std::span<const Cand
   return most_confident(candidates, quota(context));
 }
 
-constexpr OptionSet kTakesCached = {RuleOption::kSteps, RuleOption::kRemasking};
-constexpr OptionSet kTakes = {RuleOption::kSteps, RuleOption::kRemasking, RuleOption::kCfgScale};
-
 }  // namespace
 
-const UnmaskRule kQuotaRule = {
+constinit const RuleNumber kSteps = {
+    .name = "steps",
+    .value_name = "N",
+    .help =
+        "fixed number of steps in all, shared by the blocks by their lengths; ignored, as by "
+        "the reference, beside a rule without a schedule (threshold, factor ...); uncached "
+        "Dream's confidence_threshold: the budget",
+    .range = {.least = 1},
+    .whole = true,
+    .common = true,
+};
+
+extern const UnmaskRule kQuotaRule = {
     .name = "quota",
     .summary = "a fixed number of the most confident tokens a step",
-    .chosen_by = RuleOption::kSteps,
-    .uncached = kTakes,
-    .cached = kTakesCached,
-    .noise = Sampling::kGumbel,
-    .measure = Measure::kProbability,
+    .only_for = ReferenceFamily::kLlada,
+    .chosen_by = &kSteps,
+    .schedule = Schedule::kAlways,
     .quota = quota,
     .select = select,
 };

@@ -2,53 +2,31 @@
 
 #include <array>
 
-#include "decode/unmask/rules.h"
-
 namespace fdllm {
 
+// Each is defined in the file of its name.
+extern const UnmaskRule kThresholdRule, kQuotaRule, kFactorRule, kTokensPerForwardRule;
+extern const UnmaskRule kConfidenceThresholdRule, kOriginRule;
+extern const UnmaskRule kMaskgitPlusRule, kTopkMarginRule, kEntropyRule;
+extern const UnmaskRule kFrechetRule;
+extern const UnmaskRule kEntropyBoundRule;
+extern const UnmaskRule kMarginRule;
+extern const UnmaskRule kLocalLeapRule;
+extern const UnmaskModifier kEarlyCommit;
+
 std::span<const UnmaskRule* const> unmask_rules() {
-  static constexpr std::array<const UnmaskRule*, 18> kRules = {
-      &kThresholdRule,
-      &kQuotaRule,
-      &kFactorRule,
-      &kTokensPerForwardRule,
-      &kConfidenceThresholdRule,
-      &kMaskgitPlusRule,
-      &kTopkMarginRule,
-      &kEntropyRule,
-      &kOriginRule,
-      &kDreamTokensPerForwardRule,
-      &kFrechetRule,
-      &kDreamFrechetRule,
-      &kEntropyBoundRule,
-      &kDreamEntropyBoundRule,
-      &kMarginRule,
-      &kDreamMarginRule,
+  static constexpr std::array kRules = {
+      &kThresholdRule,        &kQuotaRule,       &kFactorRule,       &kConfidenceThresholdRule,
+      &kOriginRule,           &kMaskgitPlusRule, &kTopkMarginRule,   &kEntropyRule,
+      &kTokensPerForwardRule, &kFrechetRule,     &kEntropyBoundRule, &kMarginRule,
       &kLocalLeapRule,
-      &kDreamLocalLeapRule,
   };
   return kRules;
 }
 
-double measured(Measure measure, const Score& score) {
-  switch (measure) {
-    case Measure::kProbability:
-      return score.confidence;
-    case Measure::kFilteredProbability:
-      return score.filtered_confidence;
-    case Measure::kMargin:
-      return score.margin;
-    case Measure::kEntropy:
-      return score.entropy;
-  }
-  return 0;
-}
-
-const UnmaskRule* find_unmask_rule(std::string_view name) {
-  for (const UnmaskRule* rule : unmask_rules()) {
-    if (rule->name == name) return rule;
-  }
-  return nullptr;
+std::span<const UnmaskModifier* const> unmask_modifiers() {
+  static constexpr std::array kModifiers = {&kEarlyCommit};
+  return kModifiers;
 }
 
 }  // namespace fdllm

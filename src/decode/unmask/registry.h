@@ -1,16 +1,13 @@
 #pragma once
 #include <span>
-#include <string_view>
 
 #include "decode/unmask/rule.h"
 
 namespace fdllm {
 
-/// All rules: threshold, quota, factor, tokens_per_forward (LLaDA); confidence_threshold,
-/// maskgit_plus, topk_margin, entropy, origin, dream_tokens_per_forward (Dream).
+/// All rules and modifiers. The first rule that serves a family is its default. A new one is a file
+/// of its own and a line in registry.cpp.
 std::span<const UnmaskRule* const> unmask_rules();
-
-/// The rule of that name, or nullptr.
-const UnmaskRule* find_unmask_rule(std::string_view name);
+std::span<const UnmaskModifier* const> unmask_modifiers();
 
 }  // namespace fdllm

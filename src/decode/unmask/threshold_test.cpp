@@ -1,19 +1,21 @@
 #include <gtest/gtest.h>
 
 #include "decode/decode_testing.h"
-#include "decode/unmask/rules.h"
 
 namespace fdllm {
 namespace {
 
 using testing::candidates_of;
+using testing::numbers_of;
 using testing::positions_of;
+using testing::rule_of;
 
 std::vector<std::int32_t> chosen(const std::vector<double>& confidences, double threshold) {
   const std::vector<Candidate> candidates = candidates_of(confidences);
   const std::vector<std::int32_t> masked = positions_of(candidates);
-  const UnmaskContext context = {.masked = masked, .threshold = threshold};
-  return positions_of(kThresholdRule.select(context, candidates));
+  const auto numbers = numbers_of({{"threshold", threshold}});
+  const UnmaskContext context = {.masked = masked, .numbers = numbers};
+  return positions_of(rule_of("threshold").select(context, candidates));
 }
 
 using Positions = std::vector<std::int32_t>;

@@ -1,13 +1,14 @@
 #include <gtest/gtest.h>
 
 #include "decode/decode_testing.h"
-#include "decode/unmask/rules.h"
 
 namespace fdllm {
 namespace {
 
 using testing::candidates_of;
+using testing::numbers_of;
 using testing::positions_of;
+using testing::rule_of;
 using Quotas = std::vector<std::int32_t>;
 
 /// What the forwards of a block of `length` tokens commit; `first` > 0: the first one so many.
@@ -16,10 +17,10 @@ Quotas quotas(double rate, std::int32_t length, std::int32_t first = 0) {
   std::int32_t left = length;
   for (std::int32_t index = 0; left > 0 && index < length; ++index) {
     const std::vector<std::int32_t> masked(static_cast<std::size_t>(left));
+    const auto numbers = numbers_of({{"tokens_per_forward", rate}});
     const UnmaskContext context = {
-        .masked = masked, .initial_masked = length, .index = index, .tokens_per_forward = rate};
-    const std::int32_t quota = kTokensPerForwardRule.quota(context);
-    EXPECT_EQ(quota, kDreamTokensPerForwardRule.quota(context));
+        .masked = masked, .numbers = numbers, .initial_masked = length, .index = index};
+    const std::int32_t quota = rule_of("tokens_per_forward").quota(context);
     result.push_back(index == 0 && first > 0 ? first : quota);
     left -= result.back();
   }
@@ -49,12 +50,11 @@ TEST(TokensPerForward, CommitsOneWhereMoreThanItsShareIsDone) {
 TEST(TokensPerForward, TheMostConfidentComeFirstThenTheLowestPosition) {
   const std::vector<Candidate> candidates = candidates_of({0.1, 0.4, 0.2, 0.4, 0.0});
   const std::vector<std::int32_t> masked = positions_of(candidates);
+  const auto numbers = numbers_of({{"tokens_per_forward", 3.9}});
   const UnmaskContext context = {
-      .masked = masked, .initial_masked = 5, .index = 0, .tokens_per_forward = 3.9};
-  for (const UnmaskRule* rule : {&kTokensPerForwardRule, &kDreamTokensPerForwardRule}) {
-    EXPECT_EQ(positions_of(rule->select(context, candidates)),
-              (std::vector<std::int32_t>{1, 3, 2}));
-  }
+      .masked = masked, .numbers = numbers, .initial_masked = 5, .index = 0};
+  EXPECT_EQ(positions_of(rule_of("tokens_per_forward").select(context, candidates)),
+            (std::vector<std::int32_t>{1, 3, 2}));
 }
 
 }  // namespace

@@ -22,16 +22,7 @@ bool matches(const Checkpoint& checkpoint) {
 void set_traits(ModelConfig& model) {
   model.family = "dream";
   model.logit_shift = 1;
-  model.rules = {"confidence_threshold",
-                 "origin",
-                 "maskgit_plus",
-                 "topk_margin",
-                 "entropy",
-                 "dream_tokens_per_forward",
-                 "dream_frechet",
-                 "dream_entropy_bound",
-                 "dream_margin",
-                 "dream_local_leap"};
+  model.reference = ReferenceFamily::kDream;
 }
 
 ModelConfig read_gguf(const Checkpoint& checkpoint) {

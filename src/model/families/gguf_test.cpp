@@ -109,7 +109,7 @@ TEST(GgufFamilies, Llada) {
   EXPECT_EQ(config.logit_shift, 0);
   EXPECT_EQ(config.mask_token, 9);
   EXPECT_EQ(config.end_tokens, std::vector<std::int32_t>{8});
-  EXPECT_EQ(config.rules.front(), "threshold");
+  EXPECT_EQ(config.reference, ReferenceFamily::kLlada);
 }
 
 TEST(GgufFamilies, Dream) {
@@ -118,7 +118,7 @@ TEST(GgufFamilies, Dream) {
   EXPECT_TRUE(config.qkv_bias);
   EXPECT_FALSE(config.interleaved_query_key);
   EXPECT_EQ(config.logit_shift, 1);
-  EXPECT_EQ(config.rules.front(), "confidence_threshold");
+  EXPECT_EQ(config.reference, ReferenceFamily::kDream);
 }
 
 TEST(GgufFamilies, OptionalKeysAndTensors) {

@@ -68,8 +68,7 @@ std::int64_t read_ffn(const Metadata& config, std::int64_t hidden) {
 void set_traits(ModelConfig& model) {
   model.family = "llada";
   model.logit_shift = 0;
-  model.rules = {"threshold", "quota",         "factor", "tokens_per_forward",
-                 "frechet",   "entropy_bound", "margin", "local_leap"};
+  model.reference = ReferenceFamily::kLlada;
 }
 
 ModelConfig read_gguf(const Checkpoint& checkpoint) {

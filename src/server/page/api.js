@@ -55,6 +55,11 @@ export async function firstModel() {
   return model;
 }
 
+/** What the server says of its requests: its /openapi.json. */
+export async function apiDescription() {
+  return (await send("/openapi.json")).json();
+}
+
 /** Cuts a stream of server-sent events into the data of its events. */
 export class EventParser {
   #rest = "";

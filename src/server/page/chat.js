@@ -74,6 +74,10 @@ export class Chat {
       }, { class: "example" }))));
   }
 
+  setTable(table) {
+    this.form.setTable(table);
+  }
+
   #storeSettings() {
     localStorage.setItem(SETTINGS, JSON.stringify(
       { options: this.form.values(), system: this.parts.system.value }));

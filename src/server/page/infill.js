@@ -32,7 +32,7 @@ function filledHole(text) {
 
 export class Infill {
   form = new SettingsForm({
-    without: ["gen_length"],
+    without: ["gen_length", "initial_length", "stop"],
     onChange: () => this.#summarise(),
   });
   #notice = new Notice();
@@ -56,6 +56,11 @@ export class Infill {
   }
 
   #fit;
+
+  setTable(table) {
+    this.form.setTable(table);
+    this.#summarise();
+  }
 
   #summarise() {
     this.parts.summary.textContent = `Settings: ${this.form.summary()}`;

@@ -1,9 +1,10 @@
 // Puts the page together: which view is open, the model's name, the key.
-import { ApiError, apiKey, firstModel } from "./api.js";
+import { ApiError, apiDescription, apiKey, firstModel } from "./api.js";
 import { Chat } from "./chat.js";
 import { examplesFor } from "./examples.js";
 import { Infill } from "./infill.js";
 import { Race } from "./race.js";
+import { OptionTable } from "./settings.js";
 
 const byId = (id) => document.getElementById(id);
 const VIEWS = ["chat", "race", "infill"];
@@ -62,10 +63,9 @@ async function askForModel() {
     model = await firstModel();
     name.textContent = model.id;
     name.title = [model.id, model.family, model.backend].filter(Boolean).join(", ");
-    chat.form.setFamily(model.family);
     chat.offer(examplesFor(model));
-    infill.form.setFamily(model.family);
-    race.setFamily(model.family);
+    const table = new OptionTable(await apiDescription());
+    for (const view of [chat, infill, race]) view.setTable(table);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     name.textContent = error.status === 401 ? "needs an API key" : "no server";

@@ -8,12 +8,14 @@ import { Recording } from "./recording.js";
 import { record } from "./run.js";
 import { SettingsForm } from "./settings.js";
 
-/** What a side may start from. `steps` is the length of the answer in the first: a token a step. */
+/** What a side may start from. A rule that the model lacks is its default then. */
 const PRESETS = [
   { name: "One token a step, no cache",
-    values: { gen_length: "128", cache: "none", rule: "steps", steps: "128" } },
+    values: { gen_length: "128", cache: "none", rule: "tokens_per_forward",
+              tokens_per_forward: "1" } },
   { name: "One token a step, dual cache",
-    values: { gen_length: "128", block_length: "32", cache: "dual", rule: "steps", steps: "128" } },
+    values: { gen_length: "128", block_length: "32", cache: "dual", rule: "tokens_per_forward",
+              tokens_per_forward: "1" } },
   { name: "Threshold 0.9, no cache",
     values: { gen_length: "128", cache: "none", rule: "threshold", threshold: "0.9" } },
   { name: "Threshold 0.9, prefix cache",
@@ -52,6 +54,11 @@ class Side {
   choose(preset) {
     if (preset !== "own") this.form.setValues(PRESETS[preset].values);
     else this.details.open = true;
+    this.summary.textContent = this.form.summary();
+  }
+
+  setTable(table) {
+    this.form.setTable(table);
     this.summary.textContent = this.form.summary();
   }
 
@@ -102,8 +109,8 @@ export class Race {
     });
   }
 
-  setFamily(family) {
-    for (const side of this.#sides) side.form.setFamily(family);
+  setTable(table) {
+    for (const side of this.#sides) side.setTable(table);
   }
 
   async #start(model) {

@@ -44,7 +44,7 @@ HttpResponse infill(Context& context, const HttpRequest& request) {
   for (std::int32_t i = 0; i < asked.n; ++i) {
     for (const auto& lengths : lists) {
       job.answers.push_back(plan_infill(context, asked, text, lengths, i));
-      if (lists.size() > 1 && !confidence_is_probability(job.answers.back().resolved)) {
+      if (lists.size() > 1 && !job.answers.back().request.confidence_is_probability()) {
         refuse_parameter(asked.field,
                          "a hole with bounds takes the length whose tokens are the most probable, "
                          "but with this unmasking rule confidences are no probabilities; give a "
@@ -52,8 +52,8 @@ HttpResponse infill(Context& context, const HttpRequest& request) {
       }
     }
   }
-  const GenerateRequest& canvas = job.answers.front().request;
-  job.prompt_tokens = static_cast<std::int64_t>(canvas.prompt_ids.size() - canvas.holes.size());
+  const ResolvedRequest& canvas = job.answers.front().request;
+  job.prompt_tokens = std::ssize(canvas.prompt_ids()) - canvas.masks();
   return respond(context, request, std::move(job));
 }
 

@@ -5,7 +5,7 @@ namespace fdllm::server {
 
 HttpResponse openapi(Context& context, const HttpRequest&) {
   HttpResponse response;
-  response.body = openapi_json(context.model, context.engine.info().vocab);
+  response.body = openapi_json(context.model, context.engine.info());
   return response;
 }
 

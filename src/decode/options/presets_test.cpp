@@ -1,18 +1,24 @@
-#include "engine/presets.h"
+#include "decode/options/presets.h"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
 
-#include "fastdllm/error.h"
+#include "decode/decode_testing.h"
 
 namespace fdllm {
 namespace {
 
-using Sets = std::vector<std::pair<const char*, const char*>>;
+using Sets = std::vector<std::pair<std::string, std::string>>;
 
 GenerateOptions options_of(const Sets& sets) {
   GenerateOptions options;
   for (const auto& [name, value] : sets) find_generate_option(name)->set(options, value);
-  return options;
+  return with_preset(options);
 }
 
 /// All values as text, so that options can be compared.
@@ -24,14 +30,17 @@ std::vector<std::string> texts(const GenerateOptions& options) {
   return result;
 }
 
-TEST(Presets, PutTheirValuesThere) {
+TEST(Presets, SayWhatIsNotGiven) {
   for (const Preset& preset : presets()) {
     GenerateOptions options;
-    find_generate_option("preset")->set(options, preset.name);
-    EXPECT_EQ(options.preset, preset.name);
+    options.preset = preset.name;
+    const GenerateOptions made = with_preset(options);
+    EXPECT_EQ(made.preset, preset.name);
     EXPECT_FALSE(preset.values.empty());
     for (const Preset::Value& value : preset.values) {
-      EXPECT_EQ(find_generate_option(value.option)->text(options), value.value) << preset.name;
+      const GenerateOption* option = find_generate_option(value.option);
+      EXPECT_EQ(option->text({}), std::nullopt) << "it can't be told whether it was given";
+      EXPECT_EQ(option->text(made), value.value) << preset.name;
     }
   }
 }
@@ -46,25 +55,53 @@ TEST(Presets, AreThoseThatTheOptionNames) {
 
 TEST(Presets, GiveWayToWhatIsGivenInAnyOrder) {
   // "dual" is the default too: that it was given counts, not that it differs.
-  const GenerateOptions before =
-      options_of({{"cache", "dual"}, {"seed", "7"}, {"preset", "exact"}, {"stop", "x"}});
-  const GenerateOptions after =
-      options_of({{"stop", "x"}, {"preset", "exact"}, {"seed", "7"}, {"cache", "dual"}});
-  EXPECT_EQ(texts(before), texts(after));
-  EXPECT_EQ(before.cache, CacheKind::kDual);
-  EXPECT_EQ(before.tokens_per_forward, 1);
-  EXPECT_EQ(before.seed, 7u);
-  EXPECT_EQ(before.stop, (std::vector<std::string>{"x"}));
-  EXPECT_EQ(after.stop, before.stop);
+  Sets sets = {{"cache", "dual"}, {"gen-length", "24"}, {"preset", "exact"}, {"seed", "7"}};
+  std::sort(sets.begin(), sets.end());
+  const std::vector<std::string> expected = texts(options_of(sets));
+  while (std::next_permutation(sets.begin(), sets.end())) {
+    const GenerateOptions options = options_of(sets);
+    EXPECT_EQ(texts(options), expected);
+    EXPECT_EQ(options.cache, CacheKind::kDual);
+    EXPECT_EQ(options.rule.get("tokens_per_forward"), 1);
+    EXPECT_EQ(options.seed, 7u);
+  }
+}
+
+TEST(Presets, CountWithAssignedMembersInAnyOrder) {
+  GenerateOptions before;
+  before.preset = "fast";
+  before.temperature = 0.7;
+  find_generate_option("seed")->set(before, "3");
+  before.cache = CacheKind::kPrefix;
+  before.query = QueryRows::kMasked;
+  GenerateOptions after;
+  after.query = QueryRows::kMasked;
+  after.cache = CacheKind::kPrefix;
+  after.seed = 3;
+  after.temperature = 0.7;
+  find_generate_option("preset")->set(after, "fast");
+  EXPECT_EQ(texts(with_preset(before)), texts(with_preset(after)));
+  EXPECT_EQ(with_preset(before).temperature, 0.7);
+  EXPECT_EQ(with_preset(before).cache, CacheKind::kPrefix);
+  EXPECT_EQ(with_preset(before).query_before, 8);
+}
+
+TEST(Presets, ChangeNothingTwice) {
+  for (const Preset& preset : presets()) {
+    const GenerateOptions once = options_of({{"preset", std::string(preset.name)}});
+    EXPECT_EQ(texts(with_preset(once)), texts(once));
+  }
 }
 
 TEST(Presets, AGivenRuleReplacesThePresets) {
   for (const Sets& sets :
        {Sets{{"preset", "paper"}, {"factor", "1"}}, Sets{{"factor", "1"}, {"preset", "paper"}}}) {
     const GenerateOptions options = options_of(sets);
-    EXPECT_EQ(options.factor, 1);
-    EXPECT_FALSE(options.threshold.has_value());
+    EXPECT_EQ(options.rule.get("factor"), 1);
+    EXPECT_FALSE(options.rule.get("threshold").has_value());
   }
+  EXPECT_FALSE(options_of({{"preset", "paper"}, {"alg", "entropy"}}).rule.get("threshold"));
+  EXPECT_TRUE(options_of({{"preset", "paper"}, {"early-commit", "1"}}).rule.get("threshold"));
 }
 
 TEST(Presets, HaveTheirBlocksWhateverTheLength) {
@@ -84,7 +121,7 @@ TEST(Presets, LeaveOutWhatContradictsTheGiven) {
   EXPECT_EQ(never.suffix_window, 32);
   EXPECT_EQ(never.query_before, 4);
   const GenerateOptions uncached = options_of({{"cache", "none"}, {"preset", "turbo"}});
-  EXPECT_EQ(uncached.refresh, RefreshKind::kBlock);
+  EXPECT_FALSE(uncached.refresh.has_value());
   EXPECT_FALSE(uncached.refresh_radius.has_value());
   EXPECT_FALSE(uncached.query_before.has_value());
   EXPECT_FALSE(uncached.block_length.has_value());
@@ -97,25 +134,12 @@ TEST(Presets, TheLastOneCountsAlone) {
             texts(options_of({{"top-k", "5"}, {"preset", "paper"}})));
 }
 
-TEST(Presets, LeaveAssignedFieldsAlone) {
-  GenerateOptions options;
-  options.gen_length = 64;
-  options.query = QueryRows::kMasked;
-  find_generate_option("preset")->set(options, "paper");
-  EXPECT_EQ(options.gen_length, 64);
-  EXPECT_EQ(options.query, QueryRows::kMasked);
-}
-
 TEST(Presets, RefuseUnknownNames) {
   GenerateOptions options;
-  try {
-    find_generate_option("preset")->set(options, "quick");
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find("exact, paper, fast or turbo"), std::string::npos);
-  }
+  const std::vector<std::string> words = {"preset", "exact", "paper", "turbo", "quick"};
+  testing::expect_refused([&] { find_generate_option("preset")->set(options, "quick"); }, words);
   options.preset = "quick";
-  EXPECT_THROW(apply_preset(options), Error);
+  testing::expect_refused([&] { with_preset(options); }, words);
 }
 
 }  // namespace

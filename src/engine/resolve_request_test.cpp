@@ -1,11 +1,9 @@
-#include "engine/seed_use.h"
+#include "engine/resolve_request.h"
 
 #include <filesystem>
 #include <vector>
 
 #include <gtest/gtest.h>
-
-#include "fastdllm/engine.h"
 
 namespace fdllm {
 namespace {
@@ -18,38 +16,38 @@ struct Case {
 
 const Case kCases[] = {
     {"llada-nano", [](GenerateOptions&) {}, false},
-    {"llada-nano", [](GenerateOptions& o) { o.steps = 32; }, false},
+    {"llada-nano", [](GenerateOptions& o) { o.rule.set("steps", 32); }, false},
     {"llada-nano", [](GenerateOptions& o) { o.temperature = 1; }, true},
     {"llada-nano",
      [](GenerateOptions& o) {
-       o.steps = 16;
+       o.rule.set("steps", 16);
        o.remasking = Remasking::kRandom;
      },
      true},
     {"dream-nano", [](GenerateOptions&) {}, false},
     {"dream-nano",
      [](GenerateOptions& o) {
-       o.alg = "origin";
-       o.steps = 16;
+       o.rule.alg = "origin";
+       o.rule.set("steps", 16);
      },
      true},
     {"dream-nano",
      [](GenerateOptions& o) {
-       o.alg = "entropy";
-       o.steps = 16;
+       o.rule.alg = "entropy";
+       o.rule.set("steps", 16);
      },
      false},
     {"dream-nano",
      [](GenerateOptions& o) {
-       o.alg = "entropy";
-       o.alg_temp = 1;
-       o.steps = 16;
+       o.rule.alg = "entropy";
+       o.rule.set("alg_temp", 1);
+       o.rule.set("steps", 16);
      },
      true},
 };
 
 // What it says is compared with what happens: the order in which tokens are committed.
-TEST(SeedUse, IsWhatDecodingShows) {
+TEST(ResolvedRequest, DependsOnTheSeedWhereDecodingShowsIt) {
   for (const Case& tried : kCases) {
     EngineOptions engine_options;
     engine_options.threads = 1;
@@ -77,7 +75,7 @@ TEST(SeedUse, IsWhatDecodingShows) {
       differs |= committed[i] != committed[0];
     }
     EXPECT_EQ(differs, tried.depends) << tried.model;
-    EXPECT_EQ(depends_on_seed(engine.resolve(requests[0])), tried.depends) << tried.model;
+    EXPECT_EQ(engine.resolve(requests[0]).depends_on_seed(), tried.depends) << tried.model;
   }
 }
 

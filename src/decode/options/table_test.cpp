@@ -1,4 +1,7 @@
+#include <optional>
 #include <set>
+#include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -37,7 +40,7 @@ TEST(OptionTable, SetsWhatItSays) {
   EXPECT_EQ(options.gen_length, 256);
   EXPECT_EQ(options.block_length, 16);
   EXPECT_EQ(options.cache, CacheKind::kPrefix);
-  EXPECT_EQ(options.factor, 1.5);
+  EXPECT_EQ(options.rule.get("factor"), 1.5);
   EXPECT_EQ(options.remasking, Remasking::kRandom);
   EXPECT_EQ(options.seed, ~0ull);
   set("seed", "-2");
@@ -47,23 +50,49 @@ TEST(OptionTable, SetsWhatItSays) {
 }
 
 TEST(OptionTable, TextIsWhatSetTakes) {
-  const GenerateOptions defaults;
-  for (const GenerateOption& option : generate_options()) {
+  for (const GenerateOption& declared : generate_options()) {
+    const GenerateOption option = declared;  // a copy does as well
     if (option.kind == GenerateOption::Kind::kTexts) continue;
     GenerateOptions options;
     // A value of each kind that is no default.
-    const std::string_view words = option.value_name;
+    const std::vector<std::string> words = option.words();
     const std::string value = option.kind == GenerateOption::Kind::kFlag
-                                  ? (option.text(defaults) == "true" ? "false" : "true")
-                              : words.find('|') != std::string_view::npos
-                                  ? std::string(words.substr(words.rfind('|') + 1))
+                                  ? (option.otherwise == "true" ? "false" : "true")
+                              : !words.empty()                               ? words.back()
                               : option.kind == GenerateOption::Kind::kNumber ? "0.1"
                                                                              : "77";
+    EXPECT_NE(option.text(options), value) << option.name;
     option.set(options, value);
     EXPECT_EQ(option.text(options), value) << option.name;
   }
-  EXPECT_EQ(find_generate_option("threshold")->text(defaults), std::nullopt);
-  EXPECT_EQ(find_generate_option("cache")->text(defaults), "dual");
+}
+
+TEST(OptionTable, DefaultsAreWhatSetTakesAndWhatHolds) {
+  const GenerateOptions none;
+  for (const GenerateOption& option : generate_options()) {
+    if (option.otherwise.empty()) continue;
+    GenerateOptions options;
+    option.set(options, option.otherwise);
+    EXPECT_EQ(option.text(options), option.otherwise) << option.name;
+    // What can't be left open has it from the start.
+    EXPECT_EQ(option.text(none).value_or(option.otherwise), option.otherwise) << option.name;
+    if (option.range) {
+      EXPECT_TRUE(option.range->contains(option.read_number(option, options).value_or(-1)));
+    }
+  }
+}
+
+TEST(OptionTable, RulesHaveTheNumbersThatTheyDeclare) {
+  RuleOptions rule;
+  EXPECT_EQ(rule.get("tokens_per_forward"), std::nullopt);
+  rule.set("tokens-per-forward", 2).set("threshold", 0.5).set("tokens_per_forward", 3);
+  EXPECT_EQ(rule.get("tokens_per_forward"), 3);
+  const RuleOptions copy = rule;
+  rule.reset("threshold");
+  EXPECT_EQ(rule.get("threshold"), std::nullopt);
+  EXPECT_EQ(copy.get("threshold"), 0.5);
+  EXPECT_THROW(rule.set("treshold", 0.5), Error);
+  EXPECT_THROW(static_cast<void>(rule.get("gen_length")), Error);
 }
 
 TEST(OptionTable, BadValuesNameTheOptionAndWhatItTakes) {
@@ -84,7 +113,8 @@ TEST(OptionTable, BadValuesNameTheOptionAndWhatItTakes) {
       FAIL() << name << " took " << value;
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
-      EXPECT_NE(std::string(error.what()).find(std::string("--") + name), std::string::npos);
+      EXPECT_NE(std::string(error.what()).find(find_generate_option(name)->field()),
+                std::string::npos);
     }
   }
 }

@@ -1,0 +1,11 @@
+#pragma once
+#include <vector>
+
+#include "fastdllm/options.h"
+
+namespace fdllm {
+
+/// The options that choose a rule and give it numbers: all that rules and modifiers declare.
+std::vector<GenerateOption> rule_options();
+
+}  // namespace fdllm
