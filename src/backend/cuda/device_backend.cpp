@@ -243,7 +243,7 @@ class DeviceBackend final : public PeerBackend, public MemoryReader, public Logi
     check_product(weight, x, rows, y);
     const auto& matrix = static_cast<const DeviceMatrix&>(weight);
     product_.prepare(matrix, data_of(x), rows);
-    product_.multiply(matrix, 0, matrix.out_features(), written(y), matrix.out_features(), add);
+    product_.multiply(matrix, {0, matrix.out_features()}, written(y), matrix.out_features(), add);
   }
 
   /// Copies the rows of slices that kernels here cannot read from their devices.

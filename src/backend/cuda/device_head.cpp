@@ -120,7 +120,7 @@ void DeviceHead::score_streamed(const DeviceMatrix& head, const Batch& batch, De
   const std::int64_t span = std::min(vocab, kSpan);
   for (std::int64_t first = 0; first < vocab; first += span) {
     const std::int64_t tokens = std::min(span, vocab - first);
-    product_.multiply(head, first, tokens, logits_.as<float>(), span, false);
+    product_.multiply(head, {first, tokens}, logits_.as<float>(), span, false);
     run_head_reduce(&queue, {.logits = logits_.as<float>(),
                              .stride = span,
                              .first = first,
@@ -142,7 +142,7 @@ void DeviceHead::score_streamed(const DeviceMatrix& head, const Batch& batch, De
 void DeviceHead::score_whole(const DeviceMatrix& head, const Batch& batch, DeviceScore* scores) {
   LaunchQueue& queue = *runtime_->stream();
   const std::int64_t vocab = head.out_features();
-  product_.multiply(head, 0, vocab, logits_.as<float>(), whole_stride(vocab), false);
+  product_.multiply(head, {0, vocab}, logits_.as<float>(), whole_stride(vocab), false);
   run_distribution(&queue, {.logits = logits_.as<float>(),
                             .stride = whole_stride(vocab),
                             .vocab = vocab,
@@ -192,7 +192,7 @@ void DeviceHead::logits(const DeviceMatrix& head, const float* x, std::int64_t r
     logits_.reserve(*runtime_, bytes, "head logits");
     host_logits_.reserve(*runtime_, bytes, "head logits");
     product_.prepare(head, x + first * head.in_features(), count);
-    product_.multiply(head, 0, vocab, logits_.as<float>(), vocab, false);
+    product_.multiply(head, {0, vocab}, logits_.as<float>(), vocab, false);
     runtime_->copy_to_host(host_logits_.data(), logits_.data(), bytes);
     runtime_->synchronize();
     std::copy_n(host_logits_.as<float>(), count * vocab, logits.data() + first * vocab);

@@ -63,8 +63,9 @@ void DeviceProduct::prepare(const DeviceMatrix& weight, const float* x,
                        .operand = operand});
 }
 
-void DeviceProduct::multiply(const DeviceMatrix& weight, std::int64_t first, std::int64_t count,
-                             float* out, std::int64_t stride, bool add) {
+void DeviceProduct::multiply(const DeviceMatrix& weight, OutputColumns columns, float* out,
+                             std::int64_t stride, bool add) {
+  const std::int64_t first = columns.first;
   const FormatLayout& layout = weight.layout();
   const std::int64_t segments = layout.segments(weight.in_features());
   ProductTask task{.a = activations_,
@@ -78,7 +79,7 @@ void DeviceProduct::multiply(const DeviceMatrix& weight, std::int64_t first, std
                    .out = out,
                    .out_stride = stride,
                    .rows = {nullptr, bucket_of(rows_)},
-                   .columns = count,
+                   .columns = columns.count,
                    .values = weight.in_features(),
                    .segments = segments,
                    .part_bytes = weight.part_bytes(),

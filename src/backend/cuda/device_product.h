@@ -7,6 +7,11 @@
 
 namespace fdllm::cuda {
 
+/// Columns [first, first + count) of a product.
+struct OutputColumns {
+  std::int64_t first, count;
+};
+
 /// x W^T: activations are made ready once and then multiplied with one or more spans of columns.
 class DeviceProduct {
  public:
@@ -25,10 +30,10 @@ class DeviceProduct {
   void prepare(const DeviceMatrix& weight, const float* x, std::int64_t rows);
   /// The same for the rows of x that `index` names.
   void prepare(const DeviceMatrix& weight, const float* x, std::span<const std::int32_t> index);
-  /// out (+)= x W^T + bias for `count` output columns from `first` on; out [rows, stride] begins
-  /// with the first of them.
-  void multiply(const DeviceMatrix& weight, std::int64_t first, std::int64_t count, float* out,
-                std::int64_t stride, bool add);
+  /// out (+)= x W^T + bias for some output columns; out [rows, stride] begins with the first of
+  /// them.
+  void multiply(const DeviceMatrix& weight, OutputColumns columns, float* out, std::int64_t stride,
+                bool add);
 
  private:
   OperandTask reserve(const FormatLayout& layout, std::int64_t rows, std::int64_t columns);
