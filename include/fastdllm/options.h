@@ -192,11 +192,10 @@ struct GenerateOptions {
 /// same options under the same names.
 struct GenerateOption {
   enum class Kind : std::uint8_t { kInteger, kNumber, kFlag, kText, kTexts };
-  enum class Group : std::uint8_t { kLength, kRows, kRule, kModifier, kSampling, kEnd, kReference };
 
   std::string name = {};  ///< long name, with dashes: "gen-length"
   Kind kind = Kind::kText;
-  Group group = Group::kLength;
+  std::string_view group = {};  ///< heading under which help and forms show it
   bool common = false;          ///< what most people need
   std::string value_name = {};  ///< for help: "N", "none|prefix|dual"
   std::string help = {};

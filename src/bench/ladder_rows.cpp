@@ -64,7 +64,7 @@ void set_option(const LadderRow& row, GenerateOptions& options, std::string_view
   const GenerateOption* option = find_generate_option(name);
   if (option == nullptr) {
     fail(ErrorCode::kInvalidArgument,
-         "row '{}': there is no generate option '{}'; see fast-dllm generate --help", row.name,
+         "row '{}': there is no generate option '{}'; see fast-dllm generate --help-all", row.name,
          name);
   }
   try {

@@ -22,24 +22,7 @@ bool tell_ignored(const GenerateOptions& given, const GenerateOptions& resolved)
 namespace {
 
 std::string group_of(const GenerateOption& option) {
-  if (option.common) return "Decoding";
-  switch (option.group) {
-    case GenerateOption::Group::kLength:
-      return std::string(kMore) + "Lengths";
-    case GenerateOption::Group::kRows:
-      return std::string(kMore) + "Rows that a step runs and attends";
-    case GenerateOption::Group::kRule:
-      return std::string(kMore) + "Unmask rules, each chosen by its number";
-    case GenerateOption::Group::kModifier:
-      return std::string(kMore) + "Beside any rule";
-    case GenerateOption::Group::kSampling:
-      return std::string(kMore) + "Sampling";
-    case GenerateOption::Group::kEnd:
-      return std::string(kMore) + "Where an answer ends";
-    case GenerateOption::Group::kReference:
-      return std::string(kMore) + "The reference's habits";
-  }
-  return "Decoding";
+  return option.common ? "Decoding" : kMore + std::string(option.group);
 }
 
 void add_flag(CLI::App& app, const GenerateOption& option, GenerateOptions& options) {

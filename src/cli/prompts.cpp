@@ -119,7 +119,7 @@ PromptSpec parse_line(std::string_view line, const std::string& where, const Pro
     } else {
       fail(ErrorCode::kInvalidArgument,
            "{}: '{}': unknown field; known are prompt, prompt_ids, messages, id, system, raw and "
-           "the decoding options of fast-dllm generate --help",
+           "the decoding options of fast-dllm generate --help-all",
            where, field);
     }
   }

@@ -88,6 +88,7 @@ int run_serve(const ServeFlags& flags) {
   std::optional<Engine> loaded = load_until_terminated(flags);
   if (!loaded) return 0;
   Engine& engine = *loaded;
+  engine.resolve({.prompt_ids = {}, .options = options.defaults});  // what is wrong with them now
   warn_without_template(engine, "chats are refused, /v1/completions takes prompts as they are");
   server::Server server(engine, options, write_log);
   catch_server_signals();
@@ -100,16 +101,9 @@ int run_serve(const ServeFlags& flags) {
   return serve_until_ended(server);
 }
 
-}  // namespace
-
-CommandBody add_serve(CLI::App& app) {
-  const auto flags = std::make_shared<ServeFlags>();
-  server::ServerOptions& options = flags->options;
-  app.footer(
-      "Decoding options are fields of the requests; GET /openapi.json lists them. The log on "
-      "stderr has a JSON line for each request, without its text.");
-  flags->engine.add_model_option(app);
-  flags->engine.add_chat_template_option(app);
+/// Where it listens, and who may ask.
+void add_access_options(CLI::App& app, ServeFlags& flags) {
+  server::ServerOptions& options = flags.options;
   const char* group = "Server";
   app.add_option("--host", options.host, "address to listen on (default 127.0.0.1)")
       ->type_name("HOST")
@@ -118,12 +112,12 @@ CommandBody add_serve(CLI::App& app) {
       ->check(CLI::Range(0, 65535).description(""))
       ->type_name("PORT")
       ->group(group);
-  app.add_option("--api-key", flags->key.given,
+  app.add_option("--api-key", flags.key.given,
                  "key that requests must carry (default $FDLLM_API_KEY, else none; the variable "
                  "keeps it out of the process list)")
       ->type_name("KEY")
       ->group(group);
-  app.add_option("--api-key-file", flags->key.file, "file whose only line is the key")
+  app.add_option("--api-key-file", flags.key.file, "file whose only line is the key")
       ->type_name("FILE")
       ->group(group);
   app.add_option("--allow-host", options.allowed_hosts,
@@ -137,6 +131,32 @@ CommandBody add_serve(CLI::App& app) {
                  "origin whose web pages may ask, * for all (default: none)")
       ->type_name("ORIGIN")
       ->group(group);
+}
+
+/// What requests decode by that don't say it themselves.
+void add_defaults(CLI::App& app, GenerateOptions& defaults) {
+  for (const char* name : {"preset", "gen-length"}) {
+    const GenerateOption& option = *find_generate_option(name);
+    app.add_option_function<std::string>(
+           "--" + option.name, [&](const std::string& value) { option.set(defaults, value); },
+           "of requests that give none: " + option.help)
+        ->type_name(option.value_name)
+        ->group("Server");
+  }
+}
+
+}  // namespace
+
+CommandBody add_serve(CLI::App& app) {
+  const auto flags = std::make_shared<ServeFlags>();
+  server::ServerOptions& options = flags->options;
+  app.footer(
+      "Decoding options are fields of the requests; GET /openapi.json lists them. The log on "
+      "stderr has a JSON line for each request, without its text.");
+  flags->engine.add_model_option(app);
+  flags->engine.add_chat_template_option(app);
+  const char* group = "Server";
+  add_access_options(app, *flags);
   app.add_option("--model-name", options.model_name,
                  "name to serve the model under (default: its folder's or file's, or ORG/NAME)")
       ->type_name("NAME")
@@ -161,6 +181,7 @@ CommandBody add_serve(CLI::App& app) {
       ->check(CLI::Range(0.0, 1e6).description(""))
       ->type_name("S")
       ->group(group);
+  add_defaults(app, options.defaults);
   flags->engine.add_engine_options(app);
   return [flags] { return run_serve(*flags); };
 }

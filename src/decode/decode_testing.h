@@ -32,9 +32,10 @@ inline DecodeTraits dream_traits() {
 }
 
 inline const UnmaskRule& rule_of(std::string_view name) {
-  const UnmaskRule* rule = find_unmask_rule(name);
-  if (rule == nullptr) throw std::invalid_argument("no rule " + std::string(name));
-  return *rule;
+  for (const UnmaskRule* rule : unmask_rules()) {
+    if (rule->name == name) return *rule;
+  }
+  throw std::invalid_argument("no rule " + std::string(name));
 }
 
 /// Values of numbers by their names, as a rule gets them.

@@ -20,26 +20,6 @@ namespace {
 
 using Doc = nlohmann::ordered_json;
 
-std::string_view name_of(GenerateOption::Group group) {
-  switch (group) {
-    case GenerateOption::Group::kLength:
-      return "length";
-    case GenerateOption::Group::kRule:
-      return "rule";
-    case GenerateOption::Group::kModifier:
-      return "modifier";
-    case GenerateOption::Group::kSampling:
-      return "sampling";
-    case GenerateOption::Group::kEnd:
-      return "end";
-    case GenerateOption::Group::kRows:
-      return "rows";
-    case GenerateOption::Group::kReference:
-      return "reference";
-  }
-  return "";
-}
-
 void add_range(const GenerateOption& option, Doc& schema) {
   const bool is_integer = option.kind == GenerateOption::Kind::kInteger;
   const NumberRange range = option.range.value_or(NumberRange{});
@@ -99,7 +79,7 @@ Doc option_schema(const GenerateOption& option) {
     schema["default"] = is_text ? Doc(option.otherwise) : Doc::parse(option.otherwise);
   }
   schema["description"] = option.help;
-  schema["x-group"] = name_of(option.group);
+  schema["x-group"] = option.group;
   if (option.common) schema["x-common"] = true;
   if (option.name == "preset") schema["x-values"] = preset_values();
   return schema;

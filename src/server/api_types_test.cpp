@@ -434,7 +434,7 @@ TEST(OpenApi, DescribesEveryOptionOfTheEngine) {
   EXPECT_EQ(chat["seed"]["maximum"], 18446744073709551615u);
   EXPECT_EQ(chat["cache"]["enum"], (Json{nullptr, "none", "prefix", "dual"}));
   EXPECT_EQ(chat["cache"]["default"], "dual");
-  EXPECT_EQ(chat["cache"]["x-group"], "rows");
+  EXPECT_EQ(chat["cache"]["x-group"], "Rows");
   EXPECT_EQ(chat["top_k"]["minimum"], -1);
   EXPECT_EQ(chat["top_k"]["default"], 0);
   EXPECT_EQ(chat["preset"]["x-values"]["fast"]["query_before"], 8);

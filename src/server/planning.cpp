@@ -47,6 +47,14 @@ void check_fits(const Context& context, std::string_view field, std::int64_t ask
                                    asked, given, positions, left));
 }
 
+/// What a client asks for; with the i-th seed, and the server's preset where it names none.
+GenerateOptions options_of(const Context& context, const GenerationFields& fields, std::int32_t i) {
+  GenerateOptions options = fields.options;
+  options.seed += static_cast<std::uint64_t>(i);
+  if (!options.preset) options.preset = context.options.defaults.preset;
+  return options;
+}
+
 /// A confidence whose logarithm means something: the probability of the committed token.
 void check_confidence_is_probability(const ResolvedRequest& request, std::string_view field) {
   if (!request.confidence_is_probability()) {
@@ -111,14 +119,17 @@ PromptTokens chat_prompt(const Context& context, const std::vector<ChatMessage>&
 PlannedAnswer plan_answer(const Context& context, const GenerationFields& fields,
                           const PromptTokens& prompt, std::int32_t i) {
   check_prompt_length(context, prompt, 0);
-  GenerateRequest request{.prompt_ids = prompt.ids, .options = fields.options};
+  GenerateRequest request{.prompt_ids = prompt.ids, .options = options_of(context, fields, i)};
   GenerateOptions& options = request.options;
-  options.seed += static_cast<std::uint64_t>(i);
   if (options.gen_length) {
     check_fits(context, "gen_length", *options.gen_length, prompt.ids.size());
   } else if (fields.max_tokens) {
     check_fits(context, fields.limit_name, *fields.max_tokens, prompt.ids.size());
     options.gen_length = fields.max_tokens;
+  } else if (context.options.defaults.gen_length) {
+    const std::int64_t left = context.engine.info().max_positions - std::ssize(prompt.ids);
+    options.gen_length = static_cast<std::int32_t>(
+        std::min<std::int64_t>(left, *context.options.defaults.gen_length));
   }
   PlannedAnswer answer{.request = context.engine.resolve(std::move(request)),
                        .choice = i,
@@ -152,8 +163,7 @@ PlannedAnswer plan_middle(const Context& context, const GenerationFields& fields
     length = static_cast<std::int32_t>(std::min<std::int64_t>(length, left));
   }
   const auto begin = static_cast<std::int32_t>(prompt.ids.size());
-  GenerateRequest request{.prompt_ids = prompt.ids, .options = fields.options};
-  request.options.seed += static_cast<std::uint64_t>(i);
+  GenerateRequest request{.prompt_ids = prompt.ids, .options = options_of(context, fields, i)};
   // The engine knows no end of a hole: the answer is cut when it is there.
   std::vector<std::string> stop = std::exchange(request.options.stop, {});
   request.prompt_ids.resize(prompt.ids.size() + static_cast<std::size_t>(std::max(length, 0)),
@@ -184,8 +194,7 @@ PlannedAnswer plan_infill(const Context& context, const InfillRequest& fields,
     refuse_length(fields.field, fmt::format("{} tokens are more than the {} that this server takes",
                                             length, limit));
   }
-  request.options = fields.options;
-  request.options.seed += static_cast<std::uint64_t>(i);
+  request.options = options_of(context, fields, i);
   return {.request = context.engine.resolve(std::move(request)),
           .choice = i,
           .max_tokens = static_cast<std::int32_t>(length),

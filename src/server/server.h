@@ -24,6 +24,7 @@ struct ServerOptions {
   std::int64_t max_prompt_tokens = 0;  ///< 0: no limit but the model's
   double request_seconds = 600;        ///< 0: requests may take as long as they like
   std::size_t max_connections = 256;
+  GenerateOptions defaults;  ///< preset and gen_length of requests that give none
 };
 
 /// An OpenAI-compatible HTTP server for one engine.

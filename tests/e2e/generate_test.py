@@ -429,7 +429,7 @@ class Help(TestCase):
                        "isa", "visual", "json", "trace", "no-eos-stop", "stop", "correct",
                        "early-commit", "query-before", "row-budget"):
             self.assertRegex(text, rf"(?m)^  --{option}\b")
-        self.assertIn("The reference's habits", text)
+        self.assertIn("As the reference", text)
         self.assertLessEqual(max(map(len, text.splitlines())), 110)
         self.assertEqual(run().returncode, 2)
 

@@ -124,6 +124,21 @@ class Denoising(TestCase):
 
 
 class Operation(TestCase):
+    def test_what_requests_leave_open_is_the_servers_to_say(self):
+        with Server("--preset", "exact", "--gen-length", 24) as server:
+            def forwards(**options):
+                status, _, answer = server.ask("/v1/chat/completions",
+                                               {**CHAT, "eos_stop": False, **options})
+                self.assertEqual(status, 200, answer)
+                return answer["usage"]["forwards"]
+            self.assertEqual(forwards(), 24)
+            self.assertEqual(forwards(gen_length=16), 16)
+            self.assertEqual(forwards(max_tokens=32), 32)
+            self.assertEqual(forwards(tokens_per_forward=4), 6)
+            self.assertLess(forwards(preset="paper"), 24)
+        self.assertIn("--gen-length", self.fail_with(2, "serve", "--model", LLADA, "--port", 0,
+                                                     "--gen-length", 0))
+
     def test_a_client_that_leaves_frees_its_request(self):
         with Server() as server:
             for stream in (True, False):

@@ -11,7 +11,6 @@ namespace fdllm {
 namespace {
 
 using Options = GenerateOptions;
-using Group = GenerateOption::Group;
 
 constexpr double kDefaultDrift = 0.1;
 
@@ -42,60 +41,39 @@ void check_belongs(std::string_view option, bool given, RefreshKind kind,
 
 std::vector<GenerateOption> row_options() {
   return {
-      member_option<&Options::cache>({.name = "cache",
-                                      .group = Group::kRows,
-                                      .common = true,
-                                      .value_name = "none|prefix|dual",
-                                      .help = "K/V kept between the steps of a block",
-                                      .otherwise = std::string(cache_policy(kDefaultCache).name)}),
-      member_option<&Options::query>(
-          {.name = "query",
-           .group = Group::kRows,
-           .value_name = "all|masked",
-           .help = "rows of its window that a step recomputes; masked: those still masked and "
-                   "those just committed",
-           .otherwise = "all"}),
-      member_option<&Options::query_before>(
-          {.name = "query-before",
-           .group = Group::kRows,
-           .value_name = "N",
-           .help = "recompute the N rows before the live block in every step too",
-           .otherwise = "0",
-           .range = NumberRange{}}),
-      member_option<&Options::refresh>(
-          {.name = "refresh",
-           .group = Group::kRows,
-           .value_name = "block|vicinity|drift|never",
-           .help = "what is recomputed when a block begins: the whole canvas, the rows around the "
-                   "block, the canvas only where confidence has fallen, or nothing",
-           .otherwise = "block"}),
-      member_option<&Options::refresh_interval>(
-          {.name = "refresh-interval",
-           .group = Group::kRows,
-           .value_name = "K",
-           .help = "recompute the whole canvas at every K-th block (default 1 with refresh block, "
-                   "else never)",
-           .range = NumberRange{.least = 1}}),
-      member_option<&Options::refresh_radius>(
-          {.name = "refresh-radius",
-           .group = Group::kRows,
-           .value_name = "N",
-           .help = "refresh vicinity: rows before and after the block (default block-length)",
-           .range = NumberRange{}}),
-      member_option<&Options::refresh_drift>(
-          {.name = "refresh-drift",
-           .group = Group::kRows,
-           .value_name = "P",
-           .help = "refresh drift: by how much the mean confidence must have fallen",
-           .otherwise = fmt::format("{}", kDefaultDrift),
-           .range = NumberRange{.greatest = 1}}),
-      member_option<&Options::suffix_window>(
-          {.name = "suffix-window",
-           .group = Group::kRows,
-           .value_name = "N",
-           .help = "run and attend only N masks after the live block, and the last position "
-                   "(default: all)",
-           .range = NumberRange{}}),
+      common(option<&Options::cache>("cache", "none|prefix|dual",
+                                     "K/V kept between the steps of a block",
+                                     std::string(cache_policy(kDefaultCache).name))),
+      option<&Options::query>(
+          "query", "all|masked",
+          "rows of its window that a step recomputes; masked: those still masked and "
+          "those just committed",
+          "all"),
+      option<&Options::query_before>("query-before", "N",
+                                     "recompute the N rows before the live block in every step too",
+                                     "0", NumberRange{}),
+      option<&Options::refresh>(
+          "refresh", "block|vicinity|drift|never",
+          "what is recomputed when a block begins: the whole canvas, the rows around the "
+          "block, the canvas only where confidence has fallen, or nothing",
+          "block"),
+      option<&Options::refresh_interval>(
+          "refresh-interval", "K",
+          "recompute the whole canvas at every K-th block (default 1 with refresh block, "
+          "else never)",
+          "", NumberRange{.least = 1}),
+      option<&Options::refresh_radius>(
+          "refresh-radius", "N",
+          "refresh vicinity: rows before and after the block (default block-length)", "",
+          NumberRange{}),
+      option<&Options::refresh_drift>(
+          "refresh-drift", "P", "refresh drift: by how much the mean confidence must have fallen",
+          fmt::format("{}", kDefaultDrift), NumberRange{.greatest = 1}),
+      option<&Options::suffix_window>(
+          "suffix-window", "N",
+          "run and attend only N masks after the live block, and the last position "
+          "(default: all)",
+          "", NumberRange{}),
   };
 }
 

@@ -74,15 +74,22 @@ constexpr GenerateOption::Kind kind_of() {
   return Kind::kText;
 }
 
-/// What is declared of the option that is kept in `Member`, and how it is set and read.
+/// The option that is kept in `Member`: GenerateOption's fields of these names, and how it is set
+/// and read.
 template <auto Member>
-GenerateOption member_option(GenerateOption declared) {
+GenerateOption option(std::string name, std::string value_name, std::string help,
+                      std::string otherwise = {}, std::optional<NumberRange> range = {}) {
   using Stored = std::remove_cvref_t<decltype(std::declval<GenerateOptions>().*Member)>;
+  GenerateOption declared{.name = std::move(name),
+                          .value_name = std::move(value_name),
+                          .help = std::move(help),
+                          .otherwise = std::move(otherwise),
+                          .range = range};
   declared.kind = kind_of<typename ValueOf<Stored>::Type>();
-  declared.store = [](const GenerateOption& option, GenerateOptions& options,
-                      std::string_view value) { parse_option(option, value, options.*Member); };
-  declared.read = [](const GenerateOption& option, const GenerateOptions& options) {
-    return option_text(option, options.*Member);
+  declared.store = [](const GenerateOption& self, GenerateOptions& options,
+                      std::string_view value) { parse_option(self, value, options.*Member); };
+  declared.read = [](const GenerateOption& self, const GenerateOptions& options) {
+    return option_text(self, options.*Member);
   };
   declared.read_number = [](const GenerateOption&,
                             const GenerateOptions& options) -> std::optional<double> {
@@ -93,6 +100,12 @@ GenerateOption member_option(GenerateOption declared) {
     }
     return std::nullopt;
   };
+  return declared;
+}
+
+/// One that most people need.
+inline GenerateOption common(GenerateOption declared) {
+  declared.common = true;
   return declared;
 }
 

@@ -11,7 +11,6 @@ namespace fdllm {
 namespace {
 
 using Options = GenerateOptions;
-using Group = GenerateOption::Group;
 
 // Above, a softmax is uniform anyway.
 constexpr NumberRange kTemperatures = {.greatest = 100};
@@ -26,134 +25,94 @@ std::string preset_names() {
 
 std::vector<GenerateOption> length_options() {
   return {
-      member_option<&Options::preset>(
-          {.name = "preset",
-           .common = true,
-           .value_name = preset_names(),
-           .help = "several of the options below at once; those given beside it count more"}),
-      member_option<&Options::gen_length>(
-          {.name = "gen-length",
-           .common = true,
-           .value_name = "N",
-           .help = "masked tokens after the prompt (default 128, or what a longer prompt leaves of "
-                   "the model's positions)",
-           .range = NumberRange{.least = 1}}),
-      member_option<&Options::block_length>(
-          {.name = "block-length",
-           .common = true,
-           .value_name = "N",
-           .help = "tokens of a block; the last one is shorter where N doesn't divide gen-length "
-                   "(default 32; uncached Dream has no blocks)",
-           .range = NumberRange{.least = 1}}),
-      member_option<&Options::initial_length>(
-          {.name = "initial-length",
-           .value_name = "N",
-           .help = "begin with N masks and grow while no end token is confident: gen-length is "
-                   "then a limit (default: gen-length)",
-           .range = NumberRange{.least = 1}}),
+      common(option<&Options::preset>(
+          "preset", preset_names(),
+          "several decoding options at once; those given beside it count more")),
+      common(option<&Options::gen_length>(
+          "gen-length", "N",
+          "masked tokens after the prompt (default 128, or what a longer prompt leaves of "
+          "the model's positions)",
+          "", NumberRange{.least = 1})),
+      common(option<&Options::block_length>(
+          "block-length", "N",
+          "tokens of a block; the last one is shorter where N doesn't divide gen-length "
+          "(default 32; uncached Dream has no blocks)",
+          "", NumberRange{.least = 1})),
+      option<&Options::initial_length>(
+          "initial-length", "N",
+          "begin with N masks and grow while no end token is confident: gen-length is "
+          "then a limit (default: gen-length)",
+          "", NumberRange{.least = 1}),
   };
 }
 
 std::vector<GenerateOption> sampling_options() {
   return {
-      member_option<&Options::temperature>({.name = "temperature",
-                                            .group = Group::kSampling,
-                                            .common = true,
-                                            .value_name = "T",
-                                            .help = "0, or below 0.0001: greedy",
-                                            .otherwise = "0",
-                                            .range = kTemperatures}),
-      member_option<&Options::top_p>(
-          {.name = "top-p",
-           .group = Group::kSampling,
-           .common = true,
-           .value_name = "P",
-           .help = "draw from the likeliest tokens whose probability together exceeds P; 1: all",
-           .otherwise = "1",
-           .range = NumberRange{.greatest = 1, .above_least = true}}),
-      member_option<&Options::top_k>(
-          {.name = "top-k",
-           .group = Group::kSampling,
-           .value_name = "K",
-           .help = "draw from the K likeliest tokens; 0: all (the reference's Dream has 50 unless "
-                   "told otherwise)",
-           .otherwise = "0",
-           .range = NumberRange{}}),
-      member_option<&Options::seed>({.name = "seed",
-                                     .group = Group::kSampling,
-                                     .common = true,
-                                     .value_name = "N",
-                                     .help = "of this request's random numbers; -1 is 2^64 - 1",
-                                     .otherwise = "0"}),
-      member_option<&Options::remasking>(
-          {.name = "remasking",
-           .group = Group::kSampling,
-           .value_name = "low_confidence|random",
-           .help = "LLaDA: where the confidence comes from, the token's probability or a random "
-                   "number",
-           .otherwise = "low_confidence"}),
-      member_option<&Options::cfg_scale>(
-          {.name = "cfg-scale",
-           .group = Group::kSampling,
-           .value_name = "S",
-           .help = "LLaDA: classifier-free guidance, two forwards a step, cache none only",
-           .otherwise = "0",
-           .range = NumberRange{.greatest = 100}}),
+      common(option<&Options::temperature>("temperature", "T", "0, or below 0.0001: greedy", "0",
+                                           kTemperatures)),
+      common(option<&Options::top_p>(
+          "top-p", "P",
+          "draw from the likeliest tokens whose probability together exceeds P; 1: all", "1",
+          NumberRange{.greatest = 1, .above_least = true})),
+      option<&Options::top_k>(
+          "top-k", "K",
+          "draw from the K likeliest tokens; 0: all (the reference's Dream has 50 unless "
+          "told otherwise)",
+          "0", NumberRange{}),
+      common(option<&Options::seed>("seed", "N", "of this request's random numbers; -1 is 2^64 - 1",
+                                    "0")),
+      option<&Options::remasking>(
+          "remasking", "low_confidence|random",
+          "LLaDA: where the confidence comes from, the token's probability or a random "
+          "number",
+          "low_confidence"),
+      option<&Options::cfg_scale>(
+          "cfg-scale", "S", "LLaDA: classifier-free guidance, two forwards a step, cache none only",
+          "0", NumberRange{.greatest = 100}),
   };
 }
 
 std::vector<GenerateOption> end_options() {
   return {
-      member_option<&Options::stop>({.name = "stop",
-                                     .group = Group::kEnd,
-                                     .common = true,
-                                     .value_name = "TEXT",
-                                     .help = "stop string; may be given several times"}),
-      member_option<&Options::eos_stop>(
-          {.name = "eos-stop",
-           .group = Group::kEnd,
-           .help = "stop when no mask precedes the first end token; off: fill the whole canvas, "
-                   "as the reference does",
-           .otherwise = "true"}),
-      member_option<&Options::ignore_eos>(
-          {.name = "ignore-eos",
-           .group = Group::kEnd,
-           .help = "the end tokens get no probability: exactly gen-length tokens",
-           .otherwise = "false"}),
+      common(option<&Options::stop>("stop", "TEXT", "stop string; may be given several times")),
+      option<&Options::eos_stop>(
+          "eos-stop", "",
+          "stop when no mask precedes the first end token; off: fill the whole canvas, "
+          "as the reference does",
+          "true"),
+      option<&Options::ignore_eos>("ignore-eos", "",
+                                   "the end tokens get no probability: exactly gen-length tokens",
+                                   "false"),
   };
 }
 
 std::vector<GenerateOption> reference_options() {
   return {
-      member_option<&Options::confidence>(
-          {.name = "confidence",
-           .group = Group::kReference,
-           .value_name = "raw|reference",
-           .help = "what rules with a bar compare with it: the probability under the raw logits, "
-                   "or as the reference, which takes Dream's after temperature, top-p and top-k",
-           .otherwise = "raw"}),
-      member_option<&Options::correct>(
-          {.name = "correct",
-           .group = Group::kReference,
-           .help = "without the reference's quirks: Dream's unconditional first token of a block, "
-                   "the factor walk's failing last token, the order of equal confidences",
-           .otherwise = "false"}),
-      member_option<&Options::logits_eos_inf>(
-          {.name = "logits-eos-inf",
-           .group = Group::kReference,
-           .help = "as in LLaDA's generate: the EOS token gets no probability",
-           .otherwise = "false"}),
-      member_option<&Options::confidence_eos_eot_inf>(
-          {.name = "confidence-eos-eot-inf",
-           .group = Group::kReference,
-           .help = "as in LLaDA's generate: the end tokens have the least confidence, so that they "
-                   "are committed last",
-           .otherwise = "false"}),
+      option<&Options::confidence>(
+          "confidence", "raw|reference",
+          "what rules with a bar compare with it: the probability under the raw logits, "
+          "or as the reference, which takes Dream's after temperature, top-p and top-k",
+          "raw"),
+      option<&Options::correct>(
+          "correct", "",
+          "without the reference's quirks: Dream's unconditional first token of a block, "
+          "the factor walk's failing last token, the order of equal confidences",
+          "false"),
+      option<&Options::logits_eos_inf>("logits-eos-inf", "",
+                                       "as in LLaDA's generate: the EOS token gets no probability",
+                                       "false"),
+      option<&Options::confidence_eos_eot_inf>(
+          "confidence-eos-eot-inf", "",
+          "as in LLaDA's generate: the end tokens have the least confidence, so that they "
+          "are committed last",
+          "false"),
   };
 }
 
-void append(std::vector<GenerateOption>& table, std::vector<GenerateOption> options) {
+void append(std::vector<GenerateOption>& table, std::string_view group,
+            std::vector<GenerateOption> options) {
   for (GenerateOption& option : options) {
+    option.group = group;
     if (!option.otherwise.empty()) {
       const bool is_flag = option.kind == GenerateOption::Kind::kFlag;
       const std::string_view on_off = option.otherwise == "true" ? "on" : "off";
@@ -165,12 +124,13 @@ void append(std::vector<GenerateOption>& table, std::vector<GenerateOption> opti
 
 std::vector<GenerateOption> all_options() {
   std::vector<GenerateOption> table;
-  append(table, length_options());
-  append(table, row_options());
-  append(table, rule_options());
-  append(table, sampling_options());
-  append(table, end_options());
-  append(table, reference_options());
+  append(table, "Lengths", length_options());
+  append(table, "Rows", row_options());
+  append(table, "Unmask rules", rule_options());
+  append(table, "Beside any rule", modifier_options());
+  append(table, "Sampling", sampling_options());
+  append(table, "Where an answer ends", end_options());
+  append(table, "As the reference", reference_options());
   return table;
 }
 

@@ -31,13 +31,6 @@ std::vector<const RuleNumber*> declared_numbers() {
 
 }  // namespace
 
-const UnmaskRule* find_unmask_rule(std::string_view name) {
-  for (const UnmaskRule* rule : unmask_rules()) {
-    if (rule->name == name) return rule;
-  }
-  return nullptr;
-}
-
 std::vector<const UnmaskRule*> rules_of(ReferenceFamily family) {
   std::vector<const UnmaskRule*> rules;
   for (const UnmaskRule* rule : unmask_rules()) {

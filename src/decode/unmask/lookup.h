@@ -6,8 +6,6 @@
 
 namespace fdllm {
 
-/// The rule of that name, or nullptr.
-const UnmaskRule* find_unmask_rule(std::string_view name);
 /// The rules that serve a family, its default first.
 std::vector<const UnmaskRule*> rules_of(ReferenceFamily family);
 

@@ -26,12 +26,11 @@ std::string number_text(const RuleNumber& number, double value) {
   return number.whole ? fmt::format("{:.0f}", value) : fmt::format("{}", value);
 }
 
-GenerateOption option_of(const RuleNumber& number, GenerateOption::Group group) {
+GenerateOption option_of(const RuleNumber& number) {
   GenerateOption option;
   option.name = number.name;
   std::replace(option.name.begin(), option.name.end(), '_', '-');
   option.kind = number.whole ? GenerateOption::Kind::kInteger : GenerateOption::Kind::kNumber;
-  option.group = group;
   option.common = number.common;
   option.value_name = number.value_name;
   option.help = number.help;
@@ -69,7 +68,6 @@ GenerateOption alg_option() {
   }
   GenerateOption option;
   option.name = "alg";
-  option.group = GenerateOption::Group::kRule;
   option.value_name = "A";
   option.help = fmt::format("the rule of that name, where the model's family has it: {}", names);
   option.store = [](const GenerateOption& self, GenerateOptions& options, std::string_view value) {
@@ -88,11 +86,18 @@ GenerateOption alg_option() {
 
 std::vector<GenerateOption> rule_options() {
   std::vector<GenerateOption> options;
-  using Group = GenerateOption::Group;
   for (const RuleNumber* number : rule_numbers()) {
-    options.push_back(option_of(*number, is_modifier(*number) ? Group::kModifier : Group::kRule));
+    if (!is_modifier(*number)) options.push_back(option_of(*number));
   }
   options.push_back(alg_option());
+  return options;
+}
+
+std::vector<GenerateOption> modifier_options() {
+  std::vector<GenerateOption> options;
+  for (const UnmaskModifier* modifier : unmask_modifiers()) {
+    options.push_back(option_of(*modifier->number));
+  }
   return options;
 }
 

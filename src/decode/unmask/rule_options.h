@@ -5,7 +5,9 @@
 
 namespace fdllm {
 
-/// The options that choose a rule and give it numbers: all that rules and modifiers declare.
+/// The options that choose a rule and give it numbers: all that rules declare.
 std::vector<GenerateOption> rule_options();
+/// Those that modifiers declare.
+std::vector<GenerateOption> modifier_options();
 
 }  // namespace fdllm

@@ -2,9 +2,11 @@
 import { element, uniqueId } from "./dom.js";
 
 /** The groups that the description sorts options into, in the order of the form. */
-const GROUPS = ["length", "rows", "rule", "modifier", "sampling", "end", "reference"];
+const RULES = "Unmask rules";
+const GROUPS = ["Lengths", "Rows", RULES, "Beside any rule", "Sampling", "Where an answer ends",
+  "As the reference"];
 
-const RULE = { name: "rule", kind: "rule", group: "rule", common: true, label: "Unmasking rule",
+const RULE = { name: "rule", kind: "rule", group: RULES, common: true, label: "Unmasking rule",
                help: "Which of the tokens that a step has scored are committed." };
 
 const words = (name) => String(name).replaceAll("_", " ");
@@ -32,10 +34,10 @@ export class OptionTable {
       ...rule, value: rule.chosen_by === "alg" ? rule.name : rule.chosen_by }));
     const numbers = this.rules.flatMap((rule) => rule.numbers);
     const fields = Object.entries(properties).map(fieldOf)
-      .filter(({ name, group }) => group === "rule" ? numbers.includes(name)
-                                                    : GROUPS.includes(group));
+      .filter(({ name, group }) => group === RULES ? numbers.includes(name)
+                                                   : GROUPS.includes(group));
     this.fields = GROUPS.flatMap((group) => [
-      ...(group === "rule" ? [RULE] : []), ...fields.filter((field) => field.group === group)]);
+      ...(group === RULES ? [RULE] : []), ...fields.filter((field) => field.group === group)]);
   }
 }
 
@@ -92,7 +94,7 @@ export class SettingsForm {
     this.element.replaceChildren();
     for (const field of table.fields.filter(({ name }) => !this.#without.includes(name))) {
       // Numbers of rules show where theirs is chosen.
-      const isSeen = field.common || field.group === "rule";
+      const isSeen = field.common || field.group === RULES;
       (isSeen ? this.element : more).append(this.#row(field));
     }
     this.element.append(more);
@@ -142,7 +144,7 @@ export class SettingsForm {
     const numbers = this.#chosenRule()?.numbers ?? [];
     const preset = this.#table.presets[this.#rows.get("preset")?.control.value] ?? {};
     for (const { field, row, control } of this.#rows.values()) {
-      row.hidden = field.group === "rule" && field.kind !== "rule" && !numbers.includes(field.name);
+      row.hidden = field.group === RULES && field.kind !== "rule" && !numbers.includes(field.name);
       const otherwise = preset[field.name] ?? field.otherwise;
       if (field.kind === "choice") {
         control.options[0].textContent =
