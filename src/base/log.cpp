@@ -24,10 +24,10 @@ void set_log_sink(LogSink sink) {
   holder().sink = std::move(sink);
 }
 
-void log_message(LogLevel level, std::string_view message) {
+void log_message(LogKind kind, std::string_view message) {
   const std::lock_guard lock(holder().mutex);
   try {
-    if (holder().sink) holder().sink(level, message);
+    if (holder().sink) holder().sink(kind, message);
   } catch (const std::exception&) {
     // Where a message gets lost, the work that it is about goes on.
   }

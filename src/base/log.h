@@ -1,7 +1,6 @@
 #pragma once
 #include <cstdint>
 #include <functional>
-#include <string>
 #include <string_view>
 #include <utility>
 
@@ -9,25 +8,23 @@
 
 namespace fdllm {
 
-enum class LogLevel : std::uint8_t { kInfo, kWarning };
+enum class LogKind : std::uint8_t {
+  kWarning,  ///< a sentence
+  kRequest,  ///< of a server's access log: an object of JSON for each request
+};
 
 /// Receives every message of the library, from any thread, one call at a time. It must not log.
-using LogSink = std::function<void(LogLevel, std::string_view message)>;
+using LogSink = std::function<void(LogKind, std::string_view message)>;
 
 /// Replaces the process-wide sink. The library never prints: without a sink (the default, or an
 /// empty function) messages are discarded.
 void set_log_sink(LogSink sink);
 
-void log_message(LogLevel level, std::string_view message);
-
-template <typename... Args>
-void log_info(fmt::format_string<Args...> format, Args&&... args) {
-  log_message(LogLevel::kInfo, fmt::format(format, std::forward<Args>(args)...));
-}
+void log_message(LogKind kind, std::string_view message);
 
 template <typename... Args>
 void log_warning(fmt::format_string<Args...> format, Args&&... args) {
-  log_message(LogLevel::kWarning, fmt::format(format, std::forward<Args>(args)...));
+  log_message(LogKind::kWarning, fmt::format(format, std::forward<Args>(args)...));
 }
 
 }  // namespace fdllm

@@ -85,8 +85,8 @@ std::span<const Command> commands() {
 
 int run_program(int argc, const char* const* argv) {
   install_bus_guard();
-  set_log_sink([](LogLevel level, std::string_view message) {
-    if (level != LogLevel::kWarning) return;
+  set_log_sink([](LogKind kind, std::string_view message) {
+    if (kind == LogKind::kRequest) return write_log(message);
     clear_progress();
     write_log(fmt::format("fast-dllm: warning: {}", message));
   });

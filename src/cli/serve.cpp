@@ -90,7 +90,7 @@ int run_serve(const ServeFlags& flags) {
   Engine& engine = *loaded;
   engine.resolve({.prompt_ids = {}, .options = options.defaults});  // what is wrong with them now
   warn_without_template(engine, "chats are refused, /v1/completions takes prompts as they are");
-  server::Server server(engine, options, write_log);
+  server::Server server(engine, options);
   catch_server_signals();
   const int port = server.start();
   write_log(fmt::format("fast-dllm: {} on {}", engine.info().path, engine.info().backend));

@@ -2,11 +2,11 @@
 
 #include <chrono>
 #include <filesystem>
-#include <mutex>
 #include <thread>
 
 #include "fastdllm/service.h"
 
+#include "base/log.h"
 #include "server/access_log.h"
 #include "server/context.h"
 #include "server/http.h"
@@ -44,9 +44,8 @@ std::int64_t unix_seconds() {
 }  // namespace
 
 struct Server::Impl {
-  Impl(Engine& engine, ServerOptions given, std::function<void(std::string_view)> log_line)
+  Impl(Engine& engine, ServerOptions given)
       : options(std::move(given)),
-        log(std::move(log_line)),
         service(engine, {.max_waiting = options.max_waiting},
                 [this](const ForwardInfo& info) { metrics.forward(info); }),
         context{
@@ -63,14 +62,10 @@ struct Server::Impl {
 
   void record(const HttpExchange& exchange) {
     metrics.http(exchange.status, exchange.seconds);
-    const std::string line = access_line(exchange);
-    const std::lock_guard lock(log_mutex);
-    log(line);
+    log_message(LogKind::kRequest, access_line(exchange));
   }
 
   ServerOptions options;
-  std::mutex log_mutex;
-  std::function<void(std::string_view)> log;
   // In the order of their use: each is used by those below until they are gone.
   Metrics metrics;
   Service service;
@@ -78,8 +73,8 @@ struct Server::Impl {
   HttpServer http;
 };
 
-Server::Server(Engine& engine, ServerOptions options, std::function<void(std::string_view)> log)
-    : impl_(std::make_unique<Impl>(engine, std::move(options), std::move(log))) {}
+Server::Server(Engine& engine, ServerOptions options)
+    : impl_(std::make_unique<Impl>(engine, std::move(options))) {}
 
 Server::~Server() {
   abort();

@@ -1,10 +1,8 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "fastdllm/engine.h"
@@ -30,9 +28,8 @@ struct ServerOptions {
 /// An OpenAI-compatible HTTP server for one engine.
 class Server {
  public:
-  /// `log` takes the access log, a line of JSON for each request, from any thread, one at a time.
-  /// `engine` must outlive the server.
-  Server(Engine& engine, ServerOptions options, std::function<void(std::string_view)> log);
+  /// `engine` must outlive the server. Its requests and warnings go to the log (base/log.h).
+  Server(Engine& engine, ServerOptions options);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
