@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -37,6 +38,13 @@ enum class FinishReason : std::uint8_t {
   kDeadline,   ///< the time that the request was given is over; without a forward: it never began
   kError,      ///< see GenerateResult::error
 };
+
+/// "stop", "length", "cancelled", "deadline", "error": what results in JSON call it.
+const char* name_of(FinishReason reason) noexcept;
+/// All of them, each at the index of its value.
+inline constexpr std::array kFinishReasons = {FinishReason::kStop, FinishReason::kLength,
+                                              FinishReason::kCancelled, FinishReason::kDeadline,
+                                              FinishReason::kError};
 
 struct GenerateResult {
   std::vector<std::int32_t> prompt_ids;

@@ -11,22 +11,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-const char* name_of(FinishReason reason) {
-  switch (reason) {
-    case FinishReason::kStop:
-      return "stop";
-    case FinishReason::kLength:
-      return "length";
-    case FinishReason::kCancelled:
-      return "cancelled";
-    case FinishReason::kDeadline:
-      return "deadline";
-    case FinishReason::kError:
-      return "error";
-  }
-  return "";
-}
-
 double per_second(std::size_t tokens, double seconds) {
   return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
 }
@@ -54,7 +38,7 @@ Json result_json(const FinishedRequest& finished, const ModelInfo& info) {
   }
   json["text"] = result.text;
   json["ids"] = result.ids;
-  json["finish_reason"] = name_of(result.finish_reason);
+  json["finish_reason"] = fdllm::name_of(result.finish_reason);
   json["prompt_tokens"] = result.prompt_ids.size();
   json["tokens"] = result.ids.size();
   json["forwards"] = {{"refresh", result.refresh_forwards}, {"window", result.window_forwards}};

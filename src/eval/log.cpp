@@ -27,12 +27,6 @@ using Json = nlohmann::ordered_json;
 constexpr std::string_view kMark = "fast-dllm";
 constexpr int kVersion = 1;
 
-constexpr std::pair<FinishReason, std::string_view> kFinishNames[] = {
-    {FinishReason::kStop, "stop"},           {FinishReason::kLength, "length"},
-    {FinishReason::kCancelled, "cancelled"}, {FinishReason::kDeadline, "deadline"},
-    {FinishReason::kError, "error"},
-};
-
 std::string dumped(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
@@ -68,10 +62,10 @@ LoggedItem parse_item(const nlohmann::json& line) {
     record.error_code = error_code_from(line.at("error_code").get<std::string>());
   }
   const auto finish = line.at("finish").get<std::string>();
-  const auto known = std::find_if(std::begin(kFinishNames), std::end(kFinishNames),
-                                  [&](const auto& entry) { return entry.second == finish; });
-  if (known == std::end(kFinishNames)) throw std::invalid_argument("finish");
-  record.finish = known->first;
+  const auto known = std::ranges::find_if(
+      kFinishReasons, [&](FinishReason reason) { return name_of(reason) == finish; });
+  if (known == kFinishReasons.end()) throw std::invalid_argument("finish");
+  record.finish = *known;
   return item;
 }
 
@@ -182,9 +176,7 @@ Json record_json(const ItemRecord& record) {
   json["useful_tokens"] = record.useful_tokens;
   json["seconds"] = record.seconds;
   json["clock"] = record.clock;
-  const auto finish = std::find_if(std::begin(kFinishNames), std::end(kFinishNames),
-                                   [&](const auto& entry) { return entry.first == record.finish; });
-  json["finish"] = finish->second;
+  json["finish"] = name_of(record.finish);
   if (!record.error.empty()) json["error"] = record.error;
   if (record.error_code) json["error_code"] = name_of(*record.error_code);
   return json;

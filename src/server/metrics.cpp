@@ -34,22 +34,6 @@ void write_labelled(std::string& text, std::string_view name, std::string_view l
   }
 }
 
-const char* name_of(FinishReason reason) {
-  switch (reason) {
-    case FinishReason::kStop:
-      return "stop";
-    case FinishReason::kLength:
-      return "length";
-    case FinishReason::kCancelled:
-      return "cancelled";
-    case FinishReason::kDeadline:
-      return "deadline";
-    case FinishReason::kError:
-      break;
-  }
-  return "error";
-}
-
 }  // namespace
 
 Histogram::Histogram(std::vector<double> bounds)
@@ -146,8 +130,9 @@ std::string Metrics::text(const ServiceState& state) const {
   http_seconds_.write(text, "fastdllm_http_seconds", "Time of an HTTP request.");
   const std::lock_guard lock(mutex_);
   std::map<std::string, std::uint64_t> finishes;
-  for (std::size_t i = 0; i < finishes_.size(); ++i) {
-    if (finishes_[i] > 0) finishes[name_of(static_cast<FinishReason>(i))] = finishes_[i];
+  for (const FinishReason reason : kFinishReasons) {
+    const std::uint64_t count = finishes_[static_cast<std::size_t>(reason)];
+    if (count > 0) finishes[name_of(reason)] = count;
   }
   write_labelled(text, "fastdllm_finished_total", "reason", "Requests that have ended, by why.",
                  finishes);

@@ -29,8 +29,6 @@ class Histogram {
   double sum_ = 0;
 };
 
-inline constexpr std::size_t kFinishReasons = 5;
-
 /// What the server counts, in Prometheus's text format. Thread-safe.
 class Metrics {
  public:
@@ -51,7 +49,7 @@ class Metrics {
       request_seconds_, http_seconds_;
   mutable std::mutex mutex_;
   std::map<int, std::uint64_t> statuses_, refusals_;
-  std::array<std::uint64_t, kFinishReasons> finishes_{};
+  std::array<std::uint64_t, kFinishReasons.size()> finishes_{};
 };
 
 }  // namespace fdllm::server
