@@ -34,8 +34,9 @@ ALLOWED = {
                    *PUBLIC],
     "src/bench": ["eval/", "engine/", "decode/", "model/", "backend/", "formats/", "text/",
                   "base/", *PUBLIC],
-    "src/cli": ["engine/", "text/", "verify/", "bench/", "server/", "eval/", "base/", *PUBLIC],
-    "src/server": ["engine/", "base/", *PUBLIC],
+    "src/fields": ["engine/option_json.h", "base/", *PUBLIC],
+    "src/cli": ["fields/", "engine/", "text/", "verify/", "bench/", "server/", "eval/", "base/", *PUBLIC],
+    "src/server": ["fields/", "engine/", "base/", *PUBLIC],
     "src/eval": ["engine/", "base/", *PUBLIC],
     "tests": ["cli/", "server/", "engine/", "decode/", "model/", "backend/", "quant/", "formats/", "text/",
               "verify/", "base/", *PUBLIC],
@@ -45,9 +46,10 @@ ALLOWED = {
 TESTS = r".*_test\.cpp$|.*_testing\.h$|src/backend/conformance\.h$|tests/"
 PLACES = [
     (r"nlohmann/|base/json\.h",
-     r"src/(base/json|formats/|text/|engine/option_json|cli/|verify/|eval/|server/api_types)|" +
+     r"src/(base/json|formats/|text/|engine/option_json|fields/|cli/|verify/|eval/|server/api_types)|" +
      TESTS,
-     "base/json, formats, text, engine/option_json, cli, verify, eval, server/api_types and tests"),
+     "base/json, formats, text, engine/option_json, fields, cli, verify, eval, server/api_types and "
+     "tests"),
     (r"CLI/", r"src/cli/|tests/", "cli and tests"),
     (r"boost/(beast|asio)/", r"src/server/http/(request_parser|response_writer)\.cpp$",
      "server/http/request_parser and response_writer"),

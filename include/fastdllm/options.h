@@ -1,4 +1,5 @@
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -91,6 +92,10 @@ struct EngineOptions {
 
 /// Masked positions after a prompt where a request doesn't say how many it wants.
 inline constexpr std::int32_t kDefaultGenLength = 128;
+
+/// Stop strings that a request may have, and characters of each: all are looked for at every step.
+inline constexpr std::size_t kMaxStops = 16;
+inline constexpr std::size_t kMaxStopLength = 1024;
 
 /// The values that a number may have.
 struct NumberRange {

@@ -1,9 +1,8 @@
+#include "fastdllm/infill.h"
+
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
-#include <limits>
 #include <memory>
-#include <numeric>
 #include <optional>
 #include <sstream>
 #include <string>
@@ -14,8 +13,6 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
-
-#include "fastdllm/engine.h"
 
 #include "base/check.h"
 #include "base/json.h"
@@ -30,14 +27,15 @@
 #include "cli/prompts.h"
 #include "cli/results.h"
 #include "cli/terminal_region.h"
-#include "engine/hole_text.h"
-#include "engine/infill_text.h"
 #include "engine/option_json.h"
+#include "fields/values.h"
 
 namespace fdllm::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+constexpr auto kReplace = Json::error_handler_t::replace;
 
 struct InfillFlags {
   EngineFlags engine;
@@ -54,20 +52,35 @@ struct InfillSpec {
   std::optional<std::string> prompt;
 };
 
-/// One way to fill it: a length for each hole.
-struct Candidate {
-  std::size_t spec;
-  std::vector<std::int32_t> lengths;
-  ResolvedRequest request;
-  double log_confidence = 0;  ///< sum over the tokens of the holes
-};
-
-std::string text_field(const nlohmann::json& line, const char* name, const std::string& where) {
-  if (!line.at(name).is_string()) {
-    fail(ErrorCode::kInvalidArgument, "{}: '{}': expected a string, found {}", where, name,
-         line.at(name).type_name());
+void read_field(InfillSpec& spec, const std::string& name, const nlohmann::json& value) {
+  if (name == "text") {
+    spec.text = fields::read_text(name, value);
+  } else if (name == "prompt") {
+    spec.prompt = fields::read_text(name, value);
+  } else if (name == "id" && !value.is_structured()) {
+    spec.id = value;
+  } else {
+    fail(ErrorCode::kInvalidArgument,
+         "'{}': unknown field; known are text, prompt, and id, a string or a number",
+         fields::shown(name));
   }
-  return line.at(name).get<std::string>();
+}
+
+InfillSpec read_line(const std::string& line, std::string where) {
+  InfillSpec spec;
+  spec.where = std::move(where);
+  const nlohmann::json object = parse_json(line, spec.where, {.max_depth = 16});
+  if (!object.is_object() || !object.contains("text")) {
+    fail(ErrorCode::kInvalidArgument, "{}: expected an object with 'text'", spec.where);
+  }
+  for (const auto& [name, value] : object.items()) {
+    try {
+      read_field(spec, name, value);
+    } catch (const Error& error) {
+      fail(error.code(), "{}: {}", spec.where, error.what());
+    }
+  }
+  return spec;
 }
 
 std::vector<InfillSpec> read_lines(const std::string& file) {
@@ -76,29 +89,11 @@ std::vector<InfillSpec> read_lines(const std::string& file) {
   std::string line;
   for (std::size_t number = 1; std::getline(lines, line); ++number) {
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    InfillSpec spec;
-    spec.where = fmt::format("{}:{}", file, number);
-    nlohmann::json object;
     try {
-      object = parse_json(line, spec.where, {.max_depth = 16});
+      specs.push_back(read_line(line, fmt::format("{}:{}", file, number)));
     } catch (const Error& error) {
       fail(ErrorCode::kInvalidArgument, "{}", error.what());
     }
-    if (!object.is_object() || !object.contains("text")) {
-      fail(ErrorCode::kInvalidArgument, "{}: expected an object with 'text'", spec.where);
-    }
-    for (const auto& [name, value] : object.items()) {
-      if (name == "text" || name == "prompt") continue;
-      if (name != "id" || value.is_structured()) {
-        fail(ErrorCode::kInvalidArgument,
-             "{}: '{}': unknown field; known are text, prompt, and id, a string or a number",
-             spec.where, name);
-      }
-      spec.id = value;
-    }
-    spec.text = text_field(object, "text", spec.where);
-    if (object.contains("prompt")) spec.prompt = text_field(object, "prompt", spec.where);
-    specs.push_back(std::move(spec));
   }
   if (specs.empty()) fail(ErrorCode::kInvalidArgument, "--texts {}: holds no line", file);
   return specs;
@@ -142,161 +137,83 @@ std::vector<std::int32_t> prompt_ids(const InfillSpec& spec, const Engine& engin
   return engine.tokenize(engine.apply_chat_template(std::span(&message, 1)));
 }
 
-double mean_log_confidence(const Candidate& candidate) {
-  return candidate.log_confidence / static_cast<double>(candidate.request.masks());
-}
-
-Json candidate_json(const InfillSpec& spec, const InfillText& infill, const Candidate& best,
-                    const GenerateResult& result, bool with_confidence) {
+Json result_json(const InfillSpec& spec, const InfillResult& result) {
   Json json;
   if (!spec.id.is_null()) json["id"] = spec.id;
-  json["text"] = "";
-  json["holes"] = Json::array();
-  std::string text;
-  const auto places = infill.places(best.lengths);
-  for (std::size_t i = 0; i < places.size(); ++i) {
-    const std::string part = infill.text_of(i, places[i], result.output_ids);
-    text += part;
-    if (!infill.parts()[i].is_hole()) continue;
-    const auto canvas = result.output_ids.begin();
-    const std::vector<std::int32_t> ids(canvas + places[i].begin, canvas + places[i].end);
-    json["holes"].push_back({{"text", part}, {"ids", ids}});
+  if (result.error) {
+    json["error"] = result.error->message;
+    json["error_code"] = fdllm::name_of(result.error->code);
+    return json;
   }
-  json["text"] = text;
-  if (with_confidence) json["mean_log_confidence"] = mean_log_confidence(best);
+  json["text"] = result.text;
+  json["holes"] = Json::array();
+  for (const InfillResult::Hole& hole : result.holes) {
+    json["holes"].push_back({{"text", hole.text}, {"ids", hole.ids}});
+  }
+  if (result.mean_log_confidence) json["mean_log_confidence"] = *result.mean_log_confidence;
+  json["canvases"] = result.canvases;
+  json["forwards"] = {{"refresh", result.refresh_forwards}, {"window", result.window_forwards}};
+  json["seconds"] = result.seconds;
+  json["settings"] = options_json(result.options);
   return json;
 }
 
-/// All texts of a run: their canvases, decoded as one batch, and the surest canvas of each.
-class InfillRun {
- public:
-  InfillRun(const InfillFlags& flags, std::vector<InfillSpec> specs)
-      : flags_(flags), specs_(std::move(specs)), engine_(load_engine(flags.engine)) {
-    for (std::size_t i = 0; i < specs_.size(); ++i) add(i);
-    tell_ignored(flags.options, candidates_.front().request.options());
+InfillBatch make_batch(Engine& engine, const std::vector<InfillSpec>& specs,
+                       const GenerateOptions& options) {
+  std::vector<InfillText> texts;
+  for (const InfillSpec& spec : specs) {
+    texts.emplace_back(engine, parse_hole_text(spec.text, spec.where), prompt_ids(spec, engine),
+                       spec.where);
   }
+  InfillBatch batch(engine, std::move(texts), options);
+  tell_ignored(options, batch.canvases().front().request.options());
+  return batch;
+}
 
-  int run() {
-    std::vector<ResolvedRequest> requests;
-    for (const Candidate& candidate : candidates_) requests.push_back(candidate.request);
-    catch_signals();
-    std::vector<std::int64_t> masks;
-    for (const ResolvedRequest& request : requests) masks.push_back(request.masks());
-    GenerateProgress progress(flags_.engine.progress, std::move(masks));
-    results_ = engine_.generate(
-        requests,
-        [&](const StepEvent& event) {
-          for (const TokenEvent& token : event.committed) {
-            // A probability may round to 0.
-            candidates_[event.request].log_confidence +=
-                std::log(std::max(token.confidence, std::numeric_limits<double>::min()));
-          }
-          progress.on_step(event);
-          return !interrupted();
-        },
-        [&](std::size_t request, const GenerateResult&) { progress.on_result(request); },
-        [&](const ForwardProgress& forward) {
-          progress.on_forward(forward);
-          return !interrupted();
-        });
-    progress.clear();
-    for (std::size_t i = 0; i < specs_.size(); ++i) print(i);
-    if (!flags_.json) print_summary();
-    return interrupted() ? kExitCancelled : failures_.code();
+std::vector<InfillResult> fill_in(InfillBatch& batch, ShowProgress show) {
+  catch_signals();
+  std::vector<std::int64_t> masks;
+  for (const InfillCanvas& canvas : batch.canvases()) {
+    masks.push_back(canvas.request.masks());
   }
+  GenerateProgress progress(show, std::move(masks));
+  auto results = batch.generate(
+      [&](const StepEvent& event) {
+        progress.on_step(event);
+        return !interrupted();
+      },
+      [&](std::size_t canvas, const GenerateResult&) { progress.on_result(canvas); },
+      [&](const ForwardProgress& forward) {
+        progress.on_forward(forward);
+        return !interrupted();
+      });
+  progress.clear();
+  return results;
+}
 
- private:
-  void add(std::size_t index) {
-    const InfillSpec& spec = specs_[index];
-    texts_.emplace_back(engine_, parse_hole_text(spec.text, spec.where), prompt_ids(spec, engine_),
-                        spec.where);
-    const auto lists = hole_lengths(texts_.back().parts(), kMaxCanvases, spec.where);
-    for (const auto& lengths : lists) {
-      GenerateRequest request = texts_.back().canvas(lengths);
-      request.options = flags_.options;
-      candidates_.push_back({index, lengths, engine_.resolve(std::move(request))});
-      if (lists.size() > 1 && !candidates_.back().request.confidence_is_probability()) {
-        fail(ErrorCode::kInvalidArgument,
-             "{}: a hole with bounds takes the length whose tokens are the most probable, but with "
-             "this unmasking rule confidences are no probabilities; give a length, or another rule",
-             spec.where);
-      }
-    }
-  }
-
-  void print(std::size_t index) {
-    const Candidate* best = nullptr;
-    std::size_t canvases = 0;
-    double seconds = 0;
-    std::int64_t refresh = 0, window = 0;
-    std::optional<Failure> error;
-    for (std::size_t i = 0; i < candidates_.size(); ++i) {
-      const Candidate& candidate = candidates_[i];
-      const GenerateResult& result = results_[i];
-      if (candidate.spec != index) continue;
-      ++canvases;
-      seconds = std::max(seconds, result.seconds);
-      seconds_ = std::max(seconds_, seconds);
-      refresh += result.refresh_forwards;
-      window += result.window_forwards;
-      if (result.finish_reason != FinishReason::kLength) {
-        error = result.error.value_or(Failure{ErrorCode::kCancelled, "cancelled"});
-      } else if (best == nullptr || mean_log_confidence(candidate) > mean_log_confidence(*best)) {
-        best = &candidate;
-      }
-    }
-    refresh_ += refresh;
-    window_ += window;
-    const InfillSpec& spec = specs_[index];
-    if (error || best == nullptr) {
-      print_error(spec, error.value_or(Failure{}));
-      return;
-    }
-    tokens_ += best->request.masks();
-    const GenerateResult& result = results_[static_cast<std::size_t>(best - candidates_.data())];
-    const bool with_confidence = best->request.confidence_is_probability();
-    Json json = candidate_json(spec, texts_[index], *best, result, with_confidence);
-    if (!flags_.json) {
-      const auto text = json["text"].get<std::string>();
-      fmt::print("{}\n", is_terminal(STDOUT_FILENO) ? printable(text) : text);
-      return;
-    }
-    json["canvases"] = canvases;
-    json["forwards"] = {{"refresh", refresh}, {"window", window}};
-    json["seconds"] = seconds;
-    json["settings"] = options_json(best->request.options());
-    fmt::print("{}\n", json.dump(-1, ' ', false, Json::error_handler_t::replace));
-  }
-
-  void print_error(const InfillSpec& spec, const Failure& error) {
-    failures_.add(error.code);
-    if (flags_.json) {
-      Json json;
-      if (!spec.id.is_null()) json["id"] = spec.id;
-      json["error"] = error.message;
-      json["error_code"] = fdllm::name_of(error.code);
-      fmt::print("{}\n", json.dump(-1, ' ', false, Json::error_handler_t::replace));
-      return;
-    }
+void print(const InfillSpec& spec, const InfillResult& result, bool as_json) {
+  if (as_json) {
+    fmt::print("{}\n", result_json(spec, result).dump(-1, ' ', false, kReplace));
+  } else if (result.error) {
     std::fflush(stdout);
-    fmt::print(stderr, "fast-dllm: error: {}: {}\n", spec.where, error.message);
+    fmt::print(stderr, "fast-dllm: error: {}: {}\n", spec.where, result.error->message);
+  } else {
+    fmt::print("{}\n", is_terminal(STDOUT_FILENO) ? printable(result.text) : result.text);
   }
+}
 
-  void print_summary() const {
-    std::fflush(stdout);
-    fmt::print(stderr, "{}\n", summary(tokens_, refresh_, window_, seconds_));
+void print_summary(const std::vector<InfillResult>& results) {
+  std::int64_t tokens = 0, refresh = 0, window = 0;
+  double seconds = 0;
+  for (const InfillResult& result : results) {
+    for (const InfillResult::Hole& hole : result.holes) tokens += std::ssize(hole.ids);
+    refresh += result.refresh_forwards;
+    window += result.window_forwards;
+    seconds = std::max(seconds, result.seconds);
   }
-
-  const InfillFlags& flags_;
-  std::vector<InfillSpec> specs_;
-  Engine engine_;
-  std::vector<InfillText> texts_;  // of each spec
-  std::vector<Candidate> candidates_;
-  std::vector<GenerateResult> results_;  // of each candidate
-  std::int64_t tokens_ = 0, refresh_ = 0, window_ = 0;
-  double seconds_ = 0;
-  RequestFailures failures_;
-};
+  std::fflush(stdout);
+  fmt::print(stderr, "{}\n", summary(tokens, refresh, window, seconds));
+}
 
 int run_infill(const InfillFlags& flags) {
   if (flags.options.gen_length) {
@@ -307,7 +224,17 @@ int run_infill(const InfillFlags& flags) {
     fail(ErrorCode::kInvalidArgument,
          "--stop: text after the holes is given and can't be cut; leave it out");
   }
-  return InfillRun(flags, read_specs(flags)).run();
+  const std::vector<InfillSpec> specs = read_specs(flags);
+  Engine engine = load_engine(flags.engine);
+  InfillBatch batch = make_batch(engine, specs, flags.options);
+  const std::vector<InfillResult> results = fill_in(batch, flags.engine.progress);
+  RequestFailures failures;
+  for (std::size_t i = 0; i < specs.size(); ++i) {
+    if (results[i].error) failures.add(results[i].error->code);
+    print(specs[i], results[i], flags.json);
+  }
+  if (!flags.json) print_summary(results);
+  return interrupted() ? kExitCancelled : failures.code();
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "fastdllm/engine.h"
 
 #include "base/check.h"
+#include "base/utf8.h"
 #include "cli/command.h"
 #include "cli/display_text.h"
 #include "cli/engine_flags.h"
@@ -142,9 +143,8 @@ void print_text(const ModelInfo& info, const InspectFlags& flags, const MemoryEs
                       flags.requests == 1 ? "" : "s", flags.canvas));
   const std::string& problem = info.chat_template_problem;
   const bool has_none = info.chat_template.empty() && problem.empty();
-  row("chat template", has_none ? "none: prompts go to the model as they are, chats are refused"
-                       : problem.empty() ? ""
-                                         : "can't be used: " + problem);
+  row("chat template",
+      has_none ? "none: prompts go to the model as they are, chats are refused" : problem);
   if (info.chat_templates.size() > 1) {
     row("", fmt::format("one of {} (--chat-template)", fmt::join(info.chat_templates, ", ")));
   }

@@ -12,63 +12,21 @@
 #include "cli/template_warning.h"
 #include "cli/typed_options.h"
 #include "engine/option_json.h"
+#include "fields/messages.h"
+#include "fields/values.h"
 
 namespace fdllm::cli {
 namespace {
 
-using Json = nlohmann::json;
-
-[[noreturn]] void bad_field(std::string_view where, std::string_view field,
-                            std::string_view expected, const Json& found) {
-  std::string text = found.dump(-1, ' ', true);
-  if (text.size() > 60) text = text.substr(0, 57) + "...";
-  fail(ErrorCode::kInvalidArgument, "{}: '{}': expected {}, found {}", where, field, expected,
-       text);
-}
-
-std::string text_field(const Json& value, std::string_view where, std::string_view field) {
-  if (!value.is_string()) bad_field(where, field, "a string", value);
-  return value.get<std::string>();
-}
-
-std::vector<std::int32_t> ids_field(const Json& value, std::string_view where) {
-  if (!value.is_array()) bad_field(where, "prompt_ids", "a list of token ids", value);
-  std::vector<std::int32_t> ids;
-  ids.reserve(value.size());
-  for (const Json& id : value) {
-    if (!id.is_number_unsigned() || id.get<std::uint64_t>() > 0x7fffffffu) {
-      bad_field(where, "prompt_ids", "token ids", id);
-    }
-    ids.push_back(id.get<std::int32_t>());
-  }
-  return ids;
-}
-
-std::vector<ChatMessage> messages_field(const Json& value, std::string_view where) {
-  if (!value.is_array() || value.empty()) {
-    bad_field(where, "messages", "a list of {role, content} that isn't empty", value);
-  }
-  std::vector<ChatMessage> messages;
-  for (const Json& entry : value) {
-    const bool whole = entry.is_object() && entry.size() == 2 && entry.contains("role") &&
-                       entry.contains("content");
-    if (!whole) bad_field(where, "messages", "{role, content}", entry);
-    messages.push_back(
-        {text_field(entry["role"], where, "role"), text_field(entry["content"], where, "content")});
-    const std::string& role = messages.back().role;
-    if (role != "system" && role != "user" && role != "assistant") {
-      bad_field(where, "role", "system, user or assistant", entry["role"]);
-    }
-  }
-  return messages;
-}
+using fields::bad_field;
+using fields::Json;
 
 void set_option(GenerateOptions& options, const GenerateOption& option, const Json& value,
                 std::string_view where, std::string_view field) {
   const bool is_list = option.kind == GenerateOption::Kind::kTexts && value.is_array();
   for (const Json& entry : is_list ? value : Json::array({value})) {
     const std::optional<std::string> text = text_of_json(option, entry);
-    if (!text) bad_field(where, field, json_type(option), entry);
+    if (!text) bad_field(field, json_type(option), entry);
     try {
       option.set(options, *text);
     } catch (const Error& error) {
@@ -77,10 +35,47 @@ void set_option(GenerateOptions& options, const GenerateOption& option, const Js
   }
 }
 
+/// Reads a field of a line that is no decoding option; false for other names.
+bool read_own_field(PromptSpec& spec, const std::string& field, const Json& value) {
+  if (field == "id") {
+    if (value.is_structured()) bad_field(field, "a string or a number", value);
+    spec.id = value;
+  } else if (field == "prompt") {
+    spec.text = fields::read_text(field, value);
+  } else if (field == "prompt_ids") {
+    spec.ids = fields::read_token_ids(field, value);
+  } else if (field == "messages") {
+    spec.messages = fields::read_messages(field, value);
+  } else if (field == "system") {
+    spec.system = fields::read_text(field, value);
+  } else if (field == "raw") {
+    spec.raw = fields::read_flag(field, value);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+void read_field(PromptSpec& spec, const std::string& field, const Json& value,
+                std::set<std::string_view>& seen) {
+  if (read_own_field(spec, field, value)) return;
+  const GenerateOption* option = find_generate_option(field);
+  if (option == nullptr) {
+    fail(ErrorCode::kInvalidArgument,
+         "{}: '{}': unknown field; known are prompt, prompt_ids, messages, id, system, raw and "
+         "the decoding options of fast-dllm generate --help-all",
+         spec.where, fields::shown(field));
+  }
+  if (!seen.insert(option->name).second) {
+    fail(ErrorCode::kInvalidArgument, "{}: '{}': the option is given twice", spec.where, field);
+  }
+  if (!value.is_null()) set_option(spec.options, *option, value, spec.where, field);
+}
+
 PromptSpec parse_line(std::string_view line, const std::string& where, const PromptSpec& defaults) {
   Json object;
   try {
-    object = parse_json(line, where, {.max_depth = 16, .duplicate_keys = DuplicateKeys::kReject});
+    object = parse_json(line, where, {.max_depth = 32, .duplicate_keys = DuplicateKeys::kReject});
   } catch (const Error& error) {
     fail(ErrorCode::kInvalidArgument, "{}", error.what());
   }
@@ -92,37 +87,15 @@ PromptSpec parse_line(std::string_view line, const std::string& where, const Pro
   spec.where = where;
   spec.is_line = true;
   std::set<std::string_view> seen;
-  int sources = 0;
   for (const auto& [field, value] : object.items()) {
-    if (field == "id") {
-      if (value.is_structured()) bad_field(where, field, "a string or a number", value);
-      spec.id = value;
-    } else if (field == "prompt") {
-      spec.text = text_field(value, where, field);
-      ++sources;
-    } else if (field == "prompt_ids") {
-      spec.ids = ids_field(value, where);
-      ++sources;
-    } else if (field == "messages") {
-      spec.messages = messages_field(value, where);
-      ++sources;
-    } else if (field == "system") {
-      spec.system = text_field(value, where, field);
-    } else if (field == "raw") {
-      if (!value.is_boolean()) bad_field(where, field, "true or false", value);
-      spec.raw = value.get<bool>();
-    } else if (const GenerateOption* option = find_generate_option(field)) {
-      if (!seen.insert(option->name).second) {
-        fail(ErrorCode::kInvalidArgument, "{}: '{}': the option is given twice", where, field);
-      }
-      if (!value.is_null()) set_option(spec.options, *option, value, where, field);
-    } else {
-      fail(ErrorCode::kInvalidArgument,
-           "{}: '{}': unknown field; known are prompt, prompt_ids, messages, id, system, raw and "
-           "the decoding options of fast-dllm generate --help-all",
-           where, field);
+    try {
+      read_field(spec, field, value, seen);
+    } catch (const fields::FieldError& error) {
+      fail(error.code(), "{}: {}", where, error.what());
     }
   }
+  const int sources =
+      int{spec.text.has_value()} + int{spec.ids.has_value()} + int{spec.messages.has_value()};
   if (sources != 1) {
     fail(ErrorCode::kInvalidArgument,
          "{}: expected exactly one of 'prompt', 'prompt_ids' and 'messages', found {}", where,

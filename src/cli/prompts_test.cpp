@@ -56,6 +56,18 @@ TEST(PromptLines, ReadsEveryKindOfPrompt) {
   EXPECT_TRUE(specs[2].id.is_null());
 }
 
+TEST(PromptLines, TakeMessagesAsTheServerDoes) {
+  const auto specs = parse(
+      R"({"messages": [{"role": "developer", "content": [{"type": "text", "text": "a"}, "b"]}, )"
+      R"({"role": "user", "content": "x", "name": "Ann"}], "gen_length": 32.0})");
+  const std::vector<ChatMessage>& messages = *specs.front().messages;
+  ASSERT_EQ(messages.size(), 2u);
+  EXPECT_EQ(messages[0].role, "developer");
+  EXPECT_EQ(messages[0].content, "a\nb");
+  EXPECT_EQ(messages[1].fields.front().second, "\"Ann\"");
+  EXPECT_EQ(specs.front().options.gen_length, 32);
+}
+
 TEST(PromptLines, RefusalsNameLineAndField) {
   const auto has = [](const std::string& message, const std::string& part) {
     return message.find(part) != std::string::npos;
@@ -67,7 +79,8 @@ TEST(PromptLines, RefusalsNameLineAndField) {
   EXPECT_TRUE(has(refusal("{}"), "p.jsonl:1: expected exactly one of"));
   EXPECT_TRUE(has(refusal("{\"prompt\": \"x\", \"prompt_ids\": [1]}"), "expected exactly one of"));
   EXPECT_TRUE(has(refusal("{\"prompt\": \"x\", \"promt\": 1}"), "'promt': unknown field"));
-  EXPECT_TRUE(has(refusal("{\"prompt_ids\": [1, -1]}"), "'prompt_ids': expected token ids"));
+  EXPECT_TRUE(
+      has(refusal("{\"prompt_ids\": [1, -1]}"), "'prompt_ids': expected an integer from 0"));
   EXPECT_TRUE(has(refusal("{\"prompt_ids\": [4294967296]}"), "'prompt_ids'"));
   EXPECT_TRUE(has(refusal("{\"prompt\": \"x\", \"gen_length\": 1.5}"),
                   "'gen_length': expected an integer, found 1.5"));
@@ -78,7 +91,8 @@ TEST(PromptLines, RefusalsNameLineAndField) {
   EXPECT_TRUE(has(refusal("{\"prompt\": \"x\", \"top-k\": 1, \"top_k\": 2}"), "given twice"));
   EXPECT_TRUE(has(refusal("{\"prompt\": \"x\", \"prompt\": \"y\"}"), "p.jsonl:1"));
   EXPECT_TRUE(has(refusal("{\"messages\": []}"), "'messages'"));
-  EXPECT_TRUE(has(refusal("{\"messages\": [{\"role\": \"root\", \"content\": \"x\"}]}"), "'role'"));
+  EXPECT_TRUE(has(refusal("{\"messages\": [{\"role\": \"root\", \"content\": \"x\"}]}"),
+                  "'messages[0].role'"));
   EXPECT_TRUE(has(refusal("{\"prompt\": \"x\", \"id\": []}"), "'id'"));
   EXPECT_TRUE(has(refusal("\n \n"), "there is no prompt"));
   EXPECT_NE(refusal("{\"prompt\": \"\xFF\"}"), "");

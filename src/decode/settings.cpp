@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/check.h"
+#include "base/utf8.h"
 #include "decode/options/presets.h"
 #include "decode/unmask/choose_rule.h"
 #include "decode/unmask/registry.h"
@@ -57,9 +58,18 @@ void check_ranges(const GenerateOptions& options, std::int32_t prompt_length) {
     fail(ErrorCode::kInvalidArgument, "'steps': expected a number from 1 to {}, found {}",
          most_steps, *steps);
   }
+  if (options.stop.size() > kMaxStops) {
+    fail(ErrorCode::kInvalidArgument, "'stop': expected at most {} strings, found {}", kMaxStops,
+         options.stop.size());
+  }
   for (const std::string& stop : options.stop) {
-    if (stop.empty()) {
+    const std::size_t length = count_characters(stop);
+    if (length == 0) {
       fail(ErrorCode::kInvalidArgument, "'stop': expected a non-empty string, found an empty one");
+    }
+    if (length > kMaxStopLength) {
+      fail(ErrorCode::kInvalidArgument, "'stop': expected at most {} characters, found {}",
+           kMaxStopLength, length);
     }
   }
 }

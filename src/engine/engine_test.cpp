@@ -253,6 +253,25 @@ TEST(Engine, StopStringCutsTextAndIds) {
   EXPECT_EQ(engine.detokenize(cut.ids), cut.text.substr(0, engine.detokenize(cut.ids).size()));
 }
 
+TEST(Engine, StopStringsAreBounded) {
+  const Engine engine = load("llada-nano", WeightType::kF32);
+  GenerateRequest request = request_for(engine, 0);
+  request.options.stop.assign(kMaxStops, std::string(kMaxStopLength, 'x'));
+  engine.resolve(request);
+  const auto refusal = [&] {
+    try {
+      engine.resolve(request);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  request.options.stop.push_back("x");
+  EXPECT_EQ(refusal(), "'stop': expected at most 16 strings, found 17");
+  request.options.stop = {std::string(kMaxStopLength + 1, 'x')};
+  EXPECT_EQ(refusal(), "'stop': expected at most 1024 characters, found 1025");
+}
+
 TEST(Engine, IdsThatTheTokenizerDoesNotHaveHaveNoText) {
   const Engine engine = load("llada-nano", WeightType::kF32);
   const std::vector<std::int32_t> word = engine.tokenize("rocks");

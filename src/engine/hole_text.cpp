@@ -1,9 +1,9 @@
-#include "engine/hole_text.h"
-
 #include <algorithm>
 #include <charconv>
 #include <optional>
 #include <utility>
+
+#include "fastdllm/infill.h"
 
 #include "base/check.h"
 
@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::string_view kBegin = "<|hole:";
 constexpr std::string_view kEnd = "|>";
+
 /// Takes a number from the front of `text`.
 std::optional<std::int32_t> take_length(std::string_view& text) {
   std::int32_t length = 0;
@@ -22,7 +23,7 @@ std::optional<std::int32_t> take_length(std::string_view& text) {
 }
 
 /// Takes "8" or "2-6" from the front of `text`.
-std::optional<TextPart> take_hole(std::string_view& text) {
+std::optional<InfillPart> take_hole(std::string_view& text) {
   const auto least = take_length(text);
   auto most = least;
   if (least && text.starts_with('-')) {
@@ -30,13 +31,13 @@ std::optional<TextPart> take_hole(std::string_view& text) {
     most = take_length(text);
   }
   if (!least || !most || *most < *least) return std::nullopt;
-  return TextPart{"", *least, *most};
+  return InfillPart{"", *least, *most};
 }
 
 }  // namespace
 
-std::vector<TextPart> parse_hole_text(std::string_view text, std::string_view where) {
-  std::vector<TextPart> parts;
+std::vector<InfillPart> parse_hole_text(std::string_view text, std::string_view where) {
+  std::vector<InfillPart> parts;
   bool has_hole = false;
   while (!text.empty()) {
     const std::size_t begin = std::min(text.find(kBegin), text.size());
@@ -61,7 +62,7 @@ std::vector<TextPart> parse_hole_text(std::string_view text, std::string_view wh
   return parts;
 }
 
-TextPart parse_hole(std::string_view length, std::string_view where) {
+InfillPart parse_hole(std::string_view length, std::string_view where) {
   auto hole = take_hole(length);
   if (!hole || !length.empty()) {
     fail(ErrorCode::kInvalidArgument, "{}: expected a length from 1 to {}, or two as in 2-6", where,
@@ -70,10 +71,10 @@ TextPart parse_hole(std::string_view length, std::string_view where) {
   return std::move(*hole);
 }
 
-std::vector<std::vector<std::int32_t>> hole_lengths(const std::vector<TextPart>& parts,
+std::vector<std::vector<std::int32_t>> hole_lengths(const std::vector<InfillPart>& parts,
                                                     std::size_t limit, std::string_view where) {
   std::vector<std::vector<std::int32_t>> lists = {{}};
-  for (const TextPart& part : parts) {
+  for (const InfillPart& part : parts) {
     if (!part.is_hole()) continue;
     const auto choices = static_cast<std::size_t>(part.most - part.least) + 1;
     if (lists.size() * choices > limit) {

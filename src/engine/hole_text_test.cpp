@@ -1,8 +1,6 @@
-#include "engine/hole_text.h"
-
 #include <gtest/gtest.h>
 
-#include "fastdllm/error.h"
+#include "fastdllm/infill.h"
 
 namespace fdllm {
 namespace {
@@ -22,11 +20,11 @@ void expect_refused(std::string_view text, std::string_view word) {
 
 TEST(HoleText, IsSplitAtItsHoles) {
   EXPECT_EQ(parse_hole_text("The <|hole:8|><|hole:2-6|> mat.", "t"),
-            (std::vector<TextPart>{{"The "}, {"", 8, 8}, {"", 2, 6}, {" mat."}}));
-  EXPECT_EQ(parse_hole_text("<|hole:1|>", "t"), (std::vector<TextPart>{{"", 1, 1}}));
+            (std::vector<InfillPart>{{"The "}, {"", 8, 8}, {"", 2, 6}, {" mat."}}));
+  EXPECT_EQ(parse_hole_text("<|hole:1|>", "t"), (std::vector<InfillPart>{{"", 1, 1}}));
   // What only resembles a hole is text.
   EXPECT_EQ(parse_hole_text("<|hole|> <|hole:3|>", "t"),
-            (std::vector<TextPart>{{"<|hole|> "}, {"", 3, 3}}));
+            (std::vector<InfillPart>{{"<|hole|> "}, {"", 3, 3}}));
 }
 
 TEST(HoleText, RefusesBadHolesAndNone) {
@@ -40,8 +38,8 @@ TEST(HoleText, RefusesBadHolesAndNone) {
 }
 
 TEST(Hole, IsALengthOrTwo) {
-  EXPECT_EQ(parse_hole("8", "t"), (TextPart{"", 8, 8}));
-  EXPECT_EQ(parse_hole("2-6", "t"), (TextPart{"", 2, 6}));
+  EXPECT_EQ(parse_hole("8", "t"), (InfillPart{"", 8, 8}));
+  EXPECT_EQ(parse_hole("2-6", "t"), (InfillPart{"", 2, 6}));
   for (const char* bad : {"", "0", "-1", "6-2", "2-", "2-6 ", " 2", "2-6|>", "x", "1048577"}) {
     EXPECT_THROW(parse_hole(bad, "t"), Error) << bad;
   }

@@ -1,17 +1,17 @@
-#include "engine/infill_text.h"
-
 #include <cstddef>
 #include <utility>
+
+#include "fastdllm/infill.h"
 
 #include "base/check.h"
 
 namespace fdllm {
 
-InfillText::InfillText(const Engine& engine, std::vector<TextPart> parts,
+InfillText::InfillText(const Engine& engine, std::vector<InfillPart> parts,
                        std::vector<std::int32_t> before, std::string_view where)
     : engine_(engine), parts_(std::move(parts)), before_(std::move(before)), where_(where) {
   ids_.reserve(parts_.size());
-  for (const TextPart& part : parts_) {
+  for (const InfillPart& part : parts_) {
     try {
       ids_.push_back(part.is_hole() ? std::vector<std::int32_t>()
                                     : engine_.tokenize_prompt(part.text));
@@ -40,7 +40,26 @@ std::vector<InfillText::Place> InfillText::places(std::span<const std::int32_t> 
   return places;
 }
 
-GenerateRequest InfillText::canvas(std::span<const std::int32_t> lengths) const {
+std::vector<InfillCanvas> InfillText::canvases(const GenerateOptions& options) const {
+  std::vector<InfillCanvas> canvases;
+  for (std::vector<std::int32_t>& lengths : hole_lengths(parts_, kMaxCanvases, where_)) {
+    GenerateRequest request = request_of(lengths);
+    request.options = options;
+    canvases.push_back({std::move(lengths), engine_.resolve(std::move(request))});
+  }
+  return canvases;
+}
+
+void InfillText::require_comparable(std::span<const InfillCanvas> canvases) const {
+  if (canvases.size() > 1 && !canvases.front().request.confidence_is_probability()) {
+    fail(ErrorCode::kInvalidArgument,
+         "{}: a hole with bounds takes the length whose tokens are the most probable, but with "
+         "this unmasking rule confidences are no probabilities; give a length, or another rule",
+         where_);
+  }
+}
+
+GenerateRequest InfillText::request_of(std::span<const std::int32_t> lengths) const {
   GenerateRequest request;
   request.prompt_ids = before_;
   const std::vector<Place> all = places(lengths);

@@ -1,19 +1,13 @@
 #include "server/answer_progress.h"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 
 #include "server/engine_text.h"
 
 namespace fdllm::server {
 
 std::string AnswerProgress::push(const StepEvent& event) {
-  for (const TokenEvent& token : event.committed) {
-    // A probability may round to 0.
-    log_confidence_ += std::log(std::max(token.confidence, std::numeric_limits<double>::min()));
-    ++committed_;
-  }
+  confidence_.add(event);
   std::string text = new_text(event);
   sent_ += text.size();
   return text;
@@ -36,10 +30,6 @@ std::string AnswerProgress::rest(const Choice& whole) {
   std::string text = whole.text.substr(std::min(sent_, whole.text.size()));
   sent_ += text.size();
   return text;
-}
-
-double AnswerProgress::mean_log_confidence() const {
-  return committed_ == 0 ? 0 : log_confidence_ / static_cast<double>(committed_);
 }
 
 CanvasStart AnswerProgress::canvas() const {

@@ -7,6 +7,7 @@
 
 #include "fastdllm/engine.h"
 
+#include "engine/mean_confidence.h"
 #include "server/api_types.h"
 #include "server/planning.h"
 
@@ -30,7 +31,7 @@ class AnswerProgress {
   virtual CanvasStart canvas() const;
   DenoisingStep denoising(const StepEvent& event) const;
   /// The mean logarithm of the confidences of the tokens that push() was told of.
-  double mean_log_confidence() const;
+  double mean_log_confidence() const { return confidence_.logarithm(); }
 
  protected:
   /// `engine` and `planned` must outlive it.
@@ -51,8 +52,7 @@ class AnswerProgress {
   const PlannedAnswer& planned_;
   std::int32_t index_;
   std::size_t sent_ = 0;
-  double log_confidence_ = 0;  ///< sum over all committed tokens
-  std::int64_t committed_ = 0;
+  MeanConfidence confidence_;
 };
 
 /// An answer after a prompt.

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "fields/values.h"
+
 namespace fdllm::server {
 namespace {
 
@@ -62,12 +64,25 @@ void refuse_parameter(std::string_view field, std::string_view reason) {
                  "unsupported_parameter");
 }
 
+void unknown_field(std::string_view field) {
+  throw ApiError(
+      400, fmt::format("'{}': unknown field; /openapi.json lists those that are known", field),
+      std::string(field), "unknown_parameter");
+}
+
 ApiError to_api_error(const Failure& failure) {
-  return {status_of(failure.code), failure.message, named_field(failure.message),
-          code_of(failure.code)};
+  const std::string field = named_field(failure.message);
+  const bool is_parameter = failure.code == ErrorCode::kUnsupported && !field.empty();
+  return {status_of(failure.code), failure.message, field,
+          is_parameter ? "unsupported_parameter" : code_of(failure.code)};
 }
 
 ApiError to_api_error(const Error& error) {
+  if (const auto* wrong = dynamic_cast<const fields::FieldError*>(&error)) {
+    const bool is_wrong = wrong->fault() == fields::FieldError::Fault::kWrong;
+    return {400, wrong->what(), wrong->field(),
+            is_wrong ? "invalid_type" : "unsupported_parameter"};
+  }
   return to_api_error(Failure{error.code(), error.what()});
 }
 

@@ -24,7 +24,8 @@ struct ApiError : std::runtime_error {
 /// Throws what is answered to a value that is well-formed, but asks for what this server doesn't
 /// do.
 [[noreturn]] void refuse_parameter(std::string_view field, std::string_view reason);
-/// The one place where an error of the engine becomes a status.
+[[noreturn]] void unknown_field(std::string_view field);
+/// The one place where an error of the engine, or of a field, becomes a status.
 ApiError to_api_error(const Failure& failure);
 ApiError to_api_error(const Error& error);
 /// What the probes say once nothing can be answered until the process is started anew.

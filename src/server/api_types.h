@@ -10,9 +10,8 @@
 #include <variant>
 #include <vector>
 
-#include "fastdllm/engine.h"
+#include "fastdllm/infill.h"
 
-#include "engine/hole_text.h"
 #include "server/api_error.h"
 
 namespace fdllm::server {
@@ -46,7 +45,7 @@ struct CompletionRequest : GenerationFields {
 };
 
 struct InfillRequest : GenerationFields {
-  std::vector<TextPart> parts;
+  std::vector<InfillPart> parts;
   std::string field = "parts";  ///< where the client gave them: "text" or "parts"
 };
 

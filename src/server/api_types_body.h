@@ -6,13 +6,21 @@
 
 namespace fdllm::server {
 
-/// The body as a JSON object. Throws ApiError (400) for anything else.
+/// What `read` returns; what it finds wrong with a field is thrown as ApiError.
+template <typename Read>
+auto with_api_errors(const Read& read) {
+  try {
+    return read();
+  } catch (const fields::FieldError& error) {
+    throw to_api_error(error);
+  }
+}
+
+/// The body as a JSON object. Throws ApiError or FieldError for anything else.
 Json parse_object(std::string_view body);
 
-/// Reads every field of a body that generates; `own` reads those of its endpoint alone and says
-/// whether it knows a name.
 template <typename Request, typename Own>
-Request parse_generation(std::string_view body, Endpoint endpoint, const Own& own) {
+Request read_generation(std::string_view body, Endpoint endpoint, const Own& own) {
   Request request;
   const Json object = parse_object(body);
   for (const auto& [name, value] : object.items()) {
@@ -22,6 +30,13 @@ Request parse_generation(std::string_view body, Endpoint endpoint, const Own& ow
   }
   check_generation_fields(request);
   return request;
+}
+
+/// Reads every field of a body that generates; `own` reads those of its endpoint alone and says
+/// whether it knows a name. Throws ApiError.
+template <typename Request, typename Own>
+Request parse_generation(std::string_view body, Endpoint endpoint, const Own& own) {
+  return with_api_errors([&] { return read_generation<Request>(body, endpoint, own); });
 }
 
 }  // namespace fdllm::server

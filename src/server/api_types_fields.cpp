@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/utf8.h"
 #include "engine/option_json.h"
 
 namespace fdllm::server {
@@ -15,9 +16,6 @@ namespace {
 
 constexpr std::int32_t kMaxChoices = 128;
 constexpr std::int32_t kMaxTokens = 1 << 24;
-// OpenAI takes 4. All are looked for at every step, so that their number must be bounded.
-constexpr std::size_t kMaxStops = 16;
-constexpr std::ptrdiff_t kMaxStopLength = 1024;
 constexpr std::size_t kMaxListed = 1024;  // entries of logit_bias, stop_token_ids, ...
 
 using Fields = GenerationFields;
@@ -143,9 +141,7 @@ void read_top_k(Fields& fields, std::string_view name, const Json& value) {
 
 void add_stop(Fields& fields, std::string_view name, const Json& value) {
   const std::string text = read_text(name, value);
-  const auto characters = std::ranges::count_if(
-      text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; });
-  if (text.empty() || characters > kMaxStopLength) {
+  if (text.empty() || count_characters(text) > kMaxStopLength) {
     bad_field(name,
               fmt::format("a string that isn't empty, of at most {} characters", kMaxStopLength),
               value);

@@ -13,7 +13,7 @@ constexpr std::size_t kMaxParts = 8192;
 constexpr std::size_t kMaxExtra = 256;
 
 /// {"hole": 4}, {"hole": "2-6"} or {"hole": [2, 6]}.
-TextPart read_hole(const std::string& field, const Json& value) {
+InfillPart read_hole(const std::string& field, const Json& value) {
   if (value.is_string()) {
     try {
       return parse_hole(value.get_ref<const std::string&>(), field);
@@ -31,11 +31,11 @@ TextPart read_hole(const std::string& field, const Json& value) {
   return {"", least, read_integer(field, value[1], least, kMaxHole)};
 }
 
-std::vector<TextPart> read_parts(std::string_view field, const Json& value) {
+std::vector<InfillPart> read_parts(std::string_view field, const Json& value) {
   constexpr std::string_view kExpected = "a list of texts and {\"hole\": length} that isn't empty";
   read_list(field, kExpected, value, kMaxParts);
   if (value.empty()) bad_field(field, kExpected, value);
-  std::vector<TextPart> parts;
+  std::vector<InfillPart> parts;
   for (std::size_t i = 0; i < value.size(); ++i) {
     const std::string path = fmt::format("{}[{}]", field, i);
     if (value[i].is_string()) {
@@ -49,7 +49,7 @@ std::vector<TextPart> read_parts(std::string_view field, const Json& value) {
   return parts;
 }
 
-std::vector<TextPart> read_hole_text(std::string_view field, const Json& value) {
+std::vector<InfillPart> read_hole_text(std::string_view field, const Json& value) {
   try {
     return parse_hole_text(read_text(field, value), fmt::format("'{}'", field));
   } catch (const Error& error) {
@@ -89,7 +89,7 @@ InfillRequest parse_infill_request(std::string_view body) {
         return true;
       });
   bool has_hole = false;
-  for (const TextPart& part : request.parts) has_hole |= part.is_hole();
+  for (const InfillPart& part : request.parts) has_hole |= part.is_hole();
   if (!has_hole) {
     throw ApiError(400,
                    fmt::format("'{}': expected at least one hole, as in \"a <|hole:4|> b\" or "

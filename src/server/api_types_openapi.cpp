@@ -10,9 +10,9 @@
 
 #include "base/check.h"
 #include "engine/option_json.h"
+#include "fields/messages.h"
 #include "server/api_types.h"
 #include "server/api_types_fields.h"
-#include "server/api_types_messages.h"
 #include "server/api_types_neutral.h"
 
 namespace fdllm::server {
@@ -235,7 +235,9 @@ Doc either(const std::pair<std::string, std::string>& one,
   return choices;
 }
 
-Doc schemas(std::int64_t vocabulary) {
+Doc schemas(const ModelInfo& info) {
+  const auto calls = info.reads_tool_calls ? fields::ToolCalls::kRead : fields::ToolCalls::kRefused;
+  const Doc messages = fields::messages_schema(calls);
   const Doc text = {{"type", "string"}};
   const Doc text_or_null = {{"type", {"string", "null"}}};
   const Doc flag_or_null = {"boolean", "null"};
@@ -243,8 +245,7 @@ Doc schemas(std::int64_t vocabulary) {
   all["Error"] = Doc::parse(kErrorSchema);
   all["Usage"] = Doc::parse(kUsageSchema);
   all["Answer"] = answer_schema();
-  all["ChatRequest"] =
-      generation_schema(kChat, {{"messages", Doc(messages_schema())}}, {"messages"});
+  all["ChatRequest"] = generation_schema(kChat, {{"messages", messages}}, {"messages"});
   all["CompletionRequest"] = generation_schema(
       kCompletion,
       {{"prompt", Doc::parse(kPromptSchema)},
@@ -285,7 +286,7 @@ Doc schemas(std::int64_t vocabulary) {
       {"oneOf", either({"prompt", "string"}, {"messages", "array"})},
       {"properties",
        {{"prompt", text_or_null},
-        {"messages", {{"anyOf", {{{"type", "null"}}, Doc(messages_schema())}}}},
+        {"messages", {{"anyOf", {{{"type", "null"}}, messages}}}},
         {"model", text_or_null},
         {"add_generation_prompt", {{"type", flag_or_null}, {"default", true}}},
         {"add_special_tokens",
@@ -304,7 +305,7 @@ Doc schemas(std::int64_t vocabulary) {
                               {"properties",
                                {{"tokens", {{"type", "array"}, {"items", reference("TokenId")}}},
                                 {"model", text_or_null}}}};
-  all["TokenId"] = {{"type", "integer"}, {"minimum", 0}, {"maximum", vocabulary - 1}};
+  all["TokenId"] = {{"type", "integer"}, {"minimum", 0}, {"maximum", info.vocab - 1}};
   return all;
 }
 
@@ -341,7 +342,7 @@ std::string openapi_json(const std::string& model, const ModelInfo& info) {
   add_errors(paths["/ready"]["get"]["responses"], {{"503", "The server is shutting down."}});
   paths["/metrics"] = get("Figures for Prometheus", text, true);
   doc["components"]["securitySchemes"]["key"] = {{"type", "http"}, {"scheme", "bearer"}};
-  doc["components"]["schemas"] = schemas(info.vocab);
+  doc["components"]["schemas"] = schemas(info);
   doc["x-rules"] = rules_doc(info);
   return doc.dump(1);
 }

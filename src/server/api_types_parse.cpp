@@ -1,33 +1,23 @@
-#include <limits>
 #include <utility>
 
 #include "base/check.h"
 #include "base/json.h"
+#include "fields/messages.h"
 #include "server/api_types.h"
 #include "server/api_types_body.h"
-#include "server/api_types_messages.h"
 
 namespace fdllm::server {
 namespace {
 
 constexpr int kMaxDepth = 32;
 constexpr std::size_t kMaxPrompts = 128;
-constexpr std::int32_t kMaxId = std::numeric_limits<std::int32_t>::max();
-
-std::vector<std::int32_t> read_ids(std::string_view field, const Json& value) {
-  if (!value.is_array()) bad_field(field, "a list of token ids", value);
-  std::vector<std::int32_t> ids;
-  ids.reserve(value.size());
-  for (const Json& id : value) ids.push_back(read_integer(field, id, 0, kMaxId));
-  return ids;
-}
 
 std::vector<Prompt> read_prompts(std::string_view field, const Json& value) {
   if (value.is_string()) return {value.get<std::string>()};
   constexpr std::string_view kExpected =
       "a string, a list of strings, a list of token ids, or a list of such lists";
   if (!value.is_array() || value.empty()) bad_field(field, kExpected, value);
-  if (value.front().is_number()) return {read_ids(field, value)};
+  if (value.front().is_number()) return {read_token_ids(field, value)};
   if (value.size() > kMaxPrompts) {
     bad_field(field, fmt::format("at most {} prompts", kMaxPrompts), Json(value.size()));
   }
@@ -36,7 +26,7 @@ std::vector<Prompt> read_prompts(std::string_view field, const Json& value) {
     if (entry.is_string() && value.front().is_string()) {
       prompts.emplace_back(entry.get<std::string>());
     } else if (entry.is_array() && value.front().is_array()) {
-      prompts.emplace_back(read_ids(field, entry));
+      prompts.emplace_back(read_token_ids(field, entry));
     } else {
       bad_field(field, kExpected, value);
     }
@@ -64,7 +54,7 @@ ChatRequest parse_chat_request(std::string_view body) {
   auto request = parse_generation<ChatRequest>(
       body, kChat, [](ChatRequest& chat, std::string_view name, const Json& value) {
         if (name != "messages") return false;
-        chat.messages = read_messages(name, value);
+        chat.messages = fields::read_messages(name, value);
         return true;
       });
   if (request.messages.empty()) {
@@ -102,14 +92,16 @@ CompletionRequest parse_completion_request(std::string_view body) {
   return request;
 }
 
-TokenizeRequest parse_tokenize_request(std::string_view body) {
+namespace {
+
+TokenizeRequest read_tokenize_request(std::string_view body) {
   TokenizeRequest request;
   const Json object = parse_object(body);
   for (const auto& [name, value] : object.items()) {
     if (name == "prompt") {
       if (!value.is_null()) request.prompt = read_text(name, value);
     } else if (name == "messages") {
-      if (!value.is_null()) request.messages = read_messages(name, value);
+      if (!value.is_null()) request.messages = fields::read_messages(name, value);
     } else if (name == "add_generation_prompt") {
       request.add_generation_prompt = value.is_null() || read_flag(name, value);
     } else if (name == "return_token_strs") {
@@ -128,12 +120,12 @@ TokenizeRequest parse_tokenize_request(std::string_view body) {
   return request;
 }
 
-DetokenizeRequest parse_detokenize_request(std::string_view body) {
+DetokenizeRequest read_detokenize_request(std::string_view body) {
   std::optional<std::vector<std::int32_t>> tokens;
   const Json object = parse_object(body);
   for (const auto& [name, value] : object.items()) {
     if (name == "tokens") {
-      tokens = read_ids(name, value);
+      tokens = read_token_ids(name, value);
     } else if (name == "model") {
       if (!value.is_null()) read_text(name, value);
     } else {
@@ -142,6 +134,16 @@ DetokenizeRequest parse_detokenize_request(std::string_view body) {
   }
   if (!tokens) throw ApiError(400, "'tokens': expected a list of token ids, found none", "tokens");
   return {std::move(*tokens)};
+}
+
+}  // namespace
+
+TokenizeRequest parse_tokenize_request(std::string_view body) {
+  return with_api_errors([&] { return read_tokenize_request(body); });
+}
+
+DetokenizeRequest parse_detokenize_request(std::string_view body) {
+  return with_api_errors([&] { return read_detokenize_request(body); });
 }
 
 }  // namespace fdllm::server

@@ -249,9 +249,9 @@ TEST(ChatRequest, RefusesBodiesAndMessagesThatAreNone) {
        {R"({"messages": [{"role": "user", "content": "x", "images": ["a"]}]})",
         "messages[0].images", "text only"},
        {R"({"messages": [{"role": "assistant", "content": "", "tool_calls": [{}]}]})",
-        "messages[0].tool_calls", "no tool calling"},
+        "messages[0].tool_calls[0]", "{id, type, function"},
        {R"({"messages": [{"role": "assistant", "content": "", "function_call": {"name": "f"}}]})",
-        "messages[0].function_call", "no tool calling"}});
+        "messages[0].function_call", "tool_calls"}});
 }
 
 TEST(CompletionRequest, TakesAllFormsOfPrompts) {
@@ -287,8 +287,10 @@ TEST(CompletionRequest, TakesASuffix) {
 }
 
 TEST(InfillRequest, ReadsHolesFromTextAndParts) {
-  const auto hole = [](std::int32_t least, std::int32_t most) { return TextPart{"", least, most}; };
-  const std::vector<TextPart> parts = {{"The "}, hole(8, 8), {" sat on "}, hole(2, 4), {"."}};
+  const auto hole = [](std::int32_t least, std::int32_t most) {
+    return InfillPart{"", least, most};
+  };
+  const std::vector<InfillPart> parts = {{"The "}, hole(8, 8), {" sat on "}, hole(2, 4), {"."}};
   EXPECT_EQ(parse_infill_request(R"({"text": "The <|hole:8|> sat on <|hole:2-4|>."})").parts,
             parts);
   for (const char* range : {R"("2-4")", "[2, 4]", "[2.0, 4]"}) {
@@ -447,6 +449,9 @@ TEST(ToApiError, MapsTheEnginesErrors) {
       to_api_error(Error(ErrorCode::kInvalidArgument, "'steps': expected a divisor"));
   EXPECT_EQ(invalid.status, 400);
   EXPECT_EQ(invalid.param, "steps");
+  const ApiError unsupported = to_api_error(Error(ErrorCode::kUnsupported, "'a[0].b': is no"));
+  EXPECT_EQ(unsupported.param, "a[0].b");
+  EXPECT_EQ(unsupported.code, "unsupported_parameter");
   EXPECT_EQ(to_api_error(Error(ErrorCode::kBusy, "x")).status, 429);
   EXPECT_EQ(to_api_error(Error(ErrorCode::kUnavailable, "x")).status, 503);
   EXPECT_EQ(to_api_error(Error(ErrorCode::kInternal, "x")).status, 500);

@@ -74,6 +74,16 @@ TEST_F(RouterTest, EditorsGetWhatIsMissing) {
                                             .dump());
   EXPECT_TRUE(long_one["truncated"]);
   EXPECT_EQ(long_one["tokens_evaluated"], 512 - 3);
+  // What is too far from the hole makes no difference, whatever it is.
+  const std::string far(2000000, 'x');
+  const Json longer = post("/infill", Json({{"input_prefix", far + many + "Sam has 18"},
+                                            {"input_suffix", " rocks. " + many + far},
+                                            {"input_extra", {{{"text", far}}}},
+                                            {"n_predict", 3}})
+                                          .dump());
+  EXPECT_TRUE(longer["truncated"]);
+  EXPECT_EQ(longer["tokens_evaluated"], 512 - 3);
+  EXPECT_EQ(longer["content"], long_one["content"]);
   EXPECT_EQ(post("/infill", R"({"input_prefix": "", "n_predict": 600})", 400)["error"]["param"],
             "n_predict");
 }

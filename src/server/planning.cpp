@@ -90,7 +90,7 @@ void check_template_variables(const Context& context, const GenerationFields& fi
 
 }  // namespace
 
-std::string chat_text(const Context& context, std::vector<ChatMessage> messages,
+std::string chat_text(const Context& context, const std::vector<ChatMessage>& messages,
                       bool add_generation_prompt) {
   const Engine& engine = context.engine;
   if (!engine.has_chat_template()) {
@@ -98,15 +98,9 @@ std::string chat_text(const Context& context, std::vector<ChatMessage> messages,
   }
   if (const std::string& problem = engine.info().chat_template_problem; !problem.empty()) {
     refuse_parameter("messages",
-                     "this model's chat template can't be used, so use /v1/completions; the "
-                     "server's operator can choose another: " +
+                     "there are no chats with this model; use /v1/completions, or the server's "
+                     "operator can choose another template: " +
                          problem);
-  }
-  // OpenAI's newer name for the system's role, which few templates know.
-  if (engine.info().chat_template.find("developer") == std::string::npos) {
-    for (ChatMessage& message : messages) {
-      if (message.role == "developer") message.role = "system";
-    }
   }
   return engine.apply_chat_template(messages, add_generation_prompt);
 }
@@ -179,27 +173,37 @@ PlannedAnswer plan_middle(const Context& context, const GenerationFields& fields
   return answer;
 }
 
-PlannedAnswer plan_infill(const Context& context, const InfillRequest& fields,
-                          std::shared_ptr<const InfillText> text,
-                          const std::vector<std::int32_t>& lengths, std::int32_t i) {
-  GenerateRequest request;
+std::vector<PlannedAnswer> plan_infill(const Context& context, const InfillRequest& fields,
+                                       std::shared_ptr<const InfillText> text, std::int32_t i) {
+  std::vector<InfillCanvas> canvases;
   try {
-    request = text->canvas(lengths);
+    canvases = text->canvases(options_of(context, fields, i));
   } catch (const Error& error) {
-    throw ApiError(400, error.what(), fields.field, "context_length_exceeded");
+    ApiError refusal = to_api_error(error);
+    if (refusal.param == fields.field) refusal.code = "context_length_exceeded";
+    throw refusal;
   }
-  const std::int64_t limit = context.options.max_prompt_tokens;
-  const std::size_t length = request.prompt_ids.size();
-  if (limit > 0 && std::cmp_greater(length, limit)) {
-    refuse_length(fields.field, fmt::format("{} tokens are more than the {} that this server takes",
-                                            length, limit));
+  try {
+    text->require_comparable(canvases);
+  } catch (const Error& error) {
+    throw ApiError(400, error.what(), fields.field, "unsupported_parameter");
   }
-  request.options = options_of(context, fields, i);
-  return {.request = context.engine.resolve(std::move(request)),
-          .choice = i,
-          .max_tokens = static_cast<std::int32_t>(length),
-          .text = std::move(text),
-          .lengths = lengths};
+  std::vector<PlannedAnswer> answers;
+  for (InfillCanvas& canvas : canvases) {
+    const auto length = static_cast<std::int32_t>(canvas.request.prompt_ids().size());
+    const std::int64_t limit = context.options.max_prompt_tokens;
+    if (limit > 0 && length > limit) {
+      refuse_length(fields.field, fmt::format("{} tokens are more than the {} that this server "
+                                              "takes",
+                                              length, limit));
+    }
+    answers.push_back({.request = std::move(canvas.request),
+                       .choice = i,
+                       .max_tokens = length,
+                       .text = text,
+                       .lengths = std::move(canvas.lengths)});
+  }
+  return answers;
 }
 
 void check_model(const Context& context, const GenerationFields& fields) {

@@ -5,9 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "fastdllm/engine.h"
+#include "fastdllm/infill.h"
 
-#include "engine/infill_text.h"
 #include "server/api_types.h"
 #include "server/context.h"
 
@@ -35,7 +34,7 @@ struct PromptTokens {
 };
 
 /// A conversation by the model's chat template. Throws Error or ApiError.
-std::string chat_text(const Context& context, std::vector<ChatMessage> messages,
+std::string chat_text(const Context& context, const std::vector<ChatMessage>& messages,
                       bool add_generation_prompt);
 /// Its tokens, with the beginning of an answer.
 PromptTokens chat_prompt(const Context& context, const std::vector<ChatMessage>& messages);
@@ -51,10 +50,9 @@ PlannedAnswer plan_middle(const Context& context, const GenerationFields& fields
 /// How many tokens a text between a prompt and a suffix has, where there is room for that many.
 std::int32_t middle_length(const GenerationFields& fields);
 
-/// The i-th filling of a text's holes, with one choice of their lengths.
-PlannedAnswer plan_infill(const Context& context, const InfillRequest& fields,
-                          std::shared_ptr<const InfillText> text,
-                          const std::vector<std::int32_t>& lengths, std::int32_t i);
+/// The i-th filling of a text's holes: with every choice of their lengths.
+std::vector<PlannedAnswer> plan_infill(const Context& context, const InfillRequest& fields,
+                                       std::shared_ptr<const InfillText> text, std::int32_t i);
 
 /// Throws ApiError unless the model that is asked for is the one that is served, and what is asked
 /// of it is what it has.

@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "base/utf8.h"
 #include "engine/answer_cut.h"
 #include "server/router_testing.h"
 
@@ -338,6 +339,16 @@ TEST_F(RouterTest, RefusesWithTheFieldsName) {
   options_.max_prompt_tokens = 4;
   EXPECT_EQ(post("/v1/chat/completions", std::string(kChat) + "}", 400)["error"]["code"],
             "context_length_exceeded");
+}
+
+TEST_F(RouterTest, TokenizesWhatFitsIntoTheModel) {
+  const std::string many(2000000, 'x');
+  for (const Json& body :
+       {Json{{"prompt", many}}, Json{{"messages", {{{"role", "user"}, {"content", many}}}}}}) {
+    const Json error = post("/tokenize", body.dump(), 400)["error"];
+    EXPECT_EQ(error["code"], "context_length_exceeded");
+    EXPECT_TRUE(body.contains(error["param"].get<std::string>()));
+  }
 }
 
 TEST_F(RouterTest, TokenizesAndBack) {

@@ -1,5 +1,6 @@
 #include "text/chat_template.h"
 
+#include <algorithm>
 #include <optional>
 
 #include <fmt/format.h>
@@ -7,10 +8,10 @@
 #include "fastdllm/error.h"
 
 #include "base/check.h"
+#include "base/utf8.h"
 #include "text/jinja/json_text.h"
 #include "text/jinja/parser.h"
 #include "text/jinja/renderer.h"
-#include "text/tokenizer.h"
 
 namespace fdllm {
 namespace {
@@ -36,14 +37,39 @@ const jinja::Dict& json_object(std::string_view text, std::string_view source,
   return **dict;
 }
 
-jinja::Value message_value(const TemplateMessage& message, jinja::Runtime& runtime) {
-  const auto text = [](const std::string& bytes) {
-    return jinja::text_value(to_valid_utf8(bytes));
-  };
+/// What a template reads of messages, as far as that can be told from outside.
+struct Abilities {
+  bool developer = false;   ///< the role
+  bool tool_calls = false;  ///< of a message
+  bool parts = false;       ///< a content that is a list of texts
+};
+
+constexpr std::string_view kToolCalls = "tool_calls";
+
+bool has_tool_calls(const TemplateMessage& message) {
+  return std::ranges::any_of(message.fields,
+                             [](const auto& field) { return field.first == kToolCalls; });
+}
+
+jinja::Value content_value(const TemplateMessage& message, const Abilities& abilities,
+                           jinja::Runtime& runtime) {
+  const bool is_list = message.content_json.starts_with('[');
+  if (message.content_json.empty() || (is_list && !abilities.parts)) {
+    return jinja::text_value(to_valid_utf8(message.content));
+  }
+  return jinja::from_json(message.content_json, "content", runtime);
+}
+
+jinja::Value message_value(const TemplateMessage& message, const Abilities& abilities,
+                           jinja::Runtime& runtime) {
+  // OpenAI's newer name for the system's role, which few templates know.
+  const bool is_renamed = message.role == "developer" && !abilities.developer;
   Items items;
-  put(items, "role", text(message.role));
-  put(items, "content", text(message.content));
-  for (const auto& [name, value] : message.fields) put(items, name, text(value));
+  put(items, "role", jinja::text_value(is_renamed ? "system" : to_valid_utf8(message.role)));
+  put(items, "content", content_value(message, abilities, runtime));
+  for (const auto& [name, value] : message.fields) {
+    put(items, name, jinja::from_json(value, name, runtime));
+  }
   return runtime.dict(std::move(items));
 }
 
@@ -56,6 +82,7 @@ struct ChatTemplate::Impl {
   jinja::Block block;
   std::string problem;
   ErrorCode problem_code = ErrorCode::kUnsupported;
+  Abilities abilities;
 
   /// Runs the template with what `make_variables` gives, naming the origin in every error.
   template <typename MakeVariables>
@@ -91,7 +118,29 @@ ChatTemplate::ChatTemplate(std::string origin, std::string source, TemplateToken
     impl_->problem_code = error.code();
     impl_->problem = fmt::format("{}: the chat template can't be used: {}; {}", impl_->origin,
                                  error.what(), kAdvice);
+    return;
   }
+  const auto names = [&](std::string_view word) {
+    return impl_->source.find(word) != std::string::npos;
+  };
+  impl_->abilities = {
+      .developer = names("developer"), .tool_calls = names(kToolCalls), .parts = shows_parts()};
+}
+
+bool ChatTemplate::shows_parts() const {
+  constexpr std::string_view kText = "a7f3";
+  const TemplateMessage probe{
+      "user", "", {}, fmt::format(R"([{{"type": "text", "text": "{}"}}])", kText)};
+  impl_->abilities.parts = true;
+  std::string shown;
+  try {
+    shown = apply(std::span(&probe, 1), false);
+  } catch (const Error&) {
+    return false;
+  }
+  // One that takes the list for a text prints it as Python would, or as JSON.
+  return shown.find(kText) != std::string::npos && shown.find("'type'") == std::string::npos &&
+         shown.find("\"type\"") == std::string::npos;
 }
 
 ChatTemplate ChatTemplate::unusable(std::string problem) {
@@ -109,6 +158,10 @@ const std::string& ChatTemplate::problem() const {
   return impl_->problem;
 }
 
+bool ChatTemplate::reads_tool_calls() const {
+  return impl_->abilities.tool_calls;
+}
+
 const std::string& ChatTemplate::source() const {
   return impl_->source;
 }
@@ -116,13 +169,21 @@ const std::string& ChatTemplate::source() const {
 std::string ChatTemplate::apply(std::span<const TemplateMessage> messages,
                                 bool add_generation_prompt, std::time_t now) const {
   std::size_t bytes = 0;
-  for (const TemplateMessage& message : messages) {
-    bytes += message.role.size() + message.content.size() + sizeof(TemplateMessage);
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    const TemplateMessage& message = messages[i];
+    if (!impl_->abilities.tool_calls && problem().empty() && has_tool_calls(message)) {
+      fail(ErrorCode::kUnsupported,
+           "'messages[{}].tool_calls': the model's chat template doesn't read calls of tools", i);
+    }
+    bytes += message.role.size() + message.content.size() + message.content_json.size() +
+             sizeof(TemplateMessage);
     for (const auto& [name, value] : message.fields) bytes += 64 + name.size() + value.size();
   }
   return impl_->run(bytes, now, [&](jinja::Runtime& runtime) {
     std::vector<jinja::Value> list;
-    for (const TemplateMessage& message : messages) list.push_back(message_value(message, runtime));
+    for (const TemplateMessage& message : messages) {
+      list.push_back(message_value(message, impl_->abilities, runtime));
+    }
     Items items;
     put(items, "messages", runtime.arena().list(std::move(list)));
     put(items, "tools", jinja::None{});

@@ -9,11 +9,12 @@
 
 namespace fdllm {
 
+/// As ChatMessage of the public header.
 struct TemplateMessage {
   std::string role;
   std::string content;
-  /// Other texts of the message, by name: "name", "reasoning_content".
   std::vector<std::pair<std::string, std::string>> fields = {};
+  std::string content_json = {};
 };
 
 /// The texts of a tokenizer's special tokens by the names that transformers gives them in a
@@ -37,12 +38,16 @@ class ChatTemplate {
 
   /// Why the template can't be used: what is wrong, the line, and what to do. Empty where it can.
   const std::string& problem() const;
+  /// Whether messages may have tool calls.
+  bool reads_tool_calls() const;
 
-  /// The prompt of a conversation. Bounded work and output: a hostile template throws, it never
-  /// hangs. Throws kInvalidArgument where the template itself refuses (raise_exception) or treats
-  /// values as what they are not, kUnsupported or kCorruptFile for the template's own faults; all
-  /// with the origin and the line. Invalid UTF-8 in a message becomes U+FFFD. `now` is what
-  /// strftime_now writes, in local time.
+  /// The prompt of a conversation, of which the template gets what transformers would hand it, but
+  /// for what it can't read: parts of a content become one text, "developer" becomes "system", and
+  /// tool calls are refused (kUnsupported). Bounded work and output: a hostile template throws, it
+  /// never hangs. Throws kInvalidArgument where the template itself refuses (raise_exception) or
+  /// treats values as what they are not, kUnsupported or kCorruptFile for the template's own
+  /// faults; all with the origin and the line. Invalid UTF-8 in a message becomes U+FFFD. `now` is
+  /// what strftime_now writes, in local time.
   std::string apply(std::span<const TemplateMessage> messages, bool add_generation_prompt,
                     std::time_t now = std::time(nullptr)) const;
   /// The same with all variables in a JSON object; the special tokens come beside them.
@@ -52,6 +57,7 @@ class ChatTemplate {
  private:
   struct Impl;
   explicit ChatTemplate(std::unique_ptr<Impl> impl);
+  bool shows_parts() const;
   std::unique_ptr<Impl> impl_;
 };
 

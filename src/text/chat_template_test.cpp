@@ -84,11 +84,61 @@ TEST(ChatTemplate, SpecialTokensAreDefinedWhereTheyExist) {
 }
 
 TEST(ChatTemplate, OtherFieldsOfMessagesAreSeen) {
-  EXPECT_EQ(
-      render("{% for m in messages %}{{ m.name or '-' }}{{ m.reasoning_content is defined }};"
-             "{% endfor %}",
-             {{"user", "a", {{"name", "Ann"}}}, {"assistant", "b", {{"reasoning_content", "hm"}}}}),
-      "AnnFalse;-True;");
+  EXPECT_EQ(render("{% for m in messages %}{{ m.name or '-' }}{{ m.reasoning_content is defined }};"
+                   "{% endfor %}",
+                   {{"user", "a", {{"name", "\"Ann\""}}},
+                    {"assistant", "b", {{"reasoning_content", "\"hm\""}}}}),
+            "AnnFalse;-True;");
+}
+
+TEST(ChatTemplate, ToolCallsReachTemplatesThatReadThem) {
+  const TemplateMessage called{
+      "assistant",
+      "",
+      {{"tool_calls", R"([{"function": {"name": "f", "arguments": {"b": 1, "a": null}}}])"}},
+      "null"};
+  // As Qwen2.5 writes them.
+  const ChatTemplate reads("t",
+                           "{% for m in messages %}{% if m.content %}{{ m.content }}{% endif %}"
+                           "{% for call in m.tool_calls %}{% set call = call.function %}"
+                           "{{ call.name }} {{ call.arguments | tojson }}{% endfor %}{% endfor %}",
+                           {});
+  EXPECT_EQ(reads.apply(std::span(&called, 1), false), R"(f {"b": 1, "a": null})");
+  const ChatTemplate ignores("t", "{{ messages[0].content }}", {});
+  try {
+    ignores.apply(std::span(&called, 1), false);
+    FAIL() << "were dropped";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
+    EXPECT_TRUE(std::string_view(error.what()).starts_with("'messages[0].tool_calls'"));
+  }
+}
+
+TEST(ChatTemplate, PartsReachTemplatesThatGoThroughThem) {
+  const TemplateMessage parts{
+      "user", "a\nb", {}, R"([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}])"};
+  // As Gemma and Llama 3.2 do.
+  const ChatTemplate reads("t",
+                           "{% set c = messages[0].content %}{% if c is string %}{{ c }}{% else %}"
+                           "{% for part in c %}{% if part.type == 'text' %}[{{ part.text }}]"
+                           "{% endif %}{% endfor %}{% endif %}",
+                           {});
+  EXPECT_EQ(reads.apply(std::span(&parts, 1), false), "[a][b]");
+  for (const char* source : {"{{ messages[0].content }}", "{{ messages[0].content | tojson }}",
+                             "{{ 'user: ' + messages[0].content }}"}) {
+    const std::string text = ChatTemplate("t", source, {}).apply(std::span(&parts, 1), false);
+    EXPECT_EQ(text.find("type"), std::string::npos) << text;
+    EXPECT_NE(text.find('a'), std::string::npos) << text;
+  }
+}
+
+TEST(ChatTemplate, DeveloperIsTheSystemWhereTheTemplateDoesNotKnowIt) {
+  const TemplateMessage message{"developer", "x"};
+  const auto role = [&](const char* source) {
+    return ChatTemplate("t", source, {}).apply(std::span(&message, 1), false);
+  };
+  EXPECT_EQ(role("{{ messages[0].role }}"), "system");
+  EXPECT_EQ(role("{% if messages[0].role == 'developer' %}d{% endif %}"), "d");
 }
 
 TEST(ChatTemplate, MacrosCallsAndGenerationBlocks) {

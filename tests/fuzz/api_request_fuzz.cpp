@@ -6,7 +6,6 @@
 
 #include "fastdllm/error.h"
 
-#include "engine/hole_text.h"
 #include "server/api_error.h"
 #include "server/api_types.h"
 
@@ -33,7 +32,7 @@ bool parses(Request (*parse)(std::string_view), std::string_view body) {
 void check_holes(std::string_view text) {
   std::string again;
   try {
-    for (const fdllm::TextPart& part : fdllm::parse_hole_text(text, "text")) {
+    for (const fdllm::InfillPart& part : fdllm::parse_hole_text(text, "text")) {
       const std::string length = part.least == part.most
                                      ? std::to_string(part.least)
                                      : std::to_string(part.least) + "-" + std::to_string(part.most);

@@ -1,8 +1,10 @@
+#include "fastdllm/infill.h"
+
 #include <memory>
 #include <utility>
 
-#include "base/check.h"
-#include "engine/infill_text.h"
+#include <fmt/format.h>
+
 #include "server/api_types.h"
 #include "server/respond.h"
 #include "server/routes/routes.h"
@@ -34,22 +36,15 @@ HttpResponse infill(Context& context, const HttpRequest& request) {
   const InfillRequest asked = parse_infill_request(request.body);
   check_model(context, asked);
   const std::string where = fmt::format("'{}'", asked.field);
-  const auto lists = hole_lengths(asked.parts, kMaxCanvases, where);
-  check_candidates(asked, lists.size());
+  check_candidates(asked, hole_lengths(asked.parts, kMaxCanvases, where).size());
   const auto text = std::make_shared<const InfillText>(context.engine, asked.parts,
                                                        std::vector<std::int32_t>(), where);
   AnswerJob job;
   job.shape = ChunkShape::kInfill;
   job.fields = asked;
   for (std::int32_t i = 0; i < asked.n; ++i) {
-    for (const auto& lengths : lists) {
-      job.answers.push_back(plan_infill(context, asked, text, lengths, i));
-      if (lists.size() > 1 && !job.answers.back().request.confidence_is_probability()) {
-        refuse_parameter(asked.field,
-                         "a hole with bounds takes the length whose tokens are the most probable, "
-                         "but with this unmasking rule confidences are no probabilities; give a "
-                         "length, or another rule");
-      }
+    for (PlannedAnswer& answer : plan_infill(context, asked, text, i)) {
+      job.answers.push_back(std::move(answer));
     }
   }
   const ResolvedRequest& canvas = job.answers.front().request;
