@@ -17,14 +17,20 @@
 
 namespace fdllm {
 
-class StepLoop;
+struct LoadedModel;
 
 struct ChatMessage {
-  std::string role;  ///< "system", "user" or "assistant"; others where the chat template takes them
+  /// "system", "user" or "assistant"; others where the chat template takes them ("developer" is
+  /// "system" where it doesn't).
+  std::string role;
   std::string content;
-  /// Other texts of the message that its chat template may ask for, by name: "name",
-  /// "reasoning_content".
+  /// Other members of the message that its chat template may ask for, by name, in JSON: "name",
+  /// "reasoning_content", "tool_call_id", each a string, and "tool_calls", a list of {"id", "type",
+  /// "function": {"name", "arguments": {...}}}.
   std::vector<std::pair<std::string, std::string>> fields = {};
+  /// The content in JSON where it was no text: "null", or a list of {"type": "text", "text"}, which
+  /// a template that goes through such parts gets instead of `content`, their texts in one.
+  std::string content_json = {};
 };
 
 /// What stands around a text that is no chat: a model's files may ask for BOS before it or EOS
@@ -95,6 +101,7 @@ struct ModelInfo {
   /// Why the chat template can't be used, and what to do; empty where it can.
   std::string chat_template_problem;
   std::vector<std::string> chat_templates;  ///< the names of the model's templates
+  bool reads_tool_calls = false;            ///< the chat template does: ChatMessage::fields
   std::int64_t hidden = 0, layers = 0, heads = 0, kv_heads = 0, head_dim = 0, ffn = 0, vocab = 0;
   std::int64_t tokenizer_vocab = 0, max_positions = 0, parameters = 0;
   bool tied_embeddings = false, qkv_bias = false;
@@ -174,8 +181,8 @@ class Engine {
   /// Whether the tokenizer has a token of this id: a model's matrix may have more rows.
   bool has_token(std::int32_t id) const;
   /// The prompt text of a conversation by the model's chat template, ready to be tokenized. Throws
-  /// kInvalidArgument where the template refuses the conversation, and what
-  /// ModelInfo::chat_template_problem says.
+  /// kInvalidArgument where the template refuses the conversation, kUnsupported for tool calls that
+  /// it doesn't read, and what ModelInfo::chat_template_problem says.
   std::string apply_chat_template(std::span<const ChatMessage> messages,
                                   bool add_generation_prompt = true) const;
   bool has_chat_template() const;
@@ -190,13 +197,11 @@ class Engine {
                                    std::int32_t attend_end);
 
  private:
-  friend class Service;
-  struct Impl;
-  std::unique_ptr<StepLoop> make_loop();
+  friend struct EngineAccess;
   struct Batch;
   std::vector<GenerateResult> run(const Batch& batch);
-  explicit Engine(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  explicit Engine(std::unique_ptr<LoadedModel> model);
+  std::unique_ptr<LoadedModel> model_;
 };
 
 }  // namespace fdllm

@@ -33,14 +33,4 @@ T checked_mul(T a, T b, std::string_view what) {
   return result;
 }
 
-/// a + b, or kCorruptFile naming `what`.
-template <std::integral T>
-T checked_add(T a, T b, std::string_view what) {
-  T result;
-  if (__builtin_add_overflow(a, b, &result)) {
-    fail(ErrorCode::kCorruptFile, "{}: {} + {} does not fit", what, a, b);
-  }
-  return result;
-}
-
 }  // namespace fdllm

@@ -1,14 +1,12 @@
 #include "base/quote.h"
 
+#include "base/utf8.h"
+
 namespace fdllm {
 
 std::string quote(std::string_view text) {
   constexpr std::size_t kLongest = 100;
-  std::size_t size = text.size();
-  if (size > kLongest) {
-    size = kLongest;
-    while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xc0u) == 0x80u) --size;
-  }
+  const std::size_t size = text.size() > kLongest ? utf8_start(text, kLongest) : text.size();
   std::string quoted = "'";
   for (const char c : text.substr(0, size)) {
     const auto byte = static_cast<unsigned char>(c);

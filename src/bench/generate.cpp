@@ -1,15 +1,12 @@
 #include "bench/generate.h"
 
 #include <chrono>
-#include <limits>
 #include <memory>
 #include <utility>
 #include <vector>
 
 #include "base/check.h"
 #include "bench/host.h"
-#include "engine/memory_account.h"
-#include "engine/resolve_request.h"
 #include "engine/step_loop.h"
 
 namespace fdllm::bench {
@@ -17,24 +14,6 @@ namespace {
 
 constexpr std::int32_t kMaxBatch = 4096;
 constexpr std::int32_t kMaxWarmup = 1000;
-
-/// Stands for the tokenizer of random weights, whose tokens are no text.
-class NoText final : public Tokenizer {
- public:
-  std::vector<std::int32_t> encode(std::string_view /*text*/, std::size_t /*most*/) const override {
-    fail(ErrorCode::kUnsupported, "random weights have no tokenizer");
-  }
-  std::string decode_bytes(std::span<const std::int32_t> /*ids*/,
-                           bool /*skip_special*/) const override {
-    return {};
-  }
-  bool is_special(std::int32_t /*id*/) const override { return false; }
-  bool has(std::int32_t /*id*/) const override { return false; }
-  std::int32_t vocab_size() const override { return 0; }
-  std::optional<std::int32_t> find(std::string_view /*token*/) const override {
-    return std::nullopt;
-  }
-};
 
 void check_random(const GenerateSettings& settings) {
   const GenerateOptions& options = settings.options;
@@ -91,39 +70,23 @@ std::vector<GenerateRequest> make_requests(const BenchModel& model,
   return requests;
 }
 
-struct RunSettings {
-  std::shared_ptr<const RequestModel> model;
-  const EngineOptions& engine;
-  const BenchListener& on_progress;
-};
-
 /// Decodes all requests and adds what that took to the report.
 void run_requests(BenchModel& model, const std::vector<ResolvedRequest>& requests,
-                  const RunSettings& settings, GenerateReport& report) {
-  const EngineOptions& engine = settings.engine;
+                  const BenchListener& on_progress, GenerateReport& report) {
   const std::int64_t gen_length = report.options.gen_length.value_or(kDefaultGenLength);
   const std::int64_t canvas = report.prompt_length + gen_length;
-  const NoText no_text;
-  const Tokenizer& tokenizer = model.has_random_weights() ? no_text : *model.tokenizer();
-  // No forward pauses between layers, so that each has a time of its own.
-  MemoryAccount account(
-      account_settings(model.backend(), engine, model.transformer().weight_bytes()));
-  const LoopLimits limits{.row_budget = engine.row_budget,
-                          .max_live_requests = engine.max_live_requests,
-                          .memory = &account,
-                          .slice_seconds = std::numeric_limits<double>::max()};
-  StepLoop loop(model.transformer(), model.backend(), tokenizer, settings.model, limits);
+  const std::unique_ptr<StepLoop> loop = model.make_loop();
   MemoryWatch memory;
   const std::int64_t total = gen_length * std::ssize(requests);
   ForwardListener listener;
-  if (settings.on_progress) {
+  if (on_progress) {
     listener = [&](const ForwardProgress& forward) {
-      settings.on_progress({"tokens", report.committed, total,
-                            fmt::format("layer {} of {}", forward.layers_done, forward.layers)});
+      on_progress({"tokens", report.committed, total,
+                   fmt::format("layer {} of {}", forward.layers_done, forward.layers)});
       return true;
     };
   }
-  for (std::size_t i = 0; i < requests.size(); ++i) loop.submit(i, requests[i], listener);
+  for (std::size_t i = 0; i < requests.size(); ++i) loop->submit(i, requests[i], listener);
 
   bool whole = false, part = false;
   const auto on_step = [&](const StepEvent& event) {
@@ -142,10 +105,10 @@ void run_requests(BenchModel& model, const std::vector<ResolvedRequest>& request
   while (more) {
     whole = part = false;
     const auto begin = Clock::now();
-    more = loop.step(on_step, on_result);
+    more = loop->step(on_step, on_result);
     const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
     report.seconds += seconds;
-    if (settings.on_progress) settings.on_progress({"tokens", report.committed, total});
+    if (on_progress) on_progress({"tokens", report.committed, total});
     if (!whole && !part) continue;
     ForwardTimes& times = whole && part ? report.mixed : whole ? report.refresh : report.window;
     ++times.count;
@@ -157,29 +120,22 @@ void run_requests(BenchModel& model, const std::vector<ResolvedRequest>& request
 
 }  // namespace
 
-GenerateReport run_generate(BenchModel& model, const GenerateSettings& settings,
-                            const EngineOptions& engine) {
+GenerateReport run_generate(BenchModel& model, const GenerateSettings& settings) {
   check_settings(model, settings);
-  const ModelConfig& config = model.config();
-  const auto request_model = std::make_shared<const RequestModel>(
-      RequestModel{{config.mask_token, config.end_tokens, config.reference},
-                   config.vocab,
-                   config.max_positions});
   std::vector<ResolvedRequest> requests;
   for (GenerateRequest& request : make_requests(model, settings)) {
-    requests.push_back(resolve_request(std::move(request), request_model));
+    requests.push_back(model.engine().resolve(std::move(request)));
   }
   model.backend().set_timing(false);
 
   GenerateReport report;
   report.prompt_length = std::ssize(requests.front().prompt_ids());
   report.options = requests.front().options();
-  const RunSettings run_settings{request_model, engine, settings.on_progress};
   for (std::int32_t run = 0; run < settings.warmup; ++run) {
     GenerateReport untimed = report;
-    run_requests(model, requests, run_settings, untimed);
+    run_requests(model, requests, settings.on_progress, untimed);
   }
-  run_requests(model, requests, run_settings, report);
+  run_requests(model, requests, settings.on_progress, report);
   return report;
 }
 

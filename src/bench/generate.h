@@ -43,7 +43,6 @@ struct GenerateReport {
 /// Runs the requests through the step loop, each forward whole. Random weights end at no end token.
 /// Throws kInvalidArgument where the settings contradict each other or the model, and what ended a
 /// request.
-GenerateReport run_generate(BenchModel& model, const GenerateSettings& settings,
-                            const EngineOptions& engine);
+GenerateReport run_generate(BenchModel& model, const GenerateSettings& settings);
 
 }  // namespace fdllm::bench

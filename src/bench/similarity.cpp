@@ -1,7 +1,6 @@
 #include "bench/similarity.h"
 
 #include <algorithm>
-#include <limits>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -10,8 +9,6 @@
 #include "base/check.h"
 #include "base/system_memory.h"
 #include "bench/kv_comparison.h"
-#include "engine/memory_account.h"
-#include "engine/resolve_request.h"
 #include "engine/step_loop.h"
 
 namespace fdllm::bench {
@@ -174,27 +171,17 @@ SimilarityReport run_similarity(BenchModel& model, const SimilaritySettings& set
          "the rows to compare need {}, {} is available; give fewer --rows or --map-steps",
          bytes_text(kept), bytes_text(*available));
   }
-  const auto request_model = std::make_shared<const RequestModel>(
-      RequestModel{{config.mask_token, config.end_tokens, config.reference},
-                   config.vocab,
-                   config.max_positions});
   std::vector<ResolvedRequest> requests;
   for (const auto& prompt : settings.prompts) {
     requests.push_back(
-        resolve_request({.prompt_ids = prompt, .options = baseline(settings)}, request_model));
+        model.engine().resolve({.prompt_ids = prompt, .options = baseline(settings)}));
   }
-  // No forward pauses between layers: K/V are read when a forward is complete.
-  MemoryAccount memory(
-      account_settings(model.backend(), engine, model.transformer().weight_bytes()));
-  const LoopLimits limits{.row_budget = engine.row_budget,
-                          .max_live_requests = 1,
-                          .memory = &memory,
-                          .slice_seconds = std::numeric_limits<double>::max()};
-  StepLoop loop(model.transformer(), model.backend(), *model.tokenizer(), request_model, limits);
+  // K/V are read when a forward is complete.
+  const std::unique_ptr<StepLoop> loop = model.make_loop();
   Recorder recorder(model, settings);
   for (std::size_t i = 0; i < settings.prompts.size(); ++i) {
     recorder.begin(static_cast<std::int32_t>(settings.prompts[i].size()));
-    loop.submit(i, requests[i]);
+    loop->submit(i, requests[i]);
     const auto on_step = [&](const StepEvent& event) {
       recorder.add(event);
       if (settings.on_progress) {
@@ -208,7 +195,7 @@ SimilarityReport run_similarity(BenchModel& model, const SimilaritySettings& set
         throw Error(result.error->code, result.error->message);
       }
     };
-    while (loop.step(on_step, on_result)) {
+    while (loop->step(on_step, on_result)) {
     }
     recorder.end();
   }

@@ -188,7 +188,7 @@ TEST(BenchGenerate, CountsForwardsOfEachKind) {
   settings.batch = 2;
   settings.options.gen_length = 64;
   settings.options.rule.set("tokens_per_forward", 4);
-  const GenerateReport report = run_generate(model, settings, {});
+  const GenerateReport report = run_generate(model, settings);
   // Two blocks of 32: a refresh and seven window steps each, both requests in every forward.
   EXPECT_EQ(report.refresh.count, 2);
   EXPECT_EQ(report.window.count, 14);
@@ -209,12 +209,12 @@ TEST(BenchGenerate, RealModelsStopAtTheirEndTokens) {
       "Sam has 18 rocks and Olga has 8 more rocks than Sam. How many rocks do they "
       "have together?";
   settings.options.gen_length = 128;
-  const GenerateReport report = run_generate(model, settings, {});
+  const GenerateReport report = run_generate(model, settings);
   EXPECT_GT(report.useful, 0);
   EXPECT_LT(report.useful, 128);
   EXPECT_EQ(report.options.rule.get("threshold"), 0.9);
   settings.prompt_length = 10;
-  expect_refused([&] { run_generate(model, settings, {}); }, "--prompt-length");
+  expect_refused([&] { run_generate(model, settings); }, "--prompt-length");
 }
 
 TEST(BenchGenerate, RefusesWhatRandomWeightsCannotDo) {
@@ -223,7 +223,7 @@ TEST(BenchGenerate, RefusesWhatRandomWeightsCannotDo) {
   GenerateSettings settings;
   settings.prompt_length = 10;
   const auto refused = [&](const std::string& part) {
-    expect_refused([&] { run_generate(model, settings, {}); }, part);
+    expect_refused([&] { run_generate(model, settings); }, part);
   };
   refused("--tokens-per-forward");
   settings.options.rule.set("tokens_per_forward", 2);

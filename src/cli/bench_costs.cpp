@@ -34,7 +34,7 @@ int run_bench_costs(const BenchCostsFlags& flags) {
     print_json(json);
     return 0;
   }
-  fmt::print("{}\n{} weights, {}\n\n", model_text(model), name_of(model.weights()),
+  fmt::print("{}\n{} weights, {}\n\n", model_text(model), name_of(model.info().weights),
              model.backend().description());
   fmt::print("{:>8}{:>10}{:>8}{:>12}{:>15}{:>10}\n", "rows", "attended", "scored", "ms",
              "attention ms", "head ms");

@@ -20,7 +20,11 @@ void BenchModelFlags::add_options(CLI::App& app) {
       ->type_name("S")
       ->group(group);
   app.add_option_function<std::string>(
-         "--model", [this](const std::string& model) { choice.path = find_model(model); },
+         "--model",
+         [this](const std::string& model) {
+           choice.path = find_model(model);
+           choice.name = served_name(model);
+         },
          kModelHelp)
       ->type_name("DIR")
       ->group(group);
@@ -40,7 +44,7 @@ std::string model_text(const bench::BenchModel& model) {
     }
   }
   return text +
-         fmt::format(", {:.2f} G parameters", 1e-9 * static_cast<double>(model.parameters()));
+         fmt::format(", {:.2f} G parameters", 1e-9 * static_cast<double>(model.info().parameters));
 }
 
 bench::BenchModel load_bench_model(const bench::ModelChoice& choice, const EngineFlags& engine) {
@@ -74,8 +78,8 @@ Json model_json(bench::BenchModel& model, const EngineOptions& engine) {
   json["family"] = config.family;
   json["layers"] = config.layers;
   json["whole_layers"] = model.whole_layers();
-  json["parameters"] = model.parameters();
-  json["weights"] = name_of(model.weights());
+  json["parameters"] = model.info().parameters;
+  json["weights"] = name_of(model.info().weights);
   json["backend"] = model.backend().description();
   json["threads"] = bench::thread_count(engine);
   json["cpu"] = bench::cpu_name();

@@ -71,7 +71,7 @@ void print_generate_json(const BenchGenerateFlags& flags, bench::BenchModel& mod
 void print_generate_text(const BenchGenerateFlags& flags, bench::BenchModel& model,
                          const bench::GenerateReport& report) {
   fmt::print("{}\n", model_text(model));
-  fmt::print("{} weights, {}, {}\n", name_of(model.weights()), model.backend().description(),
+  fmt::print("{} weights, {}, {}\n", name_of(model.info().weights), model.backend().description(),
              bench::cpu_name());
   const GenerateOptions& options = report.options;
   fmt::print("{} request{}: prompt {}, generation {}, {}, cache {}\n", flags.settings.batch,
@@ -106,7 +106,7 @@ int run_bench_generate(const BenchGenerateFlags& flags) {
   BenchView view(flags.engine);
   bench::GenerateSettings settings = flags.settings;
   settings.on_progress = view.listener();
-  const auto report = bench::run_generate(model, settings, flags.engine.options);
+  const auto report = bench::run_generate(model, settings);
   view.clear();
   if (flags.json) {
     print_generate_json(flags, model, report);

@@ -68,8 +68,11 @@ void print_summaries(const std::vector<bench::RegionSummary>& summaries) {
 int run_bench_similarity(BenchSimilarityFlags& flags) {
   const auto questions = questions_of(flags);
   const OutputFolder out(flags.out);
-  bench::BenchModel model = load_bench_model(
-      {.shape = {}, .path = flags.engine.model_path(), .layers = {}}, flags.engine);
+  bench::BenchModel model = load_bench_model({.shape = {},
+                                              .path = flags.engine.model_path(),
+                                              .layers = {},
+                                              .name = served_name(flags.engine.model)},
+                                             flags.engine);
   for (const std::string& question : questions) {
     flags.settings.prompts.push_back(model.prompt_tokens(question));
   }

@@ -154,7 +154,7 @@ void print_step_text(const BenchStepFlags& flags, bench::BenchModel& model,
                      const StepResult& result) {
   const bench::StepReport& report = result.report;
   fmt::print("{}\n", model_text(model));
-  fmt::print("{} weights, {}, {}\n", name_of(model.weights()), model.backend().description(),
+  fmt::print("{} weights, {}, {}\n", name_of(model.info().weights), model.backend().description(),
              bench::cpu_name());
   fmt::print("{} rows attending {}{}, {} scored; {} forward{} after {} to warm up\n", report.rows,
              report.attend, report.rows == report.attend ? " (a refresh)" : "", report.score,

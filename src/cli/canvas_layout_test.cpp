@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "cli/display_text.h"
+#include "text/unicode.h"
 
 namespace fdllm::cli {
 namespace {
@@ -113,6 +114,9 @@ TEST(DisplayText, Widths) {
   EXPECT_EQ(character_width(U'😀'), 2);
   EXPECT_EQ(character_width(U'\u0301'), 0);
   EXPECT_EQ(character_width(U'░'), 1);
+  // Scripts and pictures beyond those in common use.
+  EXPECT_EQ(character_width(U'\U00011A01'), 0);  // a Zanabazar vowel sign
+  EXPECT_EQ(character_width(U'\U0001FAE0'), 2);
   const auto glyphs = to_glyphs("e\u0301x");
   ASSERT_EQ(glyphs.size(), 2u);
   EXPECT_EQ(glyphs[0].bytes, "e\u0301");

@@ -1,5 +1,5 @@
 #pragma once
-#include <cstdint>
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,9 +13,6 @@ struct Glyph {
   bool newline = false;
   bool blank = false;
 };
-
-/// Columns that a character takes, after Unicode's East Asian Width and combining classes.
-int character_width(char32_t character);
 
 /// Splits bytes into glyphs. Control characters (so escape sequences of a model can't reach the
 /// terminal) and incomplete or invalid UTF-8 become a middle dot, a tab a blank.

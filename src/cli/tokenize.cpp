@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/check.h"
+#include "base/utf8.h"
 #include "cli/command.h"
 #include "cli/engine_flags.h"
 #include "cli/prompts.h"

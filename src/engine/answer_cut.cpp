@@ -2,14 +2,20 @@
 
 #include <algorithm>
 
-#include "text/tokenizer.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 namespace fdllm {
 
 TokenBytes token_bytes_of(const Engine& engine) {
   return [&engine](std::int32_t id) {
     return engine.is_special(id) ? std::string() : engine.token_bytes(id);
+  };
+}
+
+TokenBytes token_bytes_of(const Tokenizer* tokenizer) {
+  return [tokenizer](std::int32_t id) {
+    const bool is_known = tokenizer != nullptr && tokenizer->has(id);
+    return is_known ? tokenizer->decode_bytes(std::span(&id, 1), true) : std::string();
   };
 }
 
@@ -62,12 +68,6 @@ std::vector<std::size_t> character_offsets(std::span<const std::string> token_by
     token_begin += bytes.size();
   }
   return offsets;
-}
-
-std::size_t count_characters(std::string_view text) {
-  std::size_t characters = 0;
-  for (std::size_t at = 0; at < text.size(); at += read_utf8(text, at).size) ++characters;
-  return characters;
 }
 
 }  // namespace fdllm

@@ -9,12 +9,17 @@
 
 #include "fastdllm/engine.h"
 
+#include "text/tokenizer.h"
+
 namespace fdllm {
 
 /// The bytes that a token adds to a text: none for special tokens.
 using TokenBytes = std::function<std::string(std::int32_t)>;
 /// Those of an engine's tokenizer; the engine must outlive it.
 TokenBytes token_bytes_of(const Engine& engine);
+/// Those of a tokenizer, which must outlive it; without one no token has any. Nor have ids beyond
+/// its vocabulary: a head may have more rows.
+TokenBytes token_bytes_of(const Tokenizer* tokenizer);
 
 /// What of committed tokens is the answer.
 struct AnswerCut {
@@ -35,7 +40,5 @@ std::size_t find_stop(std::string_view text, std::span<const std::string> stop,
 /// For each token, how many characters of their common text come before the one that it is in or
 /// begins. Invalid bytes count as the U+FFFD that they are shown as.
 std::vector<std::size_t> character_offsets(std::span<const std::string> token_bytes);
-/// Characters (code points) of a text.
-std::size_t count_characters(std::string_view text);
 
 }  // namespace fdllm

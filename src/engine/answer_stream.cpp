@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 namespace fdllm {
 
@@ -44,7 +44,7 @@ void AnswerStream::take_ready_tokens() {
   const std::size_t stop = find_stop(text_, settings_.stop, from);
   if (stop == std::string::npos) return;
   text_.resize(stop);
-  ended_ = true;
+  ended_ = found_stop_ = true;
 }
 
 std::size_t AnswerStream::settled() const {

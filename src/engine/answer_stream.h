@@ -31,6 +31,8 @@ class AnswerStream {
   std::string push(const StepEvent& event);
   /// What is still to be printed of the whole answer.
   std::string finish(std::string_view text);
+  /// Whether the answer has ended at a stop string.
+  bool found_stop() const { return found_stop_; }
 
  private:
   void take_ready_tokens();
@@ -42,7 +44,7 @@ class AnswerStream {
   std::size_t longest_stop_ = 0;
   std::vector<std::int32_t> tokens_;  ///< -1: masked
   std::size_t ready_ = 0;             ///< leading tokens whose text is in text_
-  bool ended_ = false;
+  bool ended_ = false, found_stop_ = false;
   Utf8Stream characters_;
   std::string text_;
   std::size_t printed_ = 0;  ///< bytes of text_

@@ -1,6 +1,8 @@
 #include "engine/live_request.h"
 
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "base/failure.h"
 #include "engine/answer.h"
@@ -25,10 +27,17 @@ ForwardSize size_of(std::span<LiveRequest* const> batch) {
   return size;
 }
 
-void look_for_stop(LiveRequest& live, const Tokenizer& tokenizer) noexcept {
+void look_for_stop(LiveRequest& live, const StepEvent& event, const TokenBytes& bytes_of) noexcept {
+  const std::vector<std::string>& stop = live.request.options().stop;
+  if (stop.empty()) return;
   try {
-    if (!live.decoder->finished() &&
-        has_stop_string(live.decoder->canvas(), live.request.options().stop, tokenizer)) {
+    if (!live.text) {
+      const std::int32_t begin = live.decoder->canvas().prompt_length();
+      live.text = std::make_unique<AnswerStream>(
+          AnswerStream::Settings{begin, live.canvas_length() - begin, {}, stop, bytes_of});
+    }
+    live.text->push(event);
+    if (live.text->found_stop() && !live.decoder->finished()) {
       live.decoder->finish(FinishReason::kStop);
     }
   } catch (...) {
@@ -36,14 +45,14 @@ void look_for_stop(LiveRequest& live, const Tokenizer& tokenizer) noexcept {
   }
 }
 
-void read_result(LiveRequest& live, const Tokenizer& tokenizer) noexcept {
+void read_result(LiveRequest& live, const TokenBytes& bytes_of) noexcept {
   GenerateResult& result = live.result;
   try {
     if (live.decoder && live.request.holes().empty()) {
       read_answer(live.decoder->canvas(), live.request.data().model->traits.end_tokens,
-                  live.request.options().stop, tokenizer, result);
+                  live.request.options().stop, bytes_of, result);
     } else if (live.decoder) {
-      read_infilled(live.decoder->canvas(), tokenizer, result);
+      read_infilled(live.decoder->canvas(), bytes_of, result);
     }
   } catch (...) {
     if (!result.error) result.error = current_failure();

@@ -10,9 +10,10 @@
 
 #include "backend/backend.h"
 #include "decode/decoder.h"
+#include "engine/answer_cut.h"
+#include "engine/answer_stream.h"
 #include "engine/forward_cost.h"
 #include "engine/resolve_request.h"
-#include "text/tokenizer.h"
 
 namespace fdllm {
 
@@ -38,6 +39,7 @@ struct LiveRequest {
   std::optional<FinishReason> ending;  ///< it ends before its next step, with this reason
   bool ended = false;
   ForwardListener listener;
+  std::unique_ptr<AnswerStream> text;  ///< where stop strings are looked for
 
   std::int32_t canvas_length() const { return request.data().length; }
   std::int64_t canvases() const { return request.data().canvases(); }
@@ -52,9 +54,10 @@ struct LiveRequest {
 ForwardSize size_of(std::span<LiveRequest* const> batch);
 
 /// Ends the decoder where a stop string is complete; with an error where looking failed.
-void look_for_stop(LiveRequest& live, const Tokenizer& tokenizer) noexcept;
+/// To be told of every step.
+void look_for_stop(LiveRequest& live, const StepEvent& event, const TokenBytes& bytes_of) noexcept;
 
 /// Makes its result of what it has decoded and of how it ended.
-void read_result(LiveRequest& live, const Tokenizer& tokenizer) noexcept;
+void read_result(LiveRequest& live, const TokenBytes& bytes_of) noexcept;
 
 }  // namespace fdllm

@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "base/failure.h"
+#include "engine/load.h"
 #include "engine/step_loop.h"
 
 namespace fdllm {
@@ -45,7 +46,7 @@ struct Service::Impl {
 
   Impl(Engine& served, const ServiceOptions& service_options,
        std::function<void(const ForwardInfo&)> on_forward)
-      : loop(served.make_loop()), engine(served) {
+      : loop(EngineAccess::model_of(served).make_loop()), engine(served) {
     loop->on_forward(std::move(on_forward));
     max_requests = service_options.max_waiting + loop->max_live();
     try {

@@ -34,11 +34,11 @@ Error does_not_fit(std::int64_t length, const MemoryNeed& need, std::uint64_t av
 
 }  // namespace
 
-StepLoop::StepLoop(Transformer& transformer, Backend& backend, const Tokenizer& tokenizer,
+StepLoop::StepLoop(Transformer& transformer, Backend& backend, TokenBytes token_bytes,
                    std::shared_ptr<const RequestModel> model, LoopLimits limits)
     : transformer_(transformer),
       backend_(backend),
-      tokenizer_(tokenizer),
+      token_bytes_(std::move(token_bytes)),
       model_(std::move(model)),
       limits_(limits),
       progress_(limits.progress_seconds),
@@ -165,7 +165,7 @@ void StepLoop::complete(std::span<Live* const> batch, const Engine::StepCallback
     if (!live->ending) {
       const std::optional<StepEvent> event = advance(*live, own);
       if (event && on_step && !on_step(*event)) live->ending = FinishReason::kCancelled;
-      if (event && !live->ending) look_for_stop(*live, tokenizer_);
+      if (event && !live->ending) look_for_stop(*live, *event, token_bytes_);
     }
     if (live->ending || live->result.error || live->decoder->finished()) finish(*live, on_result);
   }
@@ -413,7 +413,7 @@ std::optional<StepEvent> StepLoop::advance(Live& live, std::span<const Score> sc
 }
 
 void StepLoop::finish(Live& live, const ResultCallback& on_result) {
-  read_result(live, tokenizer_);
+  read_result(live, token_bytes_);
   live.kv.reset();
   live.unconditional_kv.reset();
   limits_.memory->release(live.kv_bytes, live.steps_done > 0);

@@ -13,12 +13,12 @@
 
 #include "backend/backend.h"
 #include "decode/decoder.h"
+#include "engine/answer_cut.h"
 #include "engine/forward_cost.h"
 #include "engine/memory_account.h"
 #include "engine/pass_progress.h"
 #include "engine/resolve_request.h"
 #include "model/transformer.h"
-#include "text/tokenizer.h"
 
 namespace fdllm {
 
@@ -49,7 +49,7 @@ class StepLoop {
   using ResultCallback = std::function<void(std::size_t request, GenerateResult result)>;
   using ForwardCallback = std::function<void(const ForwardInfo&)>;
 
-  StepLoop(Transformer& transformer, Backend& backend, const Tokenizer& tokenizer,
+  StepLoop(Transformer& transformer, Backend& backend, TokenBytes token_bytes,
            std::shared_ptr<const RequestModel> model, LoopLimits limits);
   ~StepLoop();
 
@@ -113,7 +113,7 @@ class StepLoop {
 
   Transformer& transformer_;
   Backend& backend_;
-  const Tokenizer& tokenizer_;
+  TokenBytes token_bytes_;
   std::shared_ptr<const RequestModel> model_;
   LoopLimits limits_;
   LiveList waiting_, live_;

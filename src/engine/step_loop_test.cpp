@@ -45,7 +45,7 @@ class StepLoopTest : public testing::Test {
     if (!account_) open_account();
     return {transformer_,
             backend_,
-            *text_.tokenizer,
+            token_bytes_of(text_.tokenizer.get()),
             model_,
             {.row_budget = 512,
              .max_live_requests = max_live,

@@ -11,6 +11,7 @@
 #include "fastdllm/service.h"
 
 #include "base/check.h"
+#include "engine/answer_cut.h"
 #include "eval/data.h"
 
 namespace fdllm::eval {
@@ -27,23 +28,9 @@ const std::vector<std::string>& stop_strings(const Task& task, const RunOptions&
 /// Cuts an answer before the first stop string, as the engine does where it may stop early.
 void cut_at_stop(const Engine& engine, const std::vector<std::string>& stop,
                  GenerateResult& result) {
-  std::size_t cut = std::string::npos;
-  for (const std::string& text : stop) cut = std::min(cut, result.text.find(text));
-  if (cut == std::string::npos) return;
-  const auto fits = [&](std::size_t count) {
-    return engine.detokenize(std::span(result.ids).first(count)).size() <= cut;
-  };
-  std::size_t low = 0, high = result.ids.size();
-  while (low < high) {
-    const std::size_t middle = (low + high + 1) / 2;
-    if (fits(middle)) {
-      low = middle;
-    } else {
-      high = middle - 1;
-    }
-  }
-  result.ids.resize(low);
-  result.text.resize(cut);
+  AnswerCut cut = cut_answer(result.ids, {}, stop, token_bytes_of(engine));
+  result.ids.resize(cut.tokens);
+  result.text = std::move(cut.text);
 }
 
 /// An answer, from the thread that decodes for the one that runs.

@@ -6,7 +6,7 @@
 
 #include "base/check.h"
 #include "base/quote.h"
-#include "base/utf8_check.h"
+#include "base/utf8.h"
 #include "formats/gguf.h"
 
 namespace fdllm {

@@ -57,7 +57,7 @@ class ForwardPass {
 using PackCallback = std::function<void(std::uint64_t bytes_done, std::uint64_t bytes_total)>;
 
 /// The one forward of all families, cache policies and back ends: a pre-norm transformer with
-/// bidirectional attention, RoPE, SwiGLU and grouped queries (reference.md 1.1, 1.2).
+/// bidirectional attention, RoPE, SwiGLU and grouped queries.
 class Transformer {
  public:
   /// Packs the weights into `backend`, which must outlive this. `tensors` may be released after,

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <utility>
 
+#include "base/utf8.h"
 #include "engine/answer_cut.h"
 #include "engine/answer_stream.h"
 #include "server/answer_progress.h"
@@ -11,7 +12,6 @@ namespace fdllm::server {
 namespace {
 
 constexpr double kLeastLogprob = -9999;  // JSON has no infinity
-constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 
 /// An answer after a prompt, or in the middle of a text.
 class TextProgress : public AnswerProgress {

@@ -4,7 +4,8 @@
 
 #include <utf8proc.h>
 
-#include "text/utf8.h"
+#include "base/utf8.h"
+#include "text/unicode.h"
 
 namespace fdllm {
 namespace {
@@ -38,9 +39,7 @@ bool is_word(char32_t value) {
 }
 
 std::size_t start_of_last(std::string_view text) {
-  std::size_t start = text.size() - 1;
-  while (start > 0 && (static_cast<unsigned char>(text[start]) & 0xC0) == 0x80) --start;
-  return start;
+  return utf8_start(text, text.size() - 1);
 }
 
 bool ends_in_word(std::string_view text) {

@@ -5,8 +5,8 @@
 #include <queue>
 
 #include "base/check.h"
+#include "base/utf8.h"
 #include "text/byte_level.h"
-#include "text/utf8.h"
 
 namespace fdllm {
 namespace {

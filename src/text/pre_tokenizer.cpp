@@ -5,8 +5,8 @@
 
 #include <utf8proc.h>
 
+#include "base/utf8.h"
 #include "text/split_patterns.h"
-#include "text/utf8.h"
 
 namespace fdllm {
 namespace {

@@ -4,8 +4,8 @@
 #include <optional>
 
 #include "base/check.h"
+#include "base/utf8.h"
 #include "text/regex_rewrite.h"
-#include "text/utf8.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>

@@ -47,9 +47,6 @@ class Tokenizer {
   virtual const SurroundingTokens& surrounding() const;
 };
 
-/// Bytes -> valid UTF-8, each maximal invalid part replaced by U+FFFD as Python does.
-std::string to_valid_utf8(std::string_view bytes);
-
 /// Reads the tokenizer of a Hugging Face folder: tokenizer.json, else vocab.json and merges.txt
 /// with the split pattern of the class that tokenizer_config.json names (Qwen2Tokenizer,
 /// DreamTokenizer, GPT2Tokenizer, with or without "Fast") and added tokens from

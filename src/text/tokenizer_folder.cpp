@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/mapped_file.h"
 #include "base/quote.h"
+#include "base/utf8.h"
 #include "text/bpe.h"
 #include "text/folder_added_tokens.h"
 #include "text/json_fields.h"

@@ -8,6 +8,7 @@
 
 #include "fastdllm/error.h"
 
+#include "base/utf8.h"
 #include "text/byte_level.h"
 #include "text/tokenizer.h"
 #include "text/tokenizer_to_gguf.h"

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/utf8.h"
 #include "text/jinja/arithmetic.h"
 #include "text/jinja/comparison.h"
 #include "text/jinja/filter_functions.h"
@@ -14,7 +15,6 @@
 #include "text/jinja/python_format.h"
 #include "text/jinja/python_repr.h"
 #include "text/jinja/python_text.h"
-#include "text/utf8.h"
 
 namespace fdllm::jinja::filters {
 namespace {

@@ -4,11 +4,11 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/utf8.h"
 #include "text/jinja/filter_functions.h"
 #include "text/jinja/python_characters.h"
 #include "text/jinja/python_repr.h"
 #include "text/jinja/python_text.h"
-#include "text/utf8.h"
 
 /// The filters `wordwrap` and `urlencode`.
 namespace fdllm::jinja::filters {
@@ -30,9 +30,7 @@ bool parts_at_hyphen(std::string_view word, std::size_t i) {
   std::size_t before = i;
   for (int letters = 0; letters < 2; ++letters) {
     if (before == 0) return false;
-    do {
-      --before;
-    } while (before > 0 && (static_cast<unsigned char>(word[before]) & 0xC0) == 0x80);
+    before = utf8_start(word, before - 1);
     if (!is_letter(word, before)) return false;
   }
   if (!is_letter(word, i + 1)) return false;

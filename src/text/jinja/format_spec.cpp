@@ -6,9 +6,9 @@
 
 #include "base/check.h"
 #include "base/quote.h"
+#include "base/utf8.h"
 #include "text/jinja/python_repr.h"
 #include "text/jinja/python_text.h"
-#include "text/utf8.h"
 
 namespace fdllm::jinja {
 namespace {

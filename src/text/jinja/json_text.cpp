@@ -9,9 +9,9 @@
 
 #include "base/check.h"
 #include "base/json.h"
+#include "base/utf8.h"
 #include "text/jinja/comparison.h"
 #include "text/jinja/python_repr.h"
-#include "text/utf8.h"
 
 namespace fdllm::jinja {
 namespace {

@@ -5,7 +5,8 @@
 
 #include <utf8proc.h>
 
-#include "text/utf8.h"
+#include "base/utf8.h"
+#include "text/unicode.h"
 
 namespace fdllm::jinja {
 namespace {

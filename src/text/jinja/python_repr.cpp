@@ -5,8 +5,8 @@
 
 #include "base/check.h"
 #include "base/quote.h"
+#include "base/utf8.h"
 #include "text/jinja/python_characters.h"
-#include "text/utf8.h"
 
 namespace fdllm::jinja {
 namespace {

@@ -2,16 +2,14 @@
 
 #include <algorithm>
 
+#include "base/utf8.h"
 #include "text/jinja/python_characters.h"
-#include "text/utf8.h"
 
 namespace fdllm::jinja {
 namespace {
 
 std::size_t start_of_last(std::string_view text) {
-  std::size_t start = text.size() - 1;
-  while ((static_cast<unsigned char>(text[start]) & 0xC0) == 0x80) --start;
-  return start;
+  return utf8_start(text, text.size() - 1);
 }
 
 bool is_space_at(std::string_view text, std::size_t offset) {
@@ -37,8 +35,7 @@ std::vector<std::string_view> characters_of(std::string_view text) {
 }
 
 std::int64_t count_characters(std::string_view text) {
-  return std::count_if(text.begin(), text.end(),
-                       [](char byte) { return (static_cast<unsigned char>(byte) & 0xC0) != 0x80; });
+  return static_cast<std::int64_t>(fdllm::count_characters(text));
 }
 
 std::size_t offset_of_character(std::string_view text, std::int64_t index) {

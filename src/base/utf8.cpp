@@ -1,6 +1,4 @@
-#include "text/utf8.h"
-
-#include "text/tokenizer.h"
+#include "base/utf8.h"
 
 namespace fdllm {
 
@@ -44,10 +42,14 @@ void append_utf8(std::string& text, char32_t value) {
   }
 }
 
-bool is_white_space(char32_t value) {
-  return (value >= 0x09 && value <= 0x0D) || value == 0x20 || value == 0x85 || value == 0xA0 ||
-         value == 0x1680 || (value >= 0x2000 && value <= 0x200A) || value == 0x2028 ||
-         value == 0x2029 || value == 0x202F || value == 0x205F || value == 0x3000;
+bool is_valid_utf8(std::string_view bytes) {
+  std::size_t offset = 0;
+  while (offset < bytes.size()) {
+    const Utf8Unit unit = read_utf8(bytes, offset);
+    if (unit.status != Utf8Status::kValid) return false;
+    offset += unit.size;
+  }
+  return true;
 }
 
 std::string to_valid_utf8(std::string_view bytes) {
@@ -59,6 +61,12 @@ std::string to_valid_utf8(std::string_view bytes) {
     offset += unit.size;
   }
   return text;
+}
+
+std::size_t count_characters(std::string_view text) {
+  std::size_t characters = 0;
+  for (std::size_t at = 0; at < text.size(); at += read_utf8(text, at).size) ++characters;
+  return characters;
 }
 
 }  // namespace fdllm

@@ -1,9 +1,10 @@
-#include "text/utf8.h"
+#include "base/utf8.h"
+
+#include <string>
+#include <string_view>
+#include <utility>
 
 #include <gtest/gtest.h>
-
-#include "text/tokenizer.h"
-#include "text/utf8_stream.h"
 
 namespace fdllm {
 namespace {
@@ -45,30 +46,35 @@ TEST(AppendUtf8, InvertsRead) {
   }
 }
 
-TEST(Utf8Stream, NeverEmitsHalfACharacter) {
-  Utf8Stream stream;
-  EXPECT_EQ(stream.push("a\xF0"), "a");
-  EXPECT_EQ(stream.push("\x9F\x98"), "");
-  EXPECT_EQ(stream.push("\x80z\xC3"), "😀z");
-  EXPECT_EQ(stream.push("q"), std::string(kR) + "q");
-  EXPECT_EQ(stream.finish(), "");
-  EXPECT_EQ(stream.push("\xE2\x82"), "");
-  EXPECT_EQ(stream.finish(), kR);
-  EXPECT_EQ(stream.finish(), "");
+TEST(IsValidUtf8, AcceptsEveryKindOfCharacter) {
+  for (const char* text : {"", "plain", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf",
+                           "\xee\x80\x80", "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf",
+                           "a\xc3\xa9z\xe2\x82\xac\xf0\x9f\x98\x80"}) {
+    EXPECT_TRUE(is_valid_utf8(text)) << text;
+  }
+  EXPECT_TRUE(is_valid_utf8(std::string("a\0b", 3)));
 }
 
-TEST(Utf8Stream, EqualsTheWholeTextHoweverItIsCut) {
-  const std::string bytes = "x\xF0\x9F\x98\x80\xE2\x82\xC3\xA9\xED\xA0\x80\xF4\x90 \xE0";
-  for (std::size_t first = 0; first <= bytes.size(); ++first) {
-    for (std::size_t second = first; second <= bytes.size(); ++second) {
-      Utf8Stream stream;
-      std::string text = stream.push(std::string_view(bytes).substr(0, first));
-      text += stream.push(std::string_view(bytes).substr(first, second - first));
-      text += stream.push(std::string_view(bytes).substr(second));
-      text += stream.finish();
-      EXPECT_EQ(text, to_valid_utf8(bytes));
-    }
+TEST(IsValidUtf8, RefusesWhatIsNoCharacter) {
+  for (const char* text :
+       {"\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xc2", "\xc2\x41", "\xe0\x9f\xbf", "\xe2\x82",
+        "\xe2\x82\x41", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf", "\xf0\x9f\x98", "\xf4\x90\x80\x80",
+        "\xf5\x80\x80\x80", "\xff", "good\xffgood"}) {
+    EXPECT_FALSE(is_valid_utf8(text)) << text;
   }
+}
+
+TEST(CountCharacters, CountsWhatIsShown) {
+  EXPECT_EQ(count_characters(""), 0u);
+  EXPECT_EQ(count_characters("aé漢😀"), 4u);
+  EXPECT_EQ(count_characters("a\xE2\x82z"), 3u);
+}
+
+TEST(Utf8Start, FindsTheCharacterOfEachByte) {
+  const std::string text = "aé漢😀";
+  const std::size_t starts[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6};
+  for (std::size_t at = 0; at < text.size(); ++at) EXPECT_EQ(utf8_start(text, at), starts[at]);
+  EXPECT_EQ(utf8_start(text, text.size()), text.size());
 }
 
 }  // namespace
