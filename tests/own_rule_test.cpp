@@ -12,8 +12,8 @@
 
 #include "fastdllm/engine.h"
 
-#include "cli/generate_flags.h"
-#include "cli/prompts.h"
+#include "cli/generate/prompts.h"
+#include "cli/options/generate_flags.h"
 #include "decode/unmask/ranking.h"
 #include "decode/unmask/registry.h"
 #include "engine/option_json.h"

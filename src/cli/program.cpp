@@ -17,10 +17,10 @@
 #include "cli/bus_guard.h"
 #include "cli/command.h"
 #include "cli/exit_code.h"
-#include "cli/help_formatter.h"
 #include "cli/log_output.h"
-#include "cli/progress_line.h"
-#include "cli/typed_options.h"
+#include "cli/options/help_formatter.h"
+#include "cli/options/typed_options.h"
+#include "cli/terminal/progress_line.h"
 
 namespace fdllm::cli {
 namespace {
