@@ -1,7 +1,9 @@
 // What a server says when its device has stopped working.
+#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -64,6 +66,10 @@ TEST_F(FailedDeviceTest, ProbesSayThatTheProcessMustBeStartedAnew) {
 
   backend_->fail_after(0, FailingBackend::Fault::kBroken, true);
   EXPECT_EQ(send("POST", "/v1/chat/completions", chat).status, 500);
+  // The answer comes first; then the loop tries the device once more.
+  for (int i = 0; i < 1000 && !service_.state().device_failed; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
   for (const char* path : {"/health", "/ready"}) {
     const HttpResponse response = get(path);
     EXPECT_EQ(response.status, 503) << path;
