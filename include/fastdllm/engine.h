@@ -107,7 +107,8 @@ struct ModelInfo {
   bool tied_embeddings = false, qkv_bias = false;
   std::int32_t logit_shift = 0, mask_token = -1;
   std::vector<std::int32_t> end_tokens;
-  std::vector<RuleInfo> rules;                                      ///< the first is the default
+  std::vector<RuleInfo> rules;              ///< the first is the default
+  std::vector<std::string> unused_options;  ///< names in generate_options() that it never takes
   std::vector<std::pair<std::string, std::int64_t>> stored_dtypes;  ///< "BF16" -> tensors
   WeightType weights = WeightType::kBF16;  ///< what the engine's weight type stands for
   std::uint64_t weight_bytes = 0;          ///< packed, in that type
@@ -120,6 +121,18 @@ struct ModelInfo {
 struct MemoryEstimate {
   std::uint64_t weights = 0, kv = 0, buffers = 0;
   std::uint64_t total() const { return weights + kv + buffers; }
+};
+
+/// What Engine::logits() runs.
+struct LogitsQuery {
+  std::span<const std::int32_t> canvas;  ///< run whole, first
+  /// Where it isn't empty, the rows [first, second) of `window_canvas` are then run on top of the
+  /// K/V rows [0, attend_end) of the first run, and theirs are the logits.
+  std::pair<std::int32_t, std::int32_t> window = {};
+  std::span<const std::int32_t> window_canvas = {};
+  std::int32_t attend_end = 0;
+  /// Positions of a block of a model that attends whole blocks; 0: as its configuration says.
+  std::int32_t causal_block = 0;
 };
 
 /// A loaded model with its tokenizer. Not thread-safe: one thread calls generate() at a time (it
@@ -188,13 +201,8 @@ class Engine {
   bool has_chat_template() const;
 
   /// Logits [query rows, vocab] of one forward in the model's own (unshifted) order: for checks
-  /// only. First runs the whole of `canvas`, then, where `window` is not empty, `window_canvas`'s
-  /// rows [window.first, window.second) on top of the K/V rows [0, attend_end) of the first run.
-  std::vector<float> logits(std::span<const std::int32_t> canvas);
-  std::vector<float> window_logits(std::span<const std::int32_t> canvas,
-                                   std::span<const std::int32_t> window_canvas,
-                                   std::pair<std::int32_t, std::int32_t> window,
-                                   std::int32_t attend_end);
+  /// only. Throws kInvalidArgument for tokens or a window that are not there.
+  std::vector<float> logits(const LogitsQuery& query);
 
  private:
   friend struct EngineAccess;

@@ -167,6 +167,16 @@ struct GenerateOptions {
   /// to gen_length. Default: gen_length.
   std::optional<std::int32_t> initial_length;
 
+  // Of models whose rows attend whole blocks (SDAR, Fast-dLLM v2), which take none of the seven
+  // above.
+  /// Fast-dLLM v2: positions of a block that are filled before the next so many; default 8.
+  std::optional<std::int32_t> sub_block_length;
+  /// Fast-dLLM v2: a sub-block's steps run its own rows only; default false.
+  std::optional<bool> block_cache;
+  /// A finished block is stored in one forward with the next block's first step; default true. The
+  /// same result either way.
+  std::optional<bool> fuse_store;
+
   RuleOptions rule;
 
   Remasking remasking = Remasking::kLowConfidence;

@@ -78,6 +78,13 @@ void check_product(const Matrix& weight, const Buffer& x, std::int64_t rows, con
   check_size(y, rows, weight.out_features());
 }
 
+void check_head_norm(const Buffer& qkv, const AttentionShape& shape, const HeadNorm& norm,
+                     std::int64_t rows) {
+  check_size(qkv, rows, shape.row());
+  check(norm.q_weight->size() == shape.head_dim && norm.k_weight->size() == shape.head_dim,
+        "weights of the norms of heads");
+}
+
 void check_rope(const Buffer& qkv, const Buffer& cos, const Buffer& sin, const LayerRows& rows) {
   check_layer_rows(qkv, rows);
   for (const SequenceRows& sequence : rows.sequences) {

@@ -25,6 +25,8 @@ void check_tokens(std::span<const std::int32_t> tokens, std::int64_t table_rows)
 /// y = x W^T of `rows` rows.
 void check_product(const Matrix& weight, const Buffer& x, std::int64_t rows, const Buffer& y);
 /// Arguments of Backend::rope_store() and Backend::attention().
+void check_head_norm(const Buffer& qkv, const AttentionShape& shape, const HeadNorm& norm,
+                     std::int64_t rows);
 void check_rope(const Buffer& qkv, const Buffer& cos, const Buffer& sin, const LayerRows& rows);
 void check_attention(const Buffer& qkv, const LayerRows& rows, const Buffer& out);
 /// Of Backend::gather().

@@ -150,6 +150,13 @@ struct LayerRows {
   std::int64_t layer = 0;
 };
 
+/// An RMS norm of each head of q and k by itself.
+struct HeadNorm {
+  const Buffer* q_weight = nullptr;  ///< [head_dim]
+  const Buffer* k_weight = nullptr;  ///< [head_dim]
+  float eps = 0;
+};
+
 /// A row for the head: hidden row `row` of x, `unconditional_row` too where cfg_scale > 0.
 struct HeadRow {
   std::int32_t row = 0;
@@ -204,6 +211,9 @@ class Backend {
   virtual void linear(const Matrix& weight, const Buffer& x, std::int64_t rows, Buffer& y) = 0;
   /// y += x W^T (+ bias): the projections that end in the residual stream.
   virtual void linear_add(const Matrix& weight, const Buffer& x, std::int64_t rows, Buffer& y) = 0;
+  /// rms_norm() in place of each head of q and of k in the rows of qkv [rows, shape.row()].
+  virtual void head_norm(Buffer& qkv, const AttentionShape& shape, const HeadNorm& norm,
+                         std::int64_t rows) = 0;
   /// RoPE in the half-split form (dims i and i + head_dim/2 are paired) on q and k of every row of
   /// qkv [T, shape.row()], at the rows' positions; q is rotated in place, k and v are stored into
   /// the sequences' slabs at the layer. cos, sin [max position + 1, head_dim / 2].

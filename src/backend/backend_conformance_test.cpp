@@ -249,6 +249,34 @@ TEST_P(OperationConformance, RmsNorm) {
   }
 }
 
+TEST_P(OperationConformance, HeadNorm) {
+  const auto backend = subject().make(2);
+  const std::int64_t rows = 3;
+  for (const std::int64_t head_dim : {2, 8, 24, 34, 128}) {
+    const AttentionShape shape{4, 2, head_dim};
+    auto values = normal(rows * shape.row(), 3.0f);
+    std::fill_n(values.begin(), head_dim, 0.0f);  // a head of zeros
+    const std::vector<float> weights[] = {normal(head_dim), normal(head_dim)};
+    const auto qkv = backend->upload(values);
+    const auto q_weight = backend->upload(weights[0]);
+    const auto k_weight = backend->upload(weights[1]);
+    backend->head_norm(*qkv, shape, {q_weight.get(), k_weight.get(), 1e-5f}, rows);
+    const std::vector<float> found = values_of(*backend, *qkv);
+    for (std::int64_t head = 0; head < rows * shape.row() / head_dim; ++head) {
+      const std::int64_t of_row = head % (shape.row() / head_dim);
+      const float* x = values.data() + head * head_dim;
+      double squares = 0;
+      for (std::int64_t i = 0; i < head_dim; ++i) squares += double{x[i]} * double{x[i]};
+      const double factor = 1.0 / std::sqrt(squares / static_cast<double>(head_dim) + 1e-5);
+      for (std::int64_t i = 0; i < head_dim; ++i) {
+        double expected = x[i];  // v stays as it is
+        if (of_row < 6) expected *= factor * double{weights[of_row < 4 ? 0 : 1][i]};
+        ASSERT_NEAR(found[head * head_dim + i], expected, 2e-6 * std::abs(expected));
+      }
+    }
+  }
+}
+
 TEST_P(OperationConformance, Swiglu) {
   const auto backend = subject().make(2);
   for (const std::int64_t ffn : {1, 7, 16, 45, 384}) {

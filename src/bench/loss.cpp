@@ -154,7 +154,7 @@ LossReport masked_loss(Engine& engine, std::span<const LossText> texts,
       for (const std::int32_t index : masked) {
         canvas[text.prompt.size() + static_cast<std::size_t>(index)] = info.mask_token;
       }
-      const std::vector<float> logits = engine.logits(canvas);
+      const std::vector<float> logits = engine.logits({.canvas = canvas});
       double sum = 0;
       for (const std::int32_t index : masked) {
         const std::size_t position = text.prompt.size() + static_cast<std::size_t>(index);

@@ -75,7 +75,7 @@ double mean_loss(Engine& engine, const LossText& text, const std::vector<std::in
   for (const std::int32_t index : masked) {
     canvas[static_cast<std::size_t>(prompt + index)] = engine.info().mask_token;
   }
-  const std::vector<float> logits = engine.logits(canvas);
+  const std::vector<float> logits = engine.logits({.canvas = canvas});
   double sum = 0;
   for (const std::int32_t index : masked) {
     const float* row =

@@ -112,6 +112,10 @@ class RandomCheckpoint final : public Checkpoint {
       add(names.gate, layer, {model.ffn, model.hidden});
       add(names.up, layer, {model.ffn, model.hidden});
       add(names.down, layer, {model.hidden, model.ffn});
+      if (model.qk_norm) {
+        add(names.q_norm, layer, {model.head_dim});
+        add(names.k_norm, layer, {model.head_dim});
+      }
       if (!model.qkv_bias) continue;
       add(names.q_bias, layer, {query});
       add(names.k_bias, layer, {key_value});

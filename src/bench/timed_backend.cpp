@@ -107,6 +107,11 @@ void TimedBackend::linear_add(const Matrix& weight, const Buffer& x, std::int64_
   add_product(cost, weight, rows, MatrixRole::kProjection);
 }
 
+void TimedBackend::head_norm(Buffer& qkv, const AttentionShape& shape, const HeadNorm& norm,
+                             std::int64_t rows) {
+  timed(Operation::kNorms, [&] { inner_->head_norm(qkv, shape, norm, rows); });
+}
+
 void TimedBackend::rope_store(Buffer& qkv, const Buffer& cos, const Buffer& sin,
                               const LayerRows& rows) {
   timed(Operation::kRopeStore, [&] { inner_->rope_store(qkv, cos, sin, rows); });

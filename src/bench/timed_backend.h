@@ -40,6 +40,8 @@ class TimedBackend final : public Backend {
                 Buffer& out) override;
   void linear(const Matrix& weight, const Buffer& x, std::int64_t rows, Buffer& y) override;
   void linear_add(const Matrix& weight, const Buffer& x, std::int64_t rows, Buffer& y) override;
+  void head_norm(Buffer& qkv, const AttentionShape& shape, const HeadNorm& norm,
+                 std::int64_t rows) override;
   void rope_store(Buffer& qkv, const Buffer& cos, const Buffer& sin,
                   const LayerRows& rows) override;
   void attention(const Buffer& qkv, const LayerRows& rows, Buffer& out) override;

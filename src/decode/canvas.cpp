@@ -9,16 +9,16 @@
 namespace fdllm {
 
 Canvas::Canvas(std::span<const std::int32_t> prompt, std::int32_t gen_length,
-               std::int32_t mask_token)
-    : mask_token_(mask_token), masked_count_(gen_length) {
-  check(gen_length >= 0, "a canvas of a negative length");
+               std::int32_t mask_token, std::int32_t spare)
+    : mask_token_(mask_token), spare_(spare), masked_count_(gen_length + spare) {
+  check(gen_length >= 0 && spare >= 0, "a canvas of a negative length");
   check(mask_token >= 0, "a canvas without a mask token");
   const auto limit = static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max());
-  check(prompt.size() <= limit - static_cast<std::size_t>(gen_length),
-        "a canvas too long to index");
+  const auto masks = static_cast<std::size_t>(gen_length) + static_cast<std::size_t>(spare);
+  check(prompt.size() <= limit - masks, "a canvas too long to index");
   prompt_length_ = static_cast<std::int32_t>(prompt.size());
   tokens_.assign(prompt.begin(), prompt.end());
-  tokens_.resize(prompt.size() + static_cast<std::size_t>(gen_length), mask_token);
+  tokens_.resize(prompt.size() + masks, mask_token);
   masked_.assign(tokens_.size(), 0);
   std::fill(masked_.begin() + prompt_length_, masked_.end(), std::uint8_t{1});
 }

@@ -12,8 +12,9 @@ namespace fdllm {
 /// holes. Masked positions hold the mask token, which is what the model is fed.
 class Canvas {
  public:
-  /// The prompt followed by gen_length masks.
-  Canvas(std::span<const std::int32_t> prompt, std::int32_t gen_length, std::int32_t mask_token);
+  /// The prompt followed by gen_length masks, the answer, and `spare` more that only fill a block.
+  Canvas(std::span<const std::int32_t> prompt, std::int32_t gen_length, std::int32_t mask_token,
+         std::int32_t spare = 0);
   /// `tokens` with holes: positions, ascending, that are masked whatever the tokens say. The prompt
   /// ends at the first hole.
   static Canvas with_holes(std::span<const std::int32_t> tokens,
@@ -21,7 +22,9 @@ class Canvas {
 
   std::int32_t length() const { return static_cast<std::int32_t>(tokens_.size()); }
   std::int32_t prompt_length() const { return prompt_length_; }
-  std::int32_t gen_length() const { return length() - prompt_length_; }
+  std::int32_t gen_length() const { return answer_end() - prompt_length_; }
+  /// Where the answer ends: what lies behind is no part of it.
+  std::int32_t answer_end() const { return length() - spare_; }
   std::int32_t mask_token() const { return mask_token_; }
 
   std::span<const std::int32_t> tokens() const { return tokens_; }
@@ -40,6 +43,7 @@ class Canvas {
   std::vector<std::uint8_t> masked_;
   std::int32_t prompt_length_;
   std::int32_t mask_token_;
+  std::int32_t spare_;
   std::int32_t masked_count_;
 };
 

@@ -31,6 +31,22 @@ inline DecodeTraits dream_traits() {
   return {.mask_token = kMask, .end_tokens = {kEnd}, .reference = ReferenceFamily::kDream};
 }
 
+/// Blocks of 4.
+inline DecodeTraits sdar_traits() {
+  return {.mask_token = kMask,
+          .end_tokens = {kEnd},
+          .reference = ReferenceFamily::kSdar,
+          .causal_block = 4};
+}
+
+/// Blocks of 16, in parts of 8.
+inline DecodeTraits fast_dllm_v2_traits() {
+  return {.mask_token = kMask,
+          .end_tokens = {kEnd},
+          .reference = ReferenceFamily::kFastDllmV2,
+          .causal_block = 16};
+}
+
 inline const UnmaskRule& rule_of(std::string_view name) {
   for (const UnmaskRule* rule : unmask_rules()) {
     if (rule->name == name) return *rule;
@@ -86,6 +102,11 @@ using Scorer = std::function<Score(const ScoreRequest&)>;
 inline Decoder make_decoder(Canvas canvas, const GenerateOptions& options,
                             const DecodeTraits& traits, CanvasKind kind = CanvasKind::kContinued) {
   DecodeSettings settings = resolve_settings(options, traits, canvas.prompt_length(), kind);
+  if (settings.spare > 0) {
+    const auto prompt = canvas.tokens().first(canvas.prompt_length());
+    canvas = Canvas(std::vector<std::int32_t>(prompt.begin(), prompt.end()), canvas.gen_length(),
+                    traits.mask_token, settings.spare);
+  }
   return Decoder(std::move(canvas), std::move(settings), traits);
 }
 

@@ -14,8 +14,13 @@
 
 namespace fdllm {
 
+class DecodeMachine;
+
 /// One forward that a request wants.
 struct DecodeStep {
+  /// Rows of the same forward whose K/V are stored, each with what they attend; nothing of them is
+  /// scored. A layer stores all rows before any attends.
+  std::vector<ForwardPlan> before;
   ForwardPlan plan;
   std::vector<ScoreRequest> scores;  ///< one for each of plan.score
   /// cfg_scale > 0: the same plan is also run on this canvas (the prompt masked) with K/V of its
@@ -24,6 +29,11 @@ struct DecodeStep {
   bool refresh = false;            ///< all attended rows are run
   std::int32_t attended_rows = 0;  ///< of plan.attend
   std::int32_t block = 0;
+
+  /// All that are run.
+  std::int64_t rows() const;
+  /// (row, attended row): what attention costs.
+  std::int64_t pairs() const;
 };
 
 /// The state machine of one request: next() gives the forward it wants, advance() takes that
@@ -52,8 +62,7 @@ class Decoder {
   FinishReason finish_reason() const;
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  std::unique_ptr<DecodeMachine> machine_;
 };
 
 }  // namespace fdllm

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/utf8.h"
+#include "decode/blocks/block_options.h"
 #include "decode/options/presets.h"
 #include "decode/unmask/choose_rule.h"
 #include "decode/unmask/registry.h"
@@ -170,7 +171,15 @@ void fill_in(DecodeSettings& settings) {
   options.gen_length = settings.gen_length;
   options.block_length = settings.block_length;
   options.temperature = settings.temperature;
-  fill_in_rows(settings.plan, options);
+  if (settings.sub_block_length > 0) {
+    options.fuse_store = settings.fuse_store;
+    if (settings.habits->sub_block_length > 0) {
+      options.sub_block_length = settings.sub_block_length;
+      options.block_cache = settings.block_cache;
+    }
+  } else {
+    fill_in_rows(settings.plan, options);
+  }
   fill_in_rule(settings, options.rule);
 }
 
@@ -214,6 +223,7 @@ DecodeSettings resolve_settings(const GenerateOptions& given, const DecodeTraits
   if (kind == CanvasKind::kInfilled && !options.stop.empty()) {
     fail(ErrorCode::kInvalidArgument, "'stop': infilling takes none, since text follows the holes");
   }
+  refuse_options_of_others(options, traits, kind);
   settings.gen_length = options.gen_length.value_or(kDefaultGenLength);
   settings.plan.cache = &cache_policy(options.cache.value_or(kDefaultCache));
   if (options.cfg_scale > 0 && settings.plan.cache->keeps_rows) {
@@ -228,7 +238,11 @@ DecodeSettings resolve_settings(const GenerateOptions& given, const DecodeTraits
     const std::optional<double> value = given_number(options, *modifier->number);
     if (value) settings.modifiers.push_back({modifier, *value});
   }
-  settings.block_length = block_length_of(options, settings);
+  if (traits.causal_block > 0) {
+    resolve_blocks(options, traits, prompt_length, settings);
+  } else {
+    settings.block_length = block_length_of(options, settings);
+  }
   settings.plan = resolve_plan(options, settings.block_length);
   settings.initial_length = initial_length_of(options, settings, kind);
   settings.blocks = blocks_in(settings.initial_length, settings.block_length) +

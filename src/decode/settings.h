@@ -18,6 +18,8 @@ struct DecodeTraits {
   /// Ids of the vocabulary that the tokenizer has no token for (rows that fill up a matrix), which
   /// are never committed. Ascending.
   std::vector<std::int32_t> unused_tokens = {};
+  /// Above 0: rows attend their own block of so many positions and all before it.
+  std::int32_t causal_block = 0;
 };
 
 enum class CanvasKind : std::uint8_t {
@@ -56,6 +58,13 @@ struct DecodeSettings {
   std::int32_t initial_length = 0;  ///< of the answer; less than gen_length: the canvas grows
   /// The first forward of a block commits its first position only (FamilyHabits::first_row).
   bool first_row = false;
+
+  // Of models whose rows attend whole blocks.
+  std::int32_t sub_block_length = 0;  ///< masks of so many positions are filled before the next
+  bool block_cache = false;  ///< a sub-block's steps reuse the K/V of the rest of its block
+  /// The pass that stores a finished block is one with the first step of the next.
+  bool fuse_store = false;
+  std::int32_t spare = 0;  ///< masks behind the answer that fill its last block
 
   /// Positions of a block of a canvas whose prompt has `prompt_length` tokens. The last block may
   /// be shorter than block_length, and so may the last before a canvas grows: those behind it are

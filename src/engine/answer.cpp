@@ -8,7 +8,7 @@ namespace {
 /// The answer's tokens up to the first mask.
 std::span<const std::int32_t> contiguous_answer(const Canvas& canvas) {
   std::int32_t end = canvas.prompt_length();
-  while (end < canvas.length() && !canvas.masked(end)) ++end;
+  while (end < canvas.answer_end() && !canvas.masked(end)) ++end;
   return canvas.tokens().subspan(canvas.prompt_length(), end - canvas.prompt_length());
 }
 
@@ -17,7 +17,7 @@ std::span<const std::int32_t> contiguous_answer(const Canvas& canvas) {
 void read_answer(const Canvas& canvas, std::span<const std::int32_t> end_tokens,
                  std::span<const std::string> stop, const TokenBytes& bytes_of,
                  GenerateResult& result) {
-  const auto output = canvas.tokens().subspan(canvas.prompt_length());
+  const auto output = canvas.tokens().subspan(canvas.prompt_length(), canvas.gen_length());
   result.output_ids.assign(output.begin(), output.end());
   const std::span<const std::int32_t> ids = contiguous_answer(canvas);
   const AnswerCut cut = cut_answer(ids, end_tokens, stop, bytes_of);

@@ -101,13 +101,22 @@ std::string size_label(std::int64_t parameters) {
   return fmt::format("{:.{}f}{}", count, count < 9.5 ? 1 : 0, unit.letter);
 }
 
+const Family& family_with_gguf(const Checkpoint& checkpoint) {
+  const Family& family = family_of(checkpoint);
+  if (family.has_gguf()) return family;
+  fail(ErrorCode::kUnsupported,
+       "{}: models of the family {} have no form in GGUF files that llama.cpp could read; "
+       "--weights int4 quantises them as they are loaded",
+       checkpoint.path().string(), family.name);
+}
+
 class Converter {
  public:
   Converter(const std::filesystem::path& input, const ConvertOptions& options)
       : options_(options),
         target_(target_of(options.type)),
         checkpoint_(open_checkpoint(input)),
-        family_(family_of(*checkpoint_)),
+        family_(family_with_gguf(*checkpoint_)),
         config_(family_.read_config(*checkpoint_)),
         tensors_(resolve_tensors(*checkpoint_, family_, config_)),
         text_(open_text(*checkpoint_)),

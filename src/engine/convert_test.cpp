@@ -79,16 +79,16 @@ TEST_F(Convert, ExactTypesGiveTheSameBits) {
   for (const char* name : kModels) {
     Engine original = load(shipped(name), WeightType::kF32);
     const auto canvas = some_canvas(original);
-    const auto expected = original.logits(canvas);
+    const auto expected = original.logits({.canvas = canvas});
     // The shipped weights are BF16 and small enough for F16's range but not for all its steps.
     for (const DType type : {DType::kF32, DType::kBF16}) {
       Engine converted = load(convert(shipped(name), type), WeightType::kF32);
-      EXPECT_EQ(converted.logits(canvas), expected) << name << " " << name_of(type);
+      EXPECT_EQ(converted.logits({.canvas = canvas}), expected) << name << " " << name_of(type);
       EXPECT_TRUE(report_.fallbacks.empty());
       EXPECT_TRUE(report_.heads.empty());
     }
     Engine half = load(convert(shipped(name), DType::kF16), WeightType::kF32);
-    EXPECT_LT(relative_error(expected, half.logits(canvas)), 1e-4) << name;
+    EXPECT_LT(relative_error(expected, half.logits({.canvas = canvas})), 1e-4) << name;
   }
 }
 
@@ -173,12 +173,12 @@ TEST_F(Convert, QuantizedTypesStayNear) {
   for (const char* name : kModels) {
     Engine original = load(shipped(name), WeightType::kF32);
     const auto canvas = some_canvas(original);
-    const auto expected = original.logits(canvas);
+    const auto expected = original.logits({.canvas = canvas});
     for (const TypeBound& bound : {TypeBound{DType::kQ8_0, 1e-4, 0.03},
                                    TypeBound{DType::kQ4_K, 1e-3, 0.2},  // falls back to Q5_0
                                    TypeBound{DType::kQ4_0, 1e-3, 0.4}}) {
       Engine converted = load(convert(shipped(name), bound.type), WeightType::kF32);
-      const double error = relative_error(expected, converted.logits(canvas));
+      const double error = relative_error(expected, converted.logits({.canvas = canvas}));
       EXPECT_GT(error, bound.low) << name << " " << name_of(bound.type);
       EXPECT_LT(error, bound.high) << name << " " << name_of(bound.type);
     }
@@ -282,10 +282,10 @@ TEST_F(Convert, FromGgufToQ4KAndBack) {
   }
   Engine engine = load(folder_ / "small.gguf", WeightType::kF32);
   const auto canvas = some_canvas(engine);
-  const auto logits = engine.logits(canvas);
-  EXPECT_EQ(load(folder_ / "back.gguf", WeightType::kF32).logits(canvas), logits);
+  const auto logits = engine.logits({.canvas = canvas});
+  EXPECT_EQ(load(folder_ / "back.gguf", WeightType::kF32).logits({.canvas = canvas}), logits);
   Engine plain = load(wide, WeightType::kF32);
-  EXPECT_GT(relative_error(plain.logits(canvas), logits), 0.01);
+  EXPECT_GT(relative_error(plain.logits({.canvas = canvas}), logits), 0.01);
 }
 
 TEST_F(Convert, WeightsThatNoTypeHoldsAreRefused) {

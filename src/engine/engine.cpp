@@ -199,51 +199,57 @@ std::string Engine::apply_chat_template(std::span<const ChatMessage> messages,
 namespace {
 
 std::vector<float> run_logits(LoadedModel& model, KvSlab& kv, std::span<const std::int32_t> tokens,
-                              ForwardPlan plan) {
-  // Scoring position j + logit_shift reads row j: every query row's own, unshifted logits.
-  for (const std::int32_t position : plan.query) {
-    plan.score.push_back(position + model.open.config.logit_shift);
+                              std::vector<ForwardPlan> plans) {
+  std::size_t rows = 0;
+  for (ForwardPlan& plan : plans) {
+    // Scoring position j + logit_shift reads row j: every query row's own, unshifted logits.
+    for (const std::int32_t position : plan.query) {
+      plan.score.push_back(position + model.open.config.logit_shift);
+    }
+    rows = std::max(rows, plan.score.size());
   }
-  const std::vector<ScoreRequest> scores(plan.score.size());
-  const SequenceInput input{&kv, tokens, &plan, scores};
+  const std::vector<ScoreRequest> scores(rows);
+  std::vector<SequenceInput> inputs;
+  for (const ForwardPlan& plan : plans) {
+    inputs.push_back({&kv, tokens, &plan, std::span(scores).first(plan.score.size())});
+  }
   ForwardPass pass;
-  model.transformer.start(pass, std::span(&input, 1));
+  model.transformer.start(pass, inputs);
   model.transformer.run_layers(pass, {0, static_cast<std::int32_t>(model.open.config.layers)});
   return model.transformer.logits(pass);
 }
 
 }  // namespace
 
-std::vector<float> Engine::logits(std::span<const std::int32_t> canvas) {
-  return window_logits(canvas, {}, {0, 0}, 0);
-}
-
-std::vector<float> Engine::window_logits(std::span<const std::int32_t> canvas,
-                                         std::span<const std::int32_t> window_canvas,
-                                         std::pair<std::int32_t, std::int32_t> window,
-                                         std::int32_t attend_end) {
-  const auto length = static_cast<std::int32_t>(canvas.size());
+std::vector<float> Engine::logits(const LogitsQuery& query) {
+  const auto length = static_cast<std::int32_t>(query.canvas.size());
   const auto in_vocabulary = [&](std::span<const std::int32_t> tokens) {
     return std::all_of(tokens.begin(), tokens.end(),
                        [&](std::int32_t id) { return id >= 0 && id < info().vocab; });
   };
-  const bool has_window = window.first != window.second;
-  const bool window_fits = !has_window || (window.first >= 0 && window.first < window.second &&
-                                           window.second <= length && attend_end <= length &&
-                                           window_canvas.size() == canvas.size());
-  if (length == 0 || length > info().max_positions || !window_fits || !in_vocabulary(canvas) ||
-      !in_vocabulary(window_canvas)) {
+  const Range window{query.window.first, query.window.second};
+  const bool has_window = window.size() != 0;
+  const bool window_fits = !has_window || (window.begin >= 0 && window.begin < window.end &&
+                                           window.end <= length && query.attend_end <= length &&
+                                           query.window_canvas.size() == query.canvas.size());
+  if (length == 0 || length > info().max_positions || !window_fits ||
+      !in_vocabulary(query.canvas) || !in_vocabulary(query.window_canvas)) {
     fail(ErrorCode::kInvalidArgument,
          "logits: expected a canvas of 1 to {} tokens of the vocabulary and a window inside it",
          info().max_positions);
   }
+  const std::int32_t model_block = model_->open.config.causal_block;
+  const std::int32_t block =
+      model_block > 0 && query.causal_block > 0 ? query.causal_block : model_block;
+  const auto plans_of = [&](Range rows, std::int32_t attend_end) -> std::vector<ForwardPlan> {
+    if (block > 0) return block_causal_plans(rows, block, length);
+    return {{positions_of(rows), {{0, attend_end}}, {}}};
+  };
   const auto kv = model_->open.backend->allocate_kv(model_->transformer.kv_shape(length));
-  std::vector<float> values =
-      run_logits(*model_, *kv, canvas, {positions_of({0, length}), {{0, length}}, {}});
+  std::vector<float> values = run_logits(*model_, *kv, query.canvas, plans_of({0, length}, length));
   if (!has_window) return values;
-  const std::int32_t attend = std::max(attend_end, window.second);
-  return run_logits(*model_, *kv, window_canvas,
-                    {positions_of({window.first, window.second}), {{0, attend}}, {}});
+  return run_logits(*model_, *kv, query.window_canvas,
+                    plans_of(window, std::max(query.attend_end, window.end)));
 }
 
 }  // namespace fdllm

@@ -72,6 +72,11 @@ class FailingBackend final : public Backend {
     operate();
     inner_->linear_add(weight, x, rows, y);
   }
+  void head_norm(Buffer& qkv, const AttentionShape& shape, const HeadNorm& norm,
+                 std::int64_t rows) override {
+    operate();
+    inner_->head_norm(qkv, shape, norm, rows);
+  }
   void rope_store(Buffer& qkv, const Buffer& cos, const Buffer& sin,
                   const LayerRows& rows) override {
     operate();

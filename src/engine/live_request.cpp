@@ -20,7 +20,7 @@ ForwardSize size_of(std::span<LiveRequest* const> batch) {
   for (const LiveRequest* live : batch) {
     const auto scored = static_cast<std::int64_t>(live->step->plan.score.size()) * live->canvases();
     size.rows += live->rows();
-    size.pairs += live->rows() * live->step->attended_rows;
+    size.pairs += live->step->pairs() * live->canvases();
     size.scored_rows += scored;
     size.scored_pairs += scored * live->step->attended_rows;
   }

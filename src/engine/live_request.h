@@ -44,9 +44,7 @@ struct LiveRequest {
   std::int32_t canvas_length() const { return request.data().length; }
   std::int64_t canvases() const { return request.data().canvases(); }
   std::int64_t canvas_rows() const { return canvases() * canvas_length(); }
-  std::int64_t rows() const {
-    return static_cast<std::int64_t>(step->plan.query.size()) * canvases();
-  }
+  std::int64_t rows() const { return step->rows() * canvases(); }
   bool is_long() const { return rows() > kShortRows; }
 };
 

@@ -11,6 +11,7 @@
 #include "base/failure.h"
 #include "base/mapping_table.h"
 #include "base/system_memory.h"
+#include "decode/blocks/block_options.h"
 #include "decode/unmask/lookup.h"
 #include "decode/unmask/shared_numbers.h"
 #include "engine/answer_cut.h"
@@ -53,6 +54,28 @@ std::vector<RuleInfo> rules_info(ReferenceFamily family) {
   return infos;
 }
 
+/// Ids of the vocabulary for which the tokenizer has no token: a matrix may have more rows than
+/// there are tokens. An end token stays one, whatever the tokenizer knows.
+std::vector<std::int32_t> unused_tokens(const Tokenizer* tokenizer, const ModelConfig& config) {
+  std::vector<std::int32_t> unused;
+  if (tokenizer == nullptr) return unused;
+  for (std::int32_t id = 0; id < config.vocab; ++id) {
+    const bool ends = std::find(config.end_tokens.begin(), config.end_tokens.end(), id) !=
+                      config.end_tokens.end();
+    if (!ends && !tokenizer->has(id)) unused.push_back(id);
+  }
+  return unused;
+}
+
+DecodeTraits traits_of(const OpenModel& model) {
+  const ModelConfig& config = model.config;
+  return {.mask_token = config.mask_token,
+          .end_tokens = config.end_tokens,
+          .reference = config.reference,
+          .unused_tokens = unused_tokens(model.tokenizer.get(), config),
+          .causal_block = config.causal_block};
+}
+
 void describe(OpenModel& model) {
   const ModelConfig& config = model.config;
   ModelInfo& info = model.info;
@@ -81,6 +104,7 @@ void describe(OpenModel& model) {
   info.mask_token = config.mask_token;
   info.end_tokens = config.end_tokens;
   info.rules = rules_info(config.reference);
+  info.unused_options = options_of_others(traits_of(model));
   info.weight_bytes = Transformer::packed_bytes(*model.backend, config) +
                       Transformer::copied_bytes(config, model.tensors);
   info.stored_dtypes = stored_dtypes(*model.checkpoint);
@@ -134,19 +158,6 @@ void validate_engine_options(const EngineOptions& options) {
   }
 }
 
-/// Ids of the vocabulary for which the tokenizer has no token: a matrix may have more rows than
-/// there are tokens. An end token stays one, whatever the tokenizer knows.
-std::vector<std::int32_t> unused_tokens(const Tokenizer* tokenizer, const ModelConfig& config) {
-  std::vector<std::int32_t> unused;
-  if (tokenizer == nullptr) return unused;
-  for (std::int32_t id = 0; id < config.vocab; ++id) {
-    const bool ends = std::find(config.end_tokens.begin(), config.end_tokens.end(), id) !=
-                      config.end_tokens.end();
-    if (!ends && !tokenizer->has(id)) unused.push_back(id);
-  }
-  return unused;
-}
-
 void require_memory(const OpenModel& model, const EngineOptions& options) {
   const std::optional<std::uint64_t> available = options.memory_limit != 0
                                                      ? std::optional(options.memory_limit)
@@ -166,6 +177,7 @@ void require_memory(const OpenModel& model, const EngineOptions& options) {
 /// What the model needs to read and write text.
 void read_text(OpenModel& model, const std::string& choice) {
   ModelText text = open_text(*model.checkpoint);
+  find_mask_token(*model.family, text, model.config);
   model.tokenizer = std::move(text.tokenizer);
   model.chat_template = choose_chat_template(text.chat_templates, choice);
   model.info.chat_templates = text.chat_templates.names();
@@ -226,10 +238,7 @@ LoadedModel::LoadedModel(OpenModel opened, const EngineOptions& engine_options,
       transformer(*open.backend, open.config, open.tensors, on_packed),
       memory(account_settings(*open.backend, options, open.info.weight_bytes)),
       requests(std::make_shared<RequestModel>(
-          RequestModel{{open.config.mask_token, open.config.end_tokens, open.config.reference,
-                        unused_tokens(open.tokenizer.get(), open.config)},
-                       open.config.vocab,
-                       open.config.max_positions})) {
+          RequestModel{traits_of(open), open.config.vocab, open.config.max_positions})) {
   check_mapped_files();
   if (!transformer.reads_checkpoint()) {
     open.tensors = {};

@@ -95,6 +95,21 @@ ModelText open_text(const Checkpoint& checkpoint) {
   return {folder.string(), read_folder_tokenizer(folder), read_chat_templates(folder)};
 }
 
+void find_mask_token(const Family& family, const ModelText& text, ModelConfig& config) {
+  if (config.mask_token >= 0) return;
+  std::string known;
+  for (const std::string_view name : family.mask_token_texts) {
+    const std::optional<std::int32_t> id = text.tokenizer->find(name);
+    if (id && *id < config.vocab) {
+      config.mask_token = *id;
+      return;
+    }
+    known += (known.empty() ? "'" : " or '") + std::string(name) + "'";
+  }
+  fail(ErrorCode::kCorruptFile, "{}: expected the mask token {} in the tokenizer, found none",
+       text.source, known);
+}
+
 void add_end_tokens(const Family& family, const Tokenizer& tokenizer, ModelConfig& config) {
   for (const std::string_view text : family.end_token_texts) {
     const std::optional<std::int32_t> id = tokenizer.find(text);

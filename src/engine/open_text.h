@@ -22,6 +22,10 @@ struct ModelText {
 /// metadata.
 ModelText open_text(const Checkpoint& checkpoint);
 
+/// Sets the mask token by the family's texts where no file gave its id; kCorruptFile where the
+/// tokenizer has none of them.
+void find_mask_token(const Family& family, const ModelText& text, ModelConfig& config);
+
 /// Adds the tokens that end an answer by the family's texts, where the tokenizer has them.
 void add_end_tokens(const Family& family, const Tokenizer& tokenizer, ModelConfig& config);
 

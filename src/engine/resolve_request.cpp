@@ -72,7 +72,13 @@ ResolvedRequest resolve_request(GenerateRequest request,
   }
   data->settings = resolve_settings(options, model->traits, data->prompt_length,
                                     continues ? CanvasKind::kContinued : CanvasKind::kInfilled);
-  if (continues) data->length += data->settings.gen_length;
+  if (continues) {
+    data->length += data->settings.gen_length;
+    // The last block is shorter where the model's positions end.
+    data->settings.spare = static_cast<std::int32_t>(
+        std::min<std::int64_t>(data->settings.spare, model->max_positions - data->length));
+    data->length += data->settings.spare;
+  }
   data->prompt_ids = std::move(request.prompt_ids);
   data->holes = std::move(request.holes);
   data->model = std::move(model);
@@ -81,7 +87,7 @@ ResolvedRequest resolve_request(GenerateRequest request,
 
 Canvas ResolvedRequest::Data::canvas() const {
   const std::int32_t mask = model->traits.mask_token;
-  if (holes.empty()) return {prompt_ids, settings.gen_length, mask};
+  if (holes.empty()) return {prompt_ids, settings.gen_length, mask, settings.spare};
   return Canvas::with_holes(prompt_ids, holes, mask);
 }
 

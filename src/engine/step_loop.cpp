@@ -309,6 +309,9 @@ void StepLoop::start(ForwardPass& pass, std::span<Live* const> batch) {
   for (Live* live : batch) {
     const DecodeStep& step = *live->step;
     SequenceInput input{live->kv.get(), live->decoder->canvas().tokens(), &step.plan, step.scores};
+    for (const ForwardPlan& stored : step.before) {
+      inputs.push_back({input.kv, input.tokens, &stored, {}});
+    }
     if (step.unconditional_tokens) {
       input.unconditional = static_cast<std::int32_t>(inputs.size()) + 1;
       inputs.push_back(input);
@@ -354,7 +357,7 @@ void StepLoop::tell(std::span<Live* const> batch, ForwardProgress progress) {
     if (!live->listener || live->ending) continue;
     progress.request = live->number;
     progress.step = live->steps_done;
-    progress.rows = static_cast<std::int32_t>(live->step->plan.query.size());
+    progress.rows = static_cast<std::int32_t>(live->step->rows());
     if (!live->listener(progress)) live->ending = FinishReason::kCancelled;
   }
 }
@@ -397,13 +400,13 @@ std::optional<StepEvent> StepLoop::advance(Live& live, std::span<const Score> sc
     if (live.steps_done == 0) limits_.memory->touched(live.kv_bytes);
     event.request = live.number;
     event.step = live.steps_done++;
-    event.query_begin = live.step->plan.query.front();
+    const ForwardPlan& first = live.step->before.empty() ? live.step->plan : live.step->before[0];
+    event.query_begin = first.query.front();
     event.query_end = live.step->plan.query.back() + 1;
-    event.query_rows = static_cast<std::int32_t>(live.step->plan.query.size());
+    event.query_rows = static_cast<std::int32_t>(live.step->rows());
     live.result.query_rows += forwards * event.query_rows;
     live.result.scored_rows += event.scored_rows;
-    live.result.attention_pairs +=
-        forwards * std::int64_t{event.query_rows} * std::int64_t{event.attended_rows};
+    live.result.attention_pairs += forwards * live.step->pairs();
     live.step.reset();
     return event;
   } catch (...) {

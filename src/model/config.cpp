@@ -83,6 +83,10 @@ LayerTensors resolve_layer(Resolver& resolver, const TensorNames& names, const M
     tensors.k_bias = tensor(names.k_bias, {key_value});
     tensors.v_bias = tensor(names.v_bias, {key_value});
   }
+  if (config.qk_norm) {
+    tensors.q_norm = tensor(names.q_norm, {config.head_dim});
+    tensors.k_norm = tensor(names.k_norm, {config.head_dim});
+  }
   return tensors;
 }
 
@@ -107,6 +111,7 @@ std::set<std::string, std::less<>> names_of(const TensorNames& names, const Mode
       names.attention_norm, names.q,    names.k,  names.v,   names.attention_out,
       names.ffn_norm,       names.gate, names.up, names.down};
   if (config.qkv_bias) patterns.insert(patterns.end(), {names.q_bias, names.k_bias, names.v_bias});
+  if (config.qk_norm) patterns.insert(patterns.end(), {names.q_norm, names.k_norm});
   for (std::int64_t layer = 0; layer < config.layers; ++layer) {
     for (const std::string_view pattern : patterns) all.insert(layer_name(pattern, layer));
   }

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,7 +12,7 @@ namespace fdllm {
 
 /// The shape and traits of a model, read from a checkpoint by its family.
 struct ModelConfig {
-  std::string family;  ///< "llada", "dream"
+  std::string family;  ///< a name of families()
   std::int64_t hidden = 0;
   std::int64_t layers = 0;
   std::int64_t heads = 0;
@@ -24,12 +25,17 @@ struct ModelConfig {
   double rope_theta = 10000.0;
   bool tied_embeddings = false;  ///< the head is the embedding
   bool qkv_bias = false;
+  bool qk_norm = false;  ///< RMS norm of each head of q and k, before RoPE
   /// The rows of q and k are stored as StoredMatrix::interleaved_heads says.
   bool interleaved_query_key = false;
   /// Token j is predicted by the hidden state of j - logit_shift (Dream: 1), row 0 by itself.
   std::int32_t logit_shift = 0;
 
-  std::int32_t mask_token = -1;
+  /// Above 0: a row attends its own block of so many positions, counted from position 0, and all
+  /// before it. 0: every row attends every other.
+  std::int32_t causal_block = 0;
+
+  std::int32_t mask_token = -1;  ///< -1: the tokenizer knows it (Family::mask_token_texts)
   /// Tokens that end an answer (end of text, end of turn), from generation_config / config.
   std::vector<std::int32_t> end_tokens;
 
@@ -43,6 +49,7 @@ struct TensorNames {
   std::string_view attention_norm, q, k, v, attention_out;
   std::string_view ffn_norm, gate, up, down;
   std::string_view q_bias, k_bias, v_bias;
+  std::string_view q_norm = {}, k_norm = {};
 };
 
 /// A model family is data: how to recognise it, read its configuration and name its tensors.
@@ -51,11 +58,15 @@ struct Family {
   bool (*matches)(const Checkpoint&);
   ModelConfig (*read_config)(const Checkpoint&);
   TensorNames safetensors_names;
-  TensorNames gguf_names;
+  TensorNames gguf_names = {};  ///< empty: GGUF files of the family are not known
   /// GGUF files hold the rows of q and k as StoredMatrix::interleaved_heads says.
   bool gguf_interleaves_query_key = false;
   /// Texts of further tokens that end an answer (end of turn), where the tokenizer has them.
   std::span<const std::string_view> end_token_texts = {};
+  /// Texts of the mask token, the first that the tokenizer has counts, where no file gives its id.
+  std::span<const std::string_view> mask_token_texts = {};
+
+  bool has_gguf() const { return !gguf_names.embedding.empty(); }
 };
 
 /// The names that the family's tensors have in a checkpoint of this format.
@@ -70,6 +81,7 @@ const Family& family_of(const Checkpoint& checkpoint);
 struct LayerTensors {
   const TensorView *attention_norm, *q, *k, *v, *attention_out, *ffn_norm, *gate, *up, *down;
   const TensorView *q_bias = nullptr, *k_bias = nullptr, *v_bias = nullptr;
+  const TensorView *q_norm = nullptr, *k_norm = nullptr;  ///< [head_dim]
 };
 struct ModelTensors {
   const Checkpoint* checkpoint;  ///< that the views belong to

@@ -299,7 +299,8 @@ TEST(Families, NamesInAnyCase) {
     EXPECT_EQ(read_config(changed(kDreamConfig, "model_type", name)).family, "dream");
   }
   expect_error([] { read_config(changed(kDreamConfig, "model_type", "dreams")); },
-               ErrorCode::kUnsupported, "(llada, dream), found 'dreams'");
+               ErrorCode::kUnsupported,
+               "(llada, dream, illada, sdar, fast_dllm_v2), found 'dreams'");
   for (const json& without : {json(nullptr), json::object()}) {
     json config = kDreamConfig;
     config.erase("model_type");
@@ -325,12 +326,49 @@ TEST(Tokens, GenerationConfigComesFirst) {
       "generation_config.json: 'eos_token_id': expected a token from 0 to 9, found 10");
 }
 
+const json kIlladaConfig = json::parse(R"({
+  "model_type": "illada", "architectures": ["ILLaDAForCausalLM"],
+  "hidden_size": 8, "num_attention_heads": 4, "num_key_value_heads": 2, "num_hidden_layers": 1,
+  "intermediate_size": 12, "hidden_act": "silu", "rope_theta": 500000.0, "rms_norm_eps": 1e-5,
+  "vocab_size": 10, "max_position_embeddings": 64, "tie_word_embeddings": true,
+  "attention_bias": false, "mlp_bias": false, "layer_norm_eps": null, "rope_scaling": null,
+  "bos_token_id": 0, "eos_token_id": 2, "pad_token_id": 1
+})");
+
+TEST(Families, Illada) {
+  const ModelConfig config = read_config(kIlladaConfig, {{"eos_token_id", {2, 4}}});
+  EXPECT_EQ(config.family, "illada");
+  EXPECT_EQ(config.mask_token, 5) << "no file names it: the family does";
+  EXPECT_EQ(config.end_tokens, (std::vector<std::int32_t>{2, 4}));
+  EXPECT_EQ(config.logit_shift, 0);
+  EXPECT_EQ(config.kv_heads, 2);
+  EXPECT_TRUE(config.tied_embeddings);
+  EXPECT_FALSE(config.qkv_bias);
+  EXPECT_EQ(config.rope_theta, 500000.0);
+  EXPECT_FLOAT_EQ(config.rms_eps, 1e-5f);
+}
+
+TEST(Families, IlladaRefusesWhatItDoesNotCompute) {
+  const auto with = [](const char* key, const json& value) {
+    json config = kIlladaConfig;
+    config[key] = value;
+    return config;
+  };
+  expect_error([&] { read_config(with("rope_theta", nullptr)); }, ErrorCode::kCorruptFile,
+               "'rope_theta': expected the base of RoPE, found none");
+  expect_error([&] { read_config(with("layer_norm_eps", 1e-5)); }, ErrorCode::kUnsupported,
+               "'layer_norm_eps': expected null");
+  expect_error([&] { read_config(with("attention_bias", true)); }, ErrorCode::kUnsupported,
+               "'attention_bias': expected false, found true");
+  expect_error([&] { read_config(with("vocab_size", 5)); }, ErrorCode::kCorruptFile,
+               "'mask_token_id': expected the id of the mask token");
+}
+
 TEST(Families, UnknownOnesAreNamed) {
   json config = {{"model_type", "llama"}, {"architectures", {"LlamaForCausalLM"}}};
-  expect_error(
-      [&] { read_config(config); }, ErrorCode::kUnsupported,
-      "config.json: 'model_type': expected a family that this engine knows (llada, dream), "
-      "found 'llama' (architecture 'LlamaForCausalLM')");
+  expect_error([&] { read_config(config); }, ErrorCode::kUnsupported,
+               "config.json: 'model_type': expected a family that this engine knows (llada, dream, "
+               "illada, sdar, fast_dllm_v2), found 'llama' (architecture 'LlamaForCausalLM')");
   expect_error([] { read_config(json::object()); }, ErrorCode::kUnsupported, "found 'nothing'");
   config = kLladaConfig;
   config.erase("model_type");
@@ -340,7 +378,6 @@ TEST(Families, UnknownOnesAreNamed) {
 TEST(Families, AreConsistent) {
   for (const Family& family : families()) {
     EXPECT_FALSE(family.name.empty());
-    EXPECT_FALSE(family.end_token_texts.empty());
     const TensorNames& names = family.safetensors_names;
     for (const std::string_view name :
          {names.attention_norm, names.q, names.k, names.v, names.attention_out, names.ffn_norm,

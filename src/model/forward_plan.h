@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -25,6 +26,22 @@ inline std::vector<std::int32_t> positions_of(Range range) {
   positions.reserve(range.size());
   for (std::int32_t i = range.begin; i < range.end; ++i) positions.push_back(i);
   return positions;
+}
+
+/// The plans of one forward of the rows `rows`, each of which attends its own block and all before
+/// it. Blocks have `block` positions from position 0 on; what lies from `length` on is not there.
+/// One plan a block, all over the same K/V: a layer stores the rows of all of them before any
+/// attends. Nothing is scored.
+inline std::vector<ForwardPlan> block_causal_plans(Range rows, std::int32_t block,
+                                                   std::int32_t length) {
+  std::vector<ForwardPlan> plans;
+  for (std::int32_t begin = rows.begin; begin < rows.end;) {
+    const std::int32_t end_of_block = std::min(length, (begin / block + 1) * block);
+    const std::int32_t end = std::min(end_of_block, rows.end);
+    plans.push_back({positions_of({begin, end}), {{0, end_of_block}}, {}});
+    begin = end;
+  }
+  return plans;
 }
 
 }  // namespace fdllm

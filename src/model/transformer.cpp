@@ -54,6 +54,7 @@ ForwardPlan with_shifted_rows(ForwardPlan plan, std::int32_t logit_shift) {
 
 struct Transformer::Layer {
   std::unique_ptr<Buffer> attention_norm, ffn_norm;
+  std::unique_ptr<Buffer> q_norm, k_norm;  // where the family has them
   std::unique_ptr<Matrix> qkv, attention_out, gate_up, down;
 };
 
@@ -96,6 +97,10 @@ Transformer::Transformer(Backend& backend, ModelConfig config, const ModelTensor
     layer.qkv = pack(stored.qkv, MatrixRole::kProjection);
     layer.attention_out = pack(stored.attention_out, MatrixRole::kProjection);
     layer.ffn_norm = upload(*source.ffn_norm);
+    if (config_.qk_norm) {
+      layer.q_norm = upload(*source.q_norm);
+      layer.k_norm = upload(*source.k_norm);
+    }
     layer.gate_up = pack(stored.gate_up, MatrixRole::kProjection);
     layer.down = pack(stored.down, MatrixRole::kProjection);
     for (const TensorView* tensor : matrices_of(source)) tensors.checkpoint->release(*tensor);
@@ -126,10 +131,11 @@ std::size_t Transformer::packed_bytes(const Backend& backend, const ModelConfig&
   const auto projection = [&](std::int64_t rows, std::int64_t columns) {
     return backend.packed_bytes(rows, columns, MatrixRole::kProjection);
   };
+  const std::int64_t norms = 2 * config.hidden + (config.qk_norm ? 2 * config.head_dim : 0);
   const std::size_t layer =
       projection(qkv_width, config.hidden) + projection(config.hidden, query_width) +
       projection(2 * config.ffn, config.hidden) + projection(config.hidden, config.ffn) +
-      2 * static_cast<std::size_t>(config.hidden) * sizeof(float);
+      static_cast<std::size_t>(norms) * sizeof(float);
   return layer * static_cast<std::size_t>(config.layers) +
          backend.packed_bytes(config.vocab, config.hidden, MatrixRole::kHead) +
          static_cast<std::size_t>(config.hidden) * sizeof(float);
@@ -280,6 +286,10 @@ void Transformer::run_layers(ForwardPass& pass, Range layers) {
     Buffer* qkv = &workspace(qkv_, rows * shape_.row());
     backend_.rms_norm(*pass.x_, *layer.attention_norm, config_.rms_eps, rows, normed);
     backend_.linear(*layer.qkv, normed, rows, *qkv);
+    if (config_.qk_norm) {
+      backend_.head_norm(*qkv, shape_, {layer.q_norm.get(), layer.k_norm.get(), config_.rms_eps},
+                         rows);
+    }
     backend_.rope_store(*qkv, *cos_, *sin_, {shape_, pass.sequences_, index});
 
     std::span<const SequenceRows> sequences = pass.sequences_;

@@ -344,6 +344,10 @@ std::string openapi_json(const std::string& model, const ModelInfo& info) {
   doc["components"]["securitySchemes"]["key"] = {{"type", "http"}, {"scheme", "bearer"}};
   doc["components"]["schemas"] = schemas(info);
   doc["x-rules"] = rules_doc(info);
+  doc["x-unused-options"] = Doc::array();
+  for (const std::string& name : info.unused_options) {
+    doc["x-unused-options"].push_back(find_generate_option(name)->field());
+  }
   return doc.dump(1);
 }
 

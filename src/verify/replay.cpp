@@ -52,7 +52,10 @@ GenerateRequest replay_request(const Trace& trace) {
   return request;
 }
 
-std::optional<std::string> replay_obstacle(const ResolvedRequest& request) {
+std::optional<std::string> replay_obstacle(const Trace& trace, const ResolvedRequest& request) {
+  if (trace.quirk) {
+    return fmt::format("it shows the reference's defect '{}', which is not imitated", *trace.quirk);
+  }
   if (request.depends_on_seed()) return "it draws random numbers";
   if (request.options().correct) {
     return "'correct' was on: only the reference's own behaviour is replayed";
@@ -74,8 +77,10 @@ std::optional<std::string> first_divergence(const Trace& expected, const Trace& 
   }
   // Where a trace ends early, only what its forwards committed is output; the reader has checked
   // that the two agree.
-  if (!expected.may_end_early() && expected.output_ids != replayed.output_ids) {
-    const auto [left, right] = std::ranges::mismatch(expected.output_ids, replayed.output_ids);
+  const auto [left, right] = std::ranges::mismatch(expected.output_ids, replayed.output_ids);
+  const bool as_far = left == expected.output_ids.end() &&
+                      (expected.all_forwards || right == replayed.output_ids.end());
+  if (!expected.may_end_early() && !as_far) {
     return fmt::format("output_ids differ from position {} of the answer on",
                        left - expected.output_ids.begin());
   }
@@ -97,14 +102,15 @@ void Replayer::replay(const TraceLine& line) {
   try {
     Engine& model = engine(line.trace.model);
     const ResolvedRequest request = model.resolve(replay_request(line.trace));
-    if (const auto obstacle = replay_obstacle(request)) {
+    if (const auto obstacle = replay_obstacle(line.trace, request)) {
       report_(line.where, ReplayOutcome::kNotReplayed, *obstacle);
       return;
     }
-    TraceRecorder recorder;
+    const bool all = line.trace.all_forwards;
+    TraceRecorder recorder(all ? TraceRecorder::Keep::kAll : TraceRecorder::Keep::kCommitting);
     const auto results = model.generate(std::span(&request, 1), [&](const StepEvent& event) {
       recorder.add(event);
-      return true;
+      return !all || recorder.forwards() < line.trace.forwards.size();
     });
     const GenerateResult& result = results.front();
     if (result.finish_reason == FinishReason::kError) {

@@ -16,7 +16,7 @@ namespace fdllm {
 GenerateRequest replay_request(const Trace& trace);
 
 /// Why a trace of this request can't be replayed (it was drawn at random, say), or nullopt.
-std::optional<std::string> replay_obstacle(const ResolvedRequest& request);
+std::optional<std::string> replay_obstacle(const Trace& trace, const ResolvedRequest& request);
 
 /// Where a replay first differs from its trace, in a sentence, or nullopt where it is equal:
 /// exactly the listed forwards (query range, committed positions and tokens as sets) and the

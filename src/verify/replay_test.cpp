@@ -83,7 +83,7 @@ TEST(ReplayObstacle, IsRandomnessOrAnotherThanTheReferencesWay) {
   const auto obstacle = [&](const auto& change) {
     GenerateRequest request = replay_request(small_trace());
     change(request.options);
-    return replay_obstacle(engine.resolve(request));
+    return replay_obstacle(small_trace(), engine.resolve(request));
   };
   EXPECT_FALSE(obstacle([](GenerateOptions&) {}));
   EXPECT_TRUE(contains(obstacle([](GenerateOptions& o) { o.temperature = 0.5; }), "random"));

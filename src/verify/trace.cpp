@@ -1,125 +1,29 @@
 #include "verify/trace.h"
 
 #include <algorithm>
-#include <cmath>
 #include <fstream>
 #include <limits>
-#include <unordered_map>
 
 #include <nlohmann/json.hpp>
 
 #include "base/check.h"
 #include "base/json.h"
 #include "engine/option_json.h"
+#include "verify/block_trace.h"
+#include "verify/trace_fields.h"
 
 namespace fdllm {
 namespace {
 
 using Json = nlohmann::json;
 
-// Longer canvases than any model has positions; keeps every sum of two lengths in 32 bits.
-constexpr std::int32_t kMaxLength = 1 << 24;
 constexpr std::size_t kMaxLineBytes = std::size_t{64} << 20;
-
-[[noreturn]] void bad_field(std::string_view where, std::string_view field,
-                            std::string_view expected, const Json* found) {
-  std::string text = found == nullptr ? "nothing" : found->dump(-1, ' ', true);
-  if (text.size() > 60) text = text.substr(0, 57) + "...";
-  fail(ErrorCode::kCorruptFile, "{}: '{}': expected {}, found {}", where, field, expected, text);
-}
-
-/// The fields of one line; every accessor names the line and the field when it complains.
-class Fields {
- public:
-  Fields(const Json& object, std::string_view where) : object_(object), where_(where) {}
-
-  /// nullptr where the field is absent or null.
-  const Json* find(const char* name) const {
-    const auto found = object_.find(name);
-    return found == object_.end() || found->is_null() ? nullptr : &*found;
-  }
-
-  std::int32_t integer(const Json& value, const char* name, std::int32_t low,
-                       std::int32_t high) const {
-    if (value.is_number_integer()) {
-      const bool fits =
-          !value.is_number_unsigned() || value.get<std::uint64_t>() <= std::uint64_t{1} << 62;
-      const auto number = fits ? value.get<std::int64_t>() : std::int64_t{-1};
-      if (fits && number >= low && number <= high) return static_cast<std::int32_t>(number);
-    }
-    bad_field(where_, name, fmt::format("an integer from {} to {}", low, high), &value);
-  }
-
-  std::int32_t required_integer(const char* name, std::int32_t low, std::int32_t high) const {
-    return integer(required(name, "an integer"), name, low, high);
-  }
-
-  std::optional<std::string> optional_text(const char* name) const {
-    const Json* value = find(name);
-    if (value == nullptr) return std::nullopt;
-    if (!value->is_string()) bad_field(where_, name, "a string", value);
-    return value->get<std::string>();
-  }
-
-  const Json& required_list(const char* name) const { return list(required(name, "a list"), name); }
-
-  const Json& list(const Json& value, const char* name) const {
-    if (!value.is_array()) bad_field(where_, name, "a list", &value);
-    return value;
-  }
-
-  /// A list of two integers.
-  std::pair<std::int32_t, std::int32_t> pair(const Json& value, const char* name) const {
-    if (!value.is_array() || value.size() != 2) {
-      bad_field(where_, name, "a list of two integers", &value);
-    }
-    const std::int32_t high = std::numeric_limits<std::int32_t>::max();
-    return {integer(value[0], name, 0, high), integer(value[1], name, 0, high)};
-  }
-
-  std::vector<std::int32_t> token_ids(const char* name) const {
-    const Json& values = required_list(name);
-    if (values.size() > static_cast<std::size_t>(kMaxLength)) {
-      bad_field(where_, name, fmt::format("at most {} tokens", kMaxLength), &values);
-    }
-    std::vector<std::int32_t> ids;
-    ids.reserve(values.size());
-    for (const Json& value : values) {
-      ids.push_back(integer(value, name, 0, std::numeric_limits<std::int32_t>::max()));
-    }
-    return ids;
-  }
-
-  const Json& required(const char* name, std::string_view expected) const {
-    const Json* value = find(name);
-    if (value == nullptr) bad_field(where_, name, expected, nullptr);
-    return *value;
-  }
-
-  std::string_view where() const { return where_; }
-
- private:
-  const Json& object_;
-  std::string_view where_;
-};
-
-std::string model_name(const Fields& fields) {
-  const Json& value = fields.required("model", "a folder name");
-  if (value.is_string()) {
-    auto name = value.get<std::string>();
-    // The name is joined to a folder that the user gave; it must not lead out of it.
-    const bool plain = !name.empty() && name != "." && name != ".." &&
-                       name.find_first_of(std::string_view("/\\\0", 3)) == std::string::npos;
-    if (plain) return name;
-  }
-  bad_field(fields.where(), "model", "a folder name without slashes", &value);
-}
 
 /// Dream traces that name no top_k were recorded with the one that a Hugging Face generation
 /// configuration has by default.
 constexpr std::int32_t kRecordedTopK = 50;
 
-void set_option(const Fields& fields, const std::string& name, const std::string& text,
+void set_option(const TraceFields& fields, const std::string& name, const std::string& text,
                 GenerateOptions& options) {
   const GenerateOption* option = find_generate_option(name);
   if (option == nullptr) {
@@ -134,7 +38,7 @@ void set_option(const Fields& fields, const std::string& name, const std::string
 
 /// Options have the names that they have in any JSON. The public implementation has no such fields
 /// where it has no such options.
-GenerateOptions read_options(const Fields& fields) {
+GenerateOptions read_options(const TraceFields& fields) {
   GenerateOptions options;
   options.eos_stop = false;
   options.confidence = Confidence::kReference;
@@ -166,48 +70,25 @@ GenerateOptions read_options(const Fields& fields) {
   return options;
 }
 
-std::vector<TraceForward> read_forwards(const Fields& fields, const Trace& trace) {
+/// The forwards and the output must tell of the same answer.
+void check_output(const TraceFields& fields, const Trace& trace) {
   const auto prompt = static_cast<std::int32_t>(trace.prompt_ids.size());
-  const Range canvas{0, prompt + trace.options.gen_length.value_or(0)};
-  const Range answer{prompt, canvas.end};
-  std::vector<TraceForward> forwards;
-  std::unordered_map<std::int32_t, std::int32_t> committed;
-  for (const Json& value : fields.required_list("forwards")) {
-    if (!value.is_object()) bad_field(fields.where(), "forwards", "objects", &value);
-    const Fields forward_fields(value, fields.where());
-    const auto [begin, end] =
-        forward_fields.pair(forward_fields.required("query", "[first, end)"), "query");
-    if (begin >= end || end > canvas.end) {
-      bad_field(fields.where(), "query",
-                fmt::format("a range that isn't empty in [0, {})", canvas.end), &value["query"]);
-    }
-    TraceForward forward{{begin, end}, {}};
-    for (const Json& entry : forward_fields.required_list("unmasked")) {
-      const auto commit = forward_fields.pair(entry, "unmasked");
-      if (!answer.contains(commit.first) || !committed.insert(commit).second) {
-        bad_field(fields.where(), "unmasked",
-                  fmt::format("a position in [{}, {}) that wasn't committed before", answer.begin,
-                              answer.end),
-                  &entry);
-      }
-      forward.unmasked.push_back(commit);
-    }
-    forwards.push_back(std::move(forward));
-  }
-  for (const auto& [position, token] : committed) {
-    const std::int32_t output = trace.output_ids[position - prompt];
-    if (output != token) {
+  std::size_t count = 0;
+  for (const TraceForward& forward : trace.forwards) {
+    for (const auto& [position, token] : forward.unmasked) {
+      ++count;
+      const std::int32_t output = trace.output_ids[position - prompt];
+      if (output == token) continue;
       fail(ErrorCode::kCorruptFile,
            "{}: 'output_ids': expected token {} at position {}, as 'forwards' commits, found {}",
            fields.where(), token, position, output);
     }
   }
-  if (!trace.may_end_early() && committed.size() != trace.output_ids.size()) {
+  if (!trace.may_end_early() && count != trace.output_ids.size()) {
     fail(ErrorCode::kCorruptFile,
          "{}: 'forwards': expected {} committed positions (gen_length), found {}", fields.where(),
-         trace.output_ids.size(), committed.size());
+         trace.output_ids.size(), count);
   }
-  return forwards;
 }
 
 template <typename T>
@@ -227,7 +108,8 @@ Trace parse_trace(std::string_view line, std::string_view where) {
   if (!object.is_object()) {
     fail(ErrorCode::kCorruptFile, "{}: expected an object, found {}", where, object.type_name());
   }
-  const Fields fields(object, where);
+  if (is_block_trace(object)) return parse_block_trace(object, where);
+  const TraceFields fields(object, where);
   Trace trace;
   trace.model = model_name(fields);
   trace.question = fields.optional_text("question");
@@ -242,7 +124,9 @@ Trace parse_trace(std::string_view line, std::string_view where) {
     fail(ErrorCode::kCorruptFile, "{}: 'output_ids': expected {} tokens (gen_length), found {}",
          where, gen_length, trace.output_ids.size());
   }
-  trace.forwards = read_forwards(fields, trace);
+  trace.forwards =
+      read_forwards(fields, static_cast<std::int32_t>(trace.prompt_ids.size()), gen_length);
+  check_output(fields, trace);
   return trace;
 }
 
@@ -309,7 +193,7 @@ void read_traces(const std::filesystem::path& file, const TraceVisitor& visitor)
 
 void TraceRecorder::add(const StepEvent& event) {
   // The format leaves out forwards that committed nothing.
-  if (event.committed.empty()) return;
+  if (keep_ == Keep::kCommitting && event.committed.empty()) return;
   TraceForward forward{{event.query_begin, event.query_end}, {}};
   for (const TokenEvent& token : event.committed) {
     forward.unmasked.emplace_back(token.position, token.token);

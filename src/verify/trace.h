@@ -32,6 +32,10 @@ struct Trace {
   std::vector<TraceForward> forwards;
   /// [gen_length]; positions that were never committed hold the mask token.
   std::vector<std::int32_t> output_ids;
+  /// The forwards that commit nothing are listed too, and a replay goes as far as they do.
+  bool all_forwards = false;
+  /// A defect of the reference that shows in this trace, which is not imitated.
+  std::optional<std::string> quirk;
 
   /// Whether positions may be left uncommitted at the end.
   bool may_end_early() const;
@@ -64,11 +68,17 @@ void read_traces(const std::filesystem::path& file, const TraceVisitor& visitor)
 /// Makes a trace out of a request's events: add() for each of its events, then finish().
 class TraceRecorder {
  public:
+  enum class Keep : std::uint8_t { kCommitting, kAll };
+  TraceRecorder() = default;
+  explicit TraceRecorder(Keep keep) : keep_(keep) {}
+
   void add(const StepEvent& event);
+  std::size_t forwards() const { return forwards_.size(); }
   /// `settings` carries everything but forwards, prompt_ids and output_ids.
   Trace finish(Trace settings, const GenerateResult& result) const;
 
  private:
+  Keep keep_ = Keep::kCommitting;
   std::vector<TraceForward> forwards_;
 };
 

@@ -40,8 +40,11 @@ class Schema(TestCase):
     def test_all_others(self):
         with Server() as server:
             self.run_schemathesis(server, 60, "--include-path-regex",
-                                  "^/(tokenize|detokenize|tokenizer_info|health|ready|metrics|"
-                                  "v1/models.*)$")
+                                  "^/(detokenize|tokenizer_info|health|ready|metrics|v1/models.*)$")
+            # A schema can't say how long a text may be that the model has positions for.
+            self.run_schemathesis(server, 60, "--include-path-regex", "^/tokenize$",
+                                  "--exclude-checks",
+                                  "unsupported_method,positive_data_acceptance")
 
 
 if __name__ == "__main__":

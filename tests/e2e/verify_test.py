@@ -7,6 +7,8 @@ import unittest
 from support import DREAM, GOLDEN, LLADA, QUESTION, ROOT, TestCase, run
 
 FILES = sorted(GOLDEN.glob("*-traces.jsonl"))
+BLOCKS = GOLDEN / "blocks"
+BLOCK_FILES = sorted(BLOCKS.glob("*-traces.jsonl"))
 
 
 def last_line(done):
@@ -25,6 +27,29 @@ def golden(isa):
                        threads, timeout=1500)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             self.assertEqual(last_line(done), f"{len(lines)} passed, 0 failed")
+
+        def test_blocks(self):
+            """Models that attend whole blocks, and iLLaDA: all traces but those that show a defect
+            of the public code."""
+            for file in BLOCK_FILES:
+                traces = [json.loads(line) for line in file.read_text().splitlines()]
+                quirks = sum(trace["quirk"] is not None for trace in traces)
+                for threads in (1, 2):
+                    done = run("verify", file, "--models", BLOCKS / "models", "--isa", isa,
+                               "--threads", threads)
+                    self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+                    self.assertEqual(last_line(done), f"{len(traces) - quirks} passed, 0 failed")
+                    self.assertEqual(done.stdout.count("not replayed"),
+                                     quirks + (1 if quirks else 0))
+
+        def test_block_logits(self):
+            for file, model, tensors in (("sdar", "sdar-nano", 6),
+                                         ("fast_dllm_v2", "fastv2-nano", 9),
+                                         ("illada", "illada-nano", 6)):
+                done = run("verify", "--logits", BLOCKS / f"{file}-logits.safetensors", "--model",
+                           BLOCKS / "models" / model, "--isa", isa)
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+                self.assertEqual(last_line(done), f"{tensors} passed, 0 failed")
 
         # The scalar kernels are some ten times slower than the others: a part of the traces then.
         def test_traces(self):

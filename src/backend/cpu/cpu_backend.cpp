@@ -129,6 +129,18 @@ class CpuBackend final : public PeerBackend, public MemoryReader, public LogitsB
     multiply(weight, x, rows, y, true);
   }
 
+  void head_norm(Buffer& qkv, const AttentionShape& shape, const HeadNorm& norm,
+                 std::int64_t rows) override {
+    check_head_norm(qkv, shape, norm, rows);
+    for_rows(rows, shape.row(), [&](std::int64_t row) {
+      float* head = data_of(qkv) + row * shape.row();
+      for (std::int64_t i = 0; i < shape.heads + shape.kv_heads; ++i, head += shape.head_dim) {
+        const Buffer& weight = i < shape.heads ? *norm.q_weight : *norm.k_weight;
+        kernels_.rms_norm(head, data_of(weight), norm.eps, shape.head_dim, head);
+      }
+    });
+  }
+
   void rope_store(Buffer& qkv, const Buffer& cos, const Buffer& sin,
                   const LayerRows& rows) override {
     check_rope(qkv, cos, sin, rows);

@@ -156,6 +156,19 @@ class DeviceBackend final : public PeerBackend, public MemoryReader, public Logi
     multiply(weight, x, rows, y, true);
   }
 
+  void head_norm(Buffer& qkv, const AttentionShape& shape, const HeadNorm& norm,
+                 std::int64_t rows) override {
+    check_head_norm(qkv, shape, norm, rows);
+    run_head_norm(&queue_, {.qkv = written(qkv),
+                            .q_weight = data_of(*norm.q_weight),
+                            .k_weight = data_of(*norm.k_weight),
+                            .eps = norm.eps,
+                            .rows = queue_.rows(rows),
+                            .heads = shape.heads,
+                            .kv_heads = shape.kv_heads,
+                            .head_dim = shape.head_dim});
+  }
+
   void rope_store(Buffer& qkv, const Buffer& cos, const Buffer& sin,
                   const LayerRows& rows) override {
     check_rope(qkv, cos, sin, rows);

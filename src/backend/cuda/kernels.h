@@ -159,6 +159,18 @@ struct AttentionLayout {
   bool operator==(const AttentionLayout&) const = default;
 };
 
+struct HeadNormTask {
+  float* qkv;             ///< [rows, (heads + 2 kv_heads) head_dim]
+  const float* q_weight;  ///< [head_dim]
+  const float* k_weight;
+  float eps;
+  Rows rows;
+  std::int64_t heads, kv_heads, head_dim;
+
+  bool operator==(const HeadNormTask&) const = default;
+};
+void run_head_norm(Stream stream, const HeadNormTask& task);
+
 struct RopeTask {
   float* qkv;
   const float* cos;

@@ -60,6 +60,23 @@ FDLLM_DEVICE void store(std::byte* kv, std::int64_t at, float value, bool is_bf1
   }
 }
 
+/// A warp for a head of a row's q or k.
+FDLLM_KERNEL(kThreads) head_norm(HeadNormTask task) {
+  const std::int64_t row = blockIdx.x;
+  if (row >= *task.rows.count) return;
+  const std::int64_t head = std::int64_t{blockIdx.y} * (kThreads / kWarp) + threadIdx.x / kWarp;
+  if (head >= task.heads + task.kv_heads) return;
+  const std::int64_t dim = task.head_dim;
+  float* const x = task.qkv + (row * (task.heads + 2 * task.kv_heads) + head) * dim;
+  const float* const weight = head < task.heads ? task.q_weight : task.k_weight;
+  const std::int64_t lane = threadIdx.x % kWarp;
+  float squares = 0;
+  for (std::int64_t i = lane; i < dim; i += kWarp) squares = multiply_add(x[i], x[i], squares);
+  const float mean = warp_sum(squares) / static_cast<float>(dim);
+  const float factor = 1.0f / sqrtf(mean + task.eps);
+  for (std::int64_t i = lane; i < dim; i += kWarp) x[i] = x[i] * factor * weight[i];
+}
+
 /// A block for some pairs of a row's q and k heads, and as many of its v.
 FDLLM_KERNEL(kThreads) rope_store(RopeTask task) {
   const std::int64_t row = blockIdx.x;
@@ -126,6 +143,14 @@ void run_join(Stream stream, const JoinTask& task) {
   LaunchShape shape = shape_of(task.rows, task.widest);
   shape.z = task.slice_count;
   launch(stream, shape, join, task);
+}
+
+void run_head_norm(Stream stream, const HeadNormTask& task) {
+  constexpr std::int64_t kWarps = kThreads / kWarp;
+  const LaunchShape shape{.x = task.rows.most,
+                          .y = (task.heads + task.kv_heads + kWarps - 1) / kWarps,
+                          .threads = kThreads};
+  launch(stream, shape, head_norm, task);
 }
 
 void run_rope_store(Stream stream, const RopeTask& task) {

@@ -172,6 +172,24 @@ class TensorParallelBackend final : public Backend, public MemoryReader, public 
     });
   }
 
+  void head_norm(Buffer& qkv, const AttentionShape& shape, const HeadNorm& norm,
+                 std::int64_t rows) override {
+    const AttentionShape own = share_of(shape);
+    check_size(qkv, rows, shape.row());
+    if (rows == 0) return;
+    parallel(*norm.q_weight).make_whole();
+    parallel(*norm.k_weight).make_whole();
+    parallel(qkv).make_split(projections(shape), rows);
+    parallel(qkv).change_split();
+    for (int device = 0; device < group_.size(); ++device) {
+      group_[device].head_norm(parallel(qkv).share(device), own,
+                               {.q_weight = &parallel(*norm.q_weight).whole(device),
+                                .k_weight = &parallel(*norm.k_weight).whole(device),
+                                .eps = norm.eps},
+                               rows);
+    }
+  }
+
   void rope_store(Buffer& qkv, const Buffer& cos, const Buffer& sin, const LayerRows& of) override {
     const AttentionShape own = share_of(of.shape);
     const std::int64_t rows = rows_of(of.sequences);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "decode/blocks/block_options.h"
 #include "decode/cache/row_options.h"
 #include "decode/options/entry.h"
 #include "decode/options/presets.h"
@@ -126,6 +127,7 @@ std::vector<GenerateOption> all_options() {
   std::vector<GenerateOption> table;
   append(table, "Lengths", length_options());
   append(table, "Rows", row_options());
+  append(table, "Models of whole blocks", block_options());
   append(table, "Unmask rules", rule_options());
   append(table, "Beside any rule", modifier_options());
   append(table, "Sampling", sampling_options());

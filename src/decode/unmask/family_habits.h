@@ -14,6 +14,11 @@ struct FamilyHabits {
   /// With a cache, the first forward of a block commits just the block's first position, whatever
   /// its score.
   bool first_row = false;
+  /// Models that attend whole blocks: a block's first token comes from the last row of the one
+  /// before it, as the model predicts each token one position early.
+  bool seeds_blocks = false;
+  /// GenerateOptions::sub_block_length where it isn't given; 0: blocks have no parts.
+  std::int32_t sub_block_length = 0;
   bool guidance = false;           ///< GenerateOptions::cfg_scale
   bool random_confidence = false;  ///< Remasking::kRandom
 };

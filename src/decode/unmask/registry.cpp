@@ -8,6 +8,8 @@ namespace fdllm {
 extern const UnmaskRule kThresholdRule, kQuotaRule, kFactorRule, kTokensPerForwardRule;
 extern const UnmaskRule kConfidenceThresholdRule, kOriginRule;
 extern const UnmaskRule kMaskgitPlusRule, kTopkMarginRule, kEntropyRule;
+extern const UnmaskRule kSdarDynamicRule, kSdarStaticRule, kSdarSequentialRule, kSdarEntropyRule;
+extern const UnmaskRule kFastDllmV2Rule;
 extern const UnmaskRule kFrechetRule;
 extern const UnmaskRule kEntropyBoundRule;
 extern const UnmaskRule kMarginRule;
@@ -16,10 +18,15 @@ extern const UnmaskModifier kEarlyCommit;
 
 std::span<const UnmaskRule* const> unmask_rules() {
   static constexpr std::array kRules = {
-      &kThresholdRule,        &kQuotaRule,       &kFactorRule,       &kConfidenceThresholdRule,
-      &kOriginRule,           &kMaskgitPlusRule, &kTopkMarginRule,   &kEntropyRule,
-      &kTokensPerForwardRule, &kFrechetRule,     &kEntropyBoundRule, &kMarginRule,
-      &kLocalLeapRule,
+      &kThresholdRule,      &kQuotaRule,
+      &kFactorRule,         &kConfidenceThresholdRule,
+      &kOriginRule,         &kMaskgitPlusRule,
+      &kTopkMarginRule,     &kEntropyRule,
+      &kSdarDynamicRule,    &kSdarStaticRule,
+      &kSdarSequentialRule, &kSdarEntropyRule,
+      &kFastDllmV2Rule,     &kTokensPerForwardRule,
+      &kFrechetRule,        &kEntropyBoundRule,
+      &kMarginRule,         &kLocalLeapRule,
   };
   return kRules;
 }

@@ -49,6 +49,7 @@ struct UnmaskContext {
   std::span<const std::int32_t> masked;       ///< still masked positions of the live block
   std::span<const NumberValue> numbers = {};  ///< those that the rule takes
   Range query = {};                           ///< from the forward's first query row to its last
+  std::int32_t block_length = 0;              ///< positions of the live block
   std::int32_t initial_masked = 0;            ///< how many there were when the block began
   std::int32_t index = 0;  ///< 0-based step within the block, skipped steps included
   std::int32_t steps = 0;  ///< steps of the block's schedule; 0: it has none

@@ -64,7 +64,7 @@ GenerateOption alg_option() {
   std::string names;
   for (const UnmaskRule* rule : unmask_rules()) {
     if (rule->chosen_by != nullptr) continue;
-    names += (names.empty() ? "" : "|") + std::string(rule->name);
+    names += (names.empty() ? "" : ", ") + std::string(rule->name);
   }
   GenerateOption option;
   option.name = "alg";

@@ -42,7 +42,7 @@ bool is_model(const Checkpoint& checkpoint, std::string_view model_type,
               std::string_view architecture, std::string_view gguf_architecture) {
   const Metadata& config = checkpoint.config();
   if (checkpoint.format() == "gguf") {
-    return config.text("general.architecture") == gguf_architecture;
+    return !gguf_architecture.empty() && config.text("general.architecture") == gguf_architecture;
   }
   if (const auto found = config.text("model_type")) return is_same_name(*found, model_type);
   const auto names = config.texts("architectures").value_or(std::vector<std::string>{});
@@ -105,18 +105,31 @@ void check_heads(const Metadata& config, const ModelConfig& model) {
   }
 }
 
-void read_tokens(const Checkpoint& checkpoint, ModelConfig& model) {
+namespace {
+
+std::int32_t read_mask(const Checkpoint& checkpoint, const ModelConfig& model,
+                       const MaskFallback& fallback) {
   const Metadata& config = checkpoint.config();
   const Metadata& generation = checkpoint.generation();
-  const Metadata& mask_source = config.has("mask_token_id") ? config : generation;
-  if (!mask_source.has("mask_token_id")) {
-    fail(ErrorCode::kCorruptFile,
-         "{}: 'mask_token_id': expected the id of the mask token, found none; is this a diffusion "
-         "language model?",
-         config.source());
+  const Metadata& source = config.has("mask_token_id") ? config : generation;
+  if (source.has("mask_token_id")) {
+    return checked_token(source, "mask_token_id", source.required_integer("mask_token_id"),
+                         model.vocab);
   }
-  model.mask_token = checked_token(mask_source, "mask_token_id",
-                                   mask_source.required_integer("mask_token_id"), model.vocab);
+  if (fallback.in_tokenizer) return -1;
+  if (fallback.id && *fallback.id < model.vocab) return *fallback.id;
+  fail(ErrorCode::kCorruptFile,
+       "{}: 'mask_token_id': expected the id of the mask token, found none; is this a diffusion "
+       "language model?",
+       config.source());
+}
+
+}  // namespace
+
+void read_tokens(const Checkpoint& checkpoint, ModelConfig& model, const MaskFallback& fallback) {
+  const Metadata& config = checkpoint.config();
+  const Metadata& generation = checkpoint.generation();
+  model.mask_token = read_mask(checkpoint, model, fallback);
 
   const Metadata& end_source = generation.has("eos_token_id") ? generation : config;
   for (const std::int64_t id :

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "formats/checkpoint.h"
@@ -49,8 +50,15 @@ std::int32_t checked_token(const Metadata& source, std::string_view key, std::in
 void add_end_token(const Metadata& source, std::string_view key, std::int32_t token,
                    ModelConfig& model);
 
-/// Reads mask_token (from config, else from the generation settings) and end_tokens (from the
-/// generation settings, else from config) and checks them against vocab.
-void read_tokens(const Checkpoint& checkpoint, ModelConfig& model);
+/// What a family says of the mask token where no file gives its id.
+struct MaskFallback {
+  std::optional<std::int32_t> id = std::nullopt;
+  bool in_tokenizer = false;  ///< Family::mask_token_texts name it
+};
+
+/// Reads mask_token (from config, else from the generation settings, else as `fallback` says) and
+/// end_tokens (from the generation settings, else from config) and checks them against vocab.
+void read_tokens(const Checkpoint& checkpoint, ModelConfig& model,
+                 const MaskFallback& fallback = {});
 
 }  // namespace fdllm

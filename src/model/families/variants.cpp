@@ -1,6 +1,8 @@
 #include "model/families/variants.h"
 
+#include <algorithm>
 #include <array>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,8 +49,13 @@ void check_layer_types(const Metadata& config) {
 
 }  // namespace
 
-void refuse_unknown_variants(const Metadata& config) {
-  for (const std::string_view key : kFlagsOff) expect_flag(config, key, false, false);
+void refuse_unknown_variants(const Metadata& config, std::span<const std::string_view> computed) {
+  const auto is_computed = [&](std::string_view key) {
+    return std::find(computed.begin(), computed.end(), key) != computed.end();
+  };
+  for (const std::string_view key : kFlagsOff) {
+    if (!is_computed(key)) expect_flag(config, key, false, false);
+  }
   for (const Neutral& neutral : kNumbers) {
     const auto found = config.number(neutral.key);
     if (!found || *found == neutral.value) continue;
@@ -56,7 +63,9 @@ void refuse_unknown_variants(const Metadata& config) {
          "{}: '{}': expected {} or nothing, found {}; this engine does not compute that variant",
          config.source(), neutral.key, neutral.value, *found);
   }
-  for (const std::string_view key : kAbsent) expect_absent(config, key);
+  for (const std::string_view key : kAbsent) {
+    if (!is_computed(key)) expect_absent(config, key);
+  }
   check_layer_types(config);
 }
 

@@ -3,7 +3,7 @@ import { element, uniqueId } from "./dom.js";
 
 /** The groups that the description sorts options into, in the order of the form. */
 const RULES = "Unmask rules";
-const GROUPS = ["Lengths", "Rows", RULES, "Beside any rule", "Sampling", "Where an answer ends",
+const GROUPS = ["Lengths", "Rows", "Models of whole blocks", RULES, "Beside any rule", "Sampling", "Where an answer ends",
   "As the reference"];
 
 const RULE = { name: "rule", kind: "rule", group: RULES, common: true, label: "Unmasking rule",
@@ -33,7 +33,9 @@ export class OptionTable {
     this.rules = (api?.["x-rules"] ?? []).map((rule) => ({
       ...rule, value: rule.chosen_by === "alg" ? rule.name : rule.chosen_by }));
     const numbers = this.rules.flatMap((rule) => rule.numbers);
+    const unused = api?.["x-unused-options"] ?? [];
     const fields = Object.entries(properties).map(fieldOf)
+      .filter(({ name }) => !unused.includes(name))
       .filter(({ name, group }) => group === RULES ? numbers.includes(name)
                                                    : GROUPS.includes(group));
     this.fields = GROUPS.flatMap((group) => [
