@@ -35,7 +35,8 @@ void check_config(const fdllm::ModelConfig& model) {
   require(model.heads > 0 && model.kv_heads > 0 && model.heads % model.kv_heads == 0);
   require(model.head_dim > 0 && model.head_dim % 2 == 0 && model.max_positions > 0);
   require(model.rms_eps > 0 && model.rope_theta >= 1);
-  require(model.mask_token >= 0 && model.mask_token < model.vocab && !model.rules.empty());
+  // -1: the tokenizer knows it.
+  require(model.mask_token >= -1 && model.mask_token < model.vocab);
   for (const std::int32_t token : model.end_tokens) require(token >= 0 && token < model.vocab);
 }
 
