@@ -70,7 +70,8 @@ Json tool_calls_schema() {
       "id": {"type": ["string", "null"]}, "type": {"type": ["string", "null"]},
       "function": {"type": "object", "required": ["name"], "properties": {
         "name": {"type": "string"},
-        "arguments": {"type": ["string", "object"]}}}}}}]})");
+        "arguments": {"type": ["string", "object"]}}}}}},
+    {"const": ""}, {"type": "object", "maxProperties": 0}]})");
 }
 
 }  // namespace fdllm::fields
