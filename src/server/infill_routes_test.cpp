@@ -34,7 +34,7 @@ TEST_F(RouterTest, ASuffixAsksForTheMiddle) {
     if (!choice["finish_reason"].is_null()) reason = choice["finish_reason"];
   }
   EXPECT_EQ(streamed, text);
-  EXPECT_EQ(reason, json["choices"][0]["finish_reason"]);
+  EXPECT_EQ(Json(reason), json["choices"][0]["finish_reason"]);
   const Json stopped =
       post("/v1/completions", body + R"(, "stop": )" + Json(text.substr(1, 1)).dump() + "}");
   EXPECT_EQ(stopped["choices"][0]["text"], text.substr(0, 1));
