@@ -62,7 +62,7 @@ TEST_F(RouterTest, EditorsGetWhatIsMissing) {
     last = Json::parse(event);
     streamed += last["content"];
   }
-  EXPECT_EQ(streamed, json["content"]);
+  EXPECT_EQ(Json(streamed), json["content"]);
   EXPECT_TRUE(last["stop"]);
   // Text of which only a part fits.
   std::string many;
