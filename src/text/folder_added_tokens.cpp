@@ -77,10 +77,14 @@ class Collector {
   void add_special(const Json& value, const std::string& source, const std::string& field) {
     if (value.is_null()) return;
     const JsonFields fields(source);
-    Json entry = value.is_object() ? token(value, true, fields, field)
-                                   : Json{{"content", fields.text(value, field)},
-                                          {"special", true},
-                                          {"normalized", false}};
+    Json entry;
+    if (value.is_object()) {
+      entry = token(value, true, fields, field);
+    } else {
+      entry["content"] = fields.text(value, field);
+      entry["special"] = true;
+      entry["normalized"] = false;
+    }
     const std::string content = entry["content"];
     if (content.empty()) return;
     if (const auto known = ids_.find(content); known != ids_.end()) {
