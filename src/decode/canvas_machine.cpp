@@ -192,17 +192,8 @@ StepEvent CanvasMachine::advance(std::span<const Score> scores) {
   state.refreshes.advance(state.kind, state.block, !state.begun, scores);
   state.growth.observe(tail_scores, state.end_tokens);
   state.stale.ran(plan.query);
-  for (const Candidate& candidate : chosen) {
-    state.canvas.commit(candidate.position, candidate.token);
-    state.stale.committed(candidate.position);
-    event.committed.push_back({candidate.position, candidate.token, candidate.confidence});
-  }
-  for (const Candidate& candidate : candidates) {
-    if (state.canvas.masked(candidate.position)) {
-      event.provisional.push_back({candidate.position, candidate.token, candidate.confidence});
-    }
-  }
-  event.masked = state.canvas.masked_count();
+  commit(chosen, candidates, state.canvas, event);
+  for (const Candidate& candidate : chosen) state.stale.committed(candidate.position);
 
   state.pending.reset();
   state.begun = true;

@@ -58,6 +58,21 @@ std::vector<Candidate> candidates_of(const DecodeSettings& settings,
   return candidates;
 }
 
+void commit(std::span<const Candidate> chosen, std::span<const Candidate> candidates,
+            Canvas& canvas, StepEvent& event) {
+  const auto tell = [&](const Candidate& of, std::vector<TokenEvent>& list) {
+    if (of.position < canvas.answer_end()) list.push_back({of.position, of.token, of.confidence});
+  };
+  for (const Candidate& candidate : chosen) {
+    canvas.commit(candidate.position, candidate.token);
+    tell(candidate, event.committed);
+  }
+  for (const Candidate& candidate : candidates) {
+    if (canvas.masked(candidate.position)) tell(candidate, event.provisional);
+  }
+  event.masked = canvas.masked_count({canvas.prompt_length(), canvas.answer_end()});
+}
+
 bool commits_all(const DecodeSettings& settings, std::span<const Score> scores) {
   return std::any_of(
       settings.modifiers.begin(), settings.modifiers.end(),

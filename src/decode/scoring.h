@@ -3,7 +3,10 @@
 #include <span>
 #include <vector>
 
+#include "fastdllm/events.h"
+
 #include "backend/score.h"
+#include "decode/canvas.h"
 #include "decode/settings.h"
 #include "decode/unmask/rule.h"
 
@@ -20,6 +23,11 @@ ScoreRequest score_request(const DecodeSettings& settings,
 std::vector<Candidate> candidates_of(const DecodeSettings& settings,
                                      std::span<const ScoreRequest> asked,
                                      std::span<const Score> scores, std::int32_t forward);
+
+/// Commits what was chosen of the candidates, and writes committed, provisional and masked of the
+/// event. What lies behind the answer is committed and not told of.
+void commit(std::span<const Candidate> chosen, std::span<const Candidate> candidates,
+            Canvas& canvas, StepEvent& event);
 
 /// A modifier that the request gives says that all scored positions are committed.
 bool commits_all(const DecodeSettings& settings, std::span<const Score> scores);

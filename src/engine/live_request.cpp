@@ -34,7 +34,7 @@ void look_for_stop(LiveRequest& live, const StepEvent& event, const TokenBytes& 
     if (!live.text) {
       const std::int32_t begin = live.decoder->canvas().prompt_length();
       live.text = std::make_unique<AnswerStream>(
-          AnswerStream::Settings{begin, live.canvas_length() - begin, {}, stop, bytes_of});
+          AnswerStream::Settings{begin, live.decoder->canvas().gen_length(), {}, stop, bytes_of});
     }
     live.text->push(event);
     if (live.text->found_stop() && !live.decoder->finished()) {

@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "decode/unmask/ranking.h"
 #include "decode/unmask/rule.h"
 #include "decode/unmask/shared_numbers.h"
@@ -10,13 +8,7 @@ namespace {
 constexpr const RuleNumber* kNumbers[] = {&kThreshold};
 
 std::vector<Candidate> select(const UnmaskContext& context, std::span<const Candidate> candidates) {
-  std::vector<Candidate> order = ranked(candidates);
-  const double threshold = context.number(kThreshold);
-  const auto kept = std::find_if(order.begin() + 1, order.end(), [&](const Candidate& candidate) {
-    return candidate.confidence <= threshold;
-  });
-  order.erase(kept, order.end());
-  return order;
+  return above(ranked(candidates), context.number(kThreshold), 1);
 }
 
 }  // namespace

@@ -57,4 +57,11 @@ std::vector<Candidate> reaching(std::vector<Candidate> ranked, double threshold)
   return ranked;
 }
 
+std::vector<Candidate> above(std::vector<Candidate> ranked, double threshold, std::int32_t least) {
+  auto kept = std::min(ranked.size(), static_cast<std::size_t>(std::max(least, 0)));
+  while (kept < ranked.size() && ranked[kept].confidence > threshold) ++kept;
+  ranked.resize(kept);
+  return ranked;
+}
+
 }  // namespace fdllm

@@ -23,6 +23,9 @@ std::vector<Candidate> top_k(const UnmaskContext& context, std::span<const Candi
 /// The first of `ranked`, and those after it whose confidence reaches `threshold`.
 std::vector<Candidate> reaching(std::vector<Candidate> ranked, double threshold);
 
+/// The first `least` of `ranked`, and those after them whose confidence is above `threshold`.
+std::vector<Candidate> above(std::vector<Candidate> ranked, double threshold, std::int32_t least);
+
 /// The quota of rules that have none.
 inline std::int32_t all_masked(const UnmaskContext& context) {
   return context.masked_count();

@@ -34,24 +34,17 @@ constexpr const RuleNumber* kDynamicNumbers[] = {&kThreshold, &kBlockSteps};
 constexpr const RuleNumber* kStepNumbers[] = {&kBlockSteps};
 constexpr const RuleNumber* kEntropyNumbers[] = {&kEntropyThreshold};
 
-/// What the step commits at least.
+/// What the step commits at least: shares add up to the block, so that none is 0 while masks are
+/// left.
 std::int32_t share(const UnmaskContext& context) {
   const auto given = static_cast<std::int32_t>(context.number(kBlockSteps));
   const std::int32_t block = context.block_length;
-  // A step past the schedule, which only a prompt that ends in the block can leave masks for.
-  return std::max(1, equal_share(block, context.index, given > 0 ? given : block));
+  return equal_share(block, context.index, given > 0 ? given : block);
 }
 
 std::vector<Candidate> dynamic(const UnmaskContext& context,
                                std::span<const Candidate> candidates) {
-  std::vector<Candidate> order = ranked(candidates);
-  const double threshold = context.number(kThreshold);
-  const auto first_below =
-      std::find_if(order.begin(), order.end(),
-                   [&](const Candidate& candidate) { return candidate.confidence <= threshold; });
-  const auto least = std::min<std::ptrdiff_t>(share(context), std::ssize(order));
-  order.erase(std::max(first_below, order.begin() + least), order.end());
-  return order;
+  return above(ranked(candidates), context.number(kThreshold), share(context));
 }
 
 std::vector<Candidate> fixed(const UnmaskContext& context, std::span<const Candidate> candidates) {
