@@ -83,6 +83,19 @@ class Generate(TestCase):
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("no form in GGUF files", done.stderr)
 
+    def test_an_empty_prompt(self):
+        for model in (SDAR, V2):
+            request = {"prompt": "", "gen_length": 5, "ignore_eos": True}
+            self.assertEqual(len(self.answers(model, [request], "--raw")[0]), 5)
+
+    def test_a_mask_that_no_file_names(self):
+        folder = self.copy_model(V2)
+        file = folder / "tokenizer.json"
+        file.write_text(file.read_text().replace("|<MASK>|", "|<NO>|"))
+        done = run("generate", "--model", folder, "--prompt", "Hi")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("expected the mask token '|<MASK>|'", done.stderr)
+
     def test_inspect(self):
         for model, family, rule in ((SDAR, "sdar", "low_confidence_dynamic"),
                                     (V2, "fast_dllm_v2", "above_threshold"),

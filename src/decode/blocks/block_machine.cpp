@@ -21,8 +21,7 @@ class BlockMachine final : public DecodeMachine {
       : canvas_(std::move(canvas)),
         settings_(std::move(settings)),
         end_tokens_(traits.end_tokens),
-        exceptions_(token_exceptions(settings_.options, traits)),
-        seeds_blocks_(settings_.habits->seeds_blocks) {
+        exceptions_(token_exceptions(settings_.options, traits)) {
     enter_block(canvas_.prompt_length() / length() * length());
     unstored_ = {0, live_.begin};
   }
@@ -45,11 +44,11 @@ class BlockMachine final : public DecodeMachine {
 
  private:
   std::int32_t length() const { return settings_.block_length; }
-  bool is_masked(std::int32_t position) const {
-    return position < canvas_.length() && canvas_.masked(position);
-  }
   /// The block's first token comes from the row before it, which has to be run without masks first.
-  bool waits_for_seed() const { return seeds_blocks_ && is_masked(live_.begin); }
+  /// Position 0 has none before it, and scores from itself.
+  bool waits_for_seed() const {
+    return settings_.habits->seeds_blocks && live_.begin > 0 && canvas_.masked(live_.begin);
+  }
 
   void enter_block(std::int32_t begin) {
     live_ = {begin, std::min(begin + length(), canvas_.length())};
@@ -80,7 +79,6 @@ class BlockMachine final : public DecodeMachine {
   DecodeSettings settings_;
   std::vector<std::int32_t> end_tokens_;
   std::vector<TokenException> exceptions_;
-  bool seeds_blocks_;
   Range live_;                    // the live block
   Range unstored_;                // whole blocks without masks whose K/V are not stored yet
   Range part_;                    // its first part that has masks: all of it, or a sub-block
@@ -97,7 +95,7 @@ class BlockMachine final : public DecodeMachine {
 };
 
 ForwardPlan BlockMachine::live_plan() const {
-  const bool small = settings_.block_cache && has_block_kv_ && !is_masked(part_.begin);
+  const bool small = settings_.block_cache && has_block_kv_ && !canvas_.masked(part_.begin);
   return {positions_of(small ? part_ : live_), {{0, live_.end}}, canvas_.masked_positions(part_)};
 }
 
@@ -182,17 +180,7 @@ StepEvent BlockMachine::advance(std::span<const Score> scores) {
   event.attended_rows = step.attended_rows;
   event.scored_rows = static_cast<std::int32_t>(step.scores.size());
   ran(step);
-  for (const Candidate& candidate : chosen) {
-    canvas_.commit(candidate.position, candidate.token);
-    if (candidate.position >= canvas_.answer_end()) continue;
-    event.committed.push_back({candidate.position, candidate.token, candidate.confidence});
-  }
-  for (const Candidate& candidate : candidates) {
-    if (canvas_.masked(candidate.position) && candidate.position < canvas_.answer_end()) {
-      event.provisional.push_back({candidate.position, candidate.token, candidate.confidence});
-    }
-  }
-  event.masked = canvas_.masked_count({canvas_.prompt_length(), canvas_.answer_end()});
+  commit(chosen, candidates, canvas_, event);
 
   pending_.reset();
   ++forwards_;
