@@ -5,9 +5,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "fastdllm/error.h"
-
-#include "formats/checkpoint_test_files.h"
+#include "model/config_testing.h"
 
 namespace fdllm {
 namespace {
@@ -16,6 +14,10 @@ using nlohmann::json;
 using testing_files::safetensors_file;
 using testing_files::TemporaryFolder;
 using testing_files::TestTensor;
+using testing_models::changed;
+using testing_models::expect_error;
+using testing_models::expect_refused;
+using testing_models::read_config;
 
 const json kLladaConfig = json::parse(R"({
   "model_type": "llada", "architectures": ["LLaDAModelLM"],
@@ -86,34 +88,6 @@ void with_checkpoint(const json& config, const json& generation,
   const Family& family = family_of(*checkpoint);
   const ModelConfig model = family.read_config(*checkpoint);
   check(model, resolve_tensors(*checkpoint, family, model));
-}
-
-ModelConfig read_config(const json& config, const json& generation = nullptr) {
-  const TemporaryFolder folder;
-  folder.write("config.json", config.dump());
-  if (!generation.is_null()) folder.write("generation_config.json", generation.dump());
-  folder.write("model.safetensors", safetensors_file({{"x", {1}}}));
-  const auto checkpoint = open_checkpoint(folder.path());
-  return family_of(*checkpoint).read_config(*checkpoint);
-}
-
-json changed(json config, const char* key, json value) {
-  config[key] = std::move(value);
-  return config;
-}
-
-void expect_error(const std::function<void()>& call, ErrorCode code, const std::string& part) {
-  try {
-    call();
-    FAIL() << "expected an error with: " << part;
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), code) << error.what();
-    EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
-  }
-}
-
-void expect_refused(const json& base, const char* key, const json& value, ErrorCode code) {
-  expect_error([&] { read_config(changed(base, key, value)); }, code, key);
 }
 
 TEST(Llada, ReadsItsKeys) {
@@ -324,44 +298,6 @@ TEST(Tokens, GenerationConfigComesFirst) {
       },
       ErrorCode::kCorruptFile,
       "generation_config.json: 'eos_token_id': expected a token from 0 to 9, found 10");
-}
-
-const json kIlladaConfig = json::parse(R"({
-  "model_type": "illada", "architectures": ["ILLaDAForCausalLM"],
-  "hidden_size": 8, "num_attention_heads": 4, "num_key_value_heads": 2, "num_hidden_layers": 1,
-  "intermediate_size": 12, "hidden_act": "silu", "rope_theta": 500000.0, "rms_norm_eps": 1e-5,
-  "vocab_size": 10, "max_position_embeddings": 64, "tie_word_embeddings": true,
-  "attention_bias": false, "mlp_bias": false, "layer_norm_eps": null, "rope_scaling": null,
-  "bos_token_id": 0, "eos_token_id": 2, "pad_token_id": 1
-})");
-
-TEST(Families, Illada) {
-  const ModelConfig config = read_config(kIlladaConfig, {{"eos_token_id", {2, 4}}});
-  EXPECT_EQ(config.family, "illada");
-  EXPECT_EQ(config.mask_token, 5) << "no file names it: the family does";
-  EXPECT_EQ(config.end_tokens, (std::vector<std::int32_t>{2, 4}));
-  EXPECT_EQ(config.logit_shift, 0);
-  EXPECT_EQ(config.kv_heads, 2);
-  EXPECT_TRUE(config.tied_embeddings);
-  EXPECT_FALSE(config.qkv_bias);
-  EXPECT_EQ(config.rope_theta, 500000.0);
-  EXPECT_FLOAT_EQ(config.rms_eps, 1e-5f);
-}
-
-TEST(Families, IlladaRefusesWhatItDoesNotCompute) {
-  const auto with = [](const char* key, const json& value) {
-    json config = kIlladaConfig;
-    config[key] = value;
-    return config;
-  };
-  expect_error([&] { read_config(with("rope_theta", nullptr)); }, ErrorCode::kCorruptFile,
-               "'rope_theta': expected the base of RoPE, found none");
-  expect_error([&] { read_config(with("layer_norm_eps", 1e-5)); }, ErrorCode::kUnsupported,
-               "'layer_norm_eps': expected null");
-  expect_error([&] { read_config(with("attention_bias", true)); }, ErrorCode::kUnsupported,
-               "'attention_bias': expected false, found true");
-  expect_error([&] { read_config(with("vocab_size", 5)); }, ErrorCode::kCorruptFile,
-               "'mask_token_id': expected the id of the mask token");
 }
 
 TEST(Families, UnknownOnesAreNamed) {

@@ -43,6 +43,8 @@ OPTIONS = {
     "block_length": number("Lengths", True, "integer", minimum=1, maximum=2 ** 31 - 1),
     "cache": option("Rows", True, enum=[None, "none", "prefix", "dual"], default="dual"),
     "query_before": number("Rows", False, "integer", minimum=0, default=0),
+    "block_cache": option("Models of whole blocks", type=["boolean", "null"], default=False),
+    "fuse_store": option("Models of whole blocks", type=["boolean", "null"], default=True),
     "steps": number("Unmask rules", True, "integer", minimum=1),
     "threshold": number("Unmask rules", True, minimum=0, maximum=1, default=0.9),
     "factor": number("Unmask rules", exclusiveMinimum=0),
@@ -123,6 +125,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path == "/openapi.json":
             schemas = {"ChatRequest": {"type": "object", "properties": OPTIONS}}
             return self.checked(lambda: self.reply({"x-rules": RULES,
+                                                    "x-unused-options": ["block_cache"],
                                                     "components": {"schemas": schemas}}))
         path = PAGE / ("index.html" if self.path == "/" else self.path.removeprefix("/page/"))
         if path.parent != PAGE or path.suffix not in TYPES or not path.is_file():

@@ -194,6 +194,9 @@ class SettingsTest(MockPage):
         expect(self.field(page, "Early commit")).to_be_visible()
         # No rule of the model takes it.
         expect(self.field(page, "Factor")).to_have_count(0)
+        expect(self.field(page, "Fuse store")).to_be_visible()
+        # It belongs to other models.
+        expect(self.field(page, "Block cache")).to_have_count(0)
         self.field(page, "Unmasking rule").select_option("Entropy")
         self.field(page, "Steps").fill("32")
         self.field(page, "Cache").select_option("None")

@@ -14,9 +14,10 @@
 namespace fdllm {
 namespace {
 
-constexpr std::array<std::string_view, 10> kFlagsOff = {
+constexpr std::array<std::string_view, 11> kFlagsOff = {
     "use_sliding_window", "is_causal",  "mlp_bias",  "use_qk_norm",       "qk_norm",
-    "qk_layernorm",       "norm_after", "use_alibi", "parallel_residual", "use_parallel_residual"};
+    "qk_layernorm",       "norm_after", "use_alibi", "parallel_residual", "use_parallel_residual",
+    "use_regular_causal"};
 
 // Nothing, or a number that changes nothing.
 struct Neutral {
