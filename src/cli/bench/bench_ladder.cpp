@@ -336,8 +336,8 @@ void add_ladder_options(CLI::App& app, BenchLadderFlags& flags) {
       ->type_name("N,...")
       ->group(group);
   app.add_option("--out", flags.out,
-                 "folder for ladder.json (tools/plot.py draws it) and ladder.md; a ladder that is "
-                 "there is gone on with, cell by cell")
+                 "folder for ladder.json (tools/plot.py draws it) and ladder.md; cells that are "
+                 "there already are not measured again")
       ->type_name("DIR")
       ->group(group);
   app.add_flag("--fresh", flags.fresh, "measure again what is there")->group(group);

@@ -268,7 +268,7 @@ void add_task_options(CLI::App& app, EvalFlags& flags) {
 void add_result_options(CLI::App& app, EvalFlags& flags) {
   const char* group = "Results";
   app.add_option("--output", flags.output,
-                 "log, a line a question; the same command goes on where it was stopped")
+                 "log, a line a question; the same command, given again, skips what it holds")
       ->type_name("F.jsonl")
       ->group(group);
   app.add_flag("--json", flags.json, "print the summary as one JSON object")->group(group);

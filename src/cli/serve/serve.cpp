@@ -139,7 +139,7 @@ void add_defaults(CLI::App& app, GenerateOptions& defaults) {
     const GenerateOption& option = *find_generate_option(name);
     app.add_option_function<std::string>(
            "--" + option.name, [&](const std::string& value) { option.set(defaults, value); },
-           "of requests that give none: " + option.help)
+           "for requests that don't say it: " + option.help)
         ->type_name(option.value_name)
         ->group("Server");
   }

@@ -12,8 +12,8 @@ constexpr RuleNumber kBound = {
     .name = "entropy_bound",
     .value_name = "G",
     .help =
-        "commit the most certain tokens whose entropies together, but for the largest, are at "
-        "most G nats",
+        "commit the most certain tokens, as long as their entropies without the largest add up to "
+        "at most G nats",
     .range = {.greatest = 65536},
 };
 

@@ -7,7 +7,9 @@ namespace {
 constexpr RuleNumber kFactor = {
     .name = "factor",
     .value_name = "F",
-    .help = "LLaDA: commit by the paper's factor rule",
+    .help =
+        "LLaDA: commit the n most confident tokens, as long as the nth has at least 1 - F / (n + "
+        "1)",
     .range = {.above_least = true},
 };
 

@@ -14,8 +14,8 @@ constexpr RuleNumber kMargin = {
     .name = "frechet",
     .value_name = "D",
     .help =
-        "commit what is right together whatever the joint distribution, with margin D (0.25 is "
-        "its authors'; smaller commits more)",
+        "commit the most confident tokens, as long as their confidences alone show that they are "
+        "right together, with margin D (0.25 is its authors'; smaller commits more)",
     .range = {.greatest = 1},
 };
 

@@ -17,7 +17,7 @@ constexpr std::int32_t kReach = 4;
 constexpr RuleNumber kRelaxedThreshold = {
     .name = "relaxed_threshold",
     .value_name = "P",
-    .help = "beside --threshold: within 4 positions of a token that reaches it, P suffices",
+    .help = "beside --threshold: a token within 4 positions of one that reaches it needs only P",
     .range = {.greatest = 1},
     .at_most = &kThreshold,
 };
