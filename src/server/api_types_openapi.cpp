@@ -235,18 +235,16 @@ Doc either(const std::pair<std::string, std::string>& one,
   return choices;
 }
 
-Doc schemas(const ModelInfo& info) {
-  const auto calls = info.reads_tool_calls ? fields::ToolCalls::kRead : fields::ToolCalls::kRefused;
-  const Doc messages = fields::messages_schema(calls);
-  const Doc text = {{"type", "string"}};
-  const Doc text_or_null = {{"type", {"string", "null"}}};
-  const Doc flag_or_null = {"boolean", "null"};
-  Doc all;
-  all["Error"] = Doc::parse(kErrorSchema);
-  all["Usage"] = Doc::parse(kUsageSchema);
-  all["Answer"] = answer_schema();
-  all["ChatRequest"] = generation_schema(kChat, {{"messages", messages}}, {"messages"});
-  all["CompletionRequest"] = generation_schema(
+Doc text_or_null() {
+  return {{"type", {"string", "null"}}};
+}
+
+Doc flag_or_null(bool otherwise) {
+  return {{"type", {"boolean", "null"}}, {"default", otherwise}};
+}
+
+Doc completion_schema() {
+  return generation_schema(
       kCompletion,
       {{"prompt", Doc::parse(kPromptSchema)},
        {"echo", {{"type", {"boolean", "null"}}}},
@@ -257,6 +255,9 @@ Doc schemas(const ModelInfo& info) {
         {{"type", {"string", "null"}},
          {"description", "the answer is what is missing between prompt and suffix"}}}},
       {"prompt"});
+}
+
+Doc infill_schema() {
   const Doc holes = {
       {"type", {"string", "null"}},
       {"pattern", R"(<\|hole:[1-9][0-9]{0,5}(-[1-9][0-9]{0,5})?\|>)"},
@@ -269,42 +270,62 @@ Doc schemas(const ModelInfo& info) {
     infill["properties"][name] = {{"type", "null"}};
   }
   infill["oneOf"] = either({"text", "string"}, {"parts", "array"});
-  all["InfillRequest"] = std::move(infill);
+  return infill;
+}
+
+Doc editor_schema() {
   Doc editor = generation_schema(
       kEditor,
-      {{"input_prefix", text_or_null},
-       {"input_suffix", text_or_null},
+      {{"input_prefix", text_or_null()},
+       {"input_suffix", text_or_null()},
        {"prompt", {{"type", {"string", "null"}}, {"description", "how the answer begins"}}},
        {"input_extra", Doc::parse(kExtraSchema)}},
       {});
   editor["properties"]["n"] = {{"enum", {1, nullptr}}};
   editor["anyOf"] = {{{"required", {"input_prefix"}}}, {{"required", {"input_suffix"}}}};
-  all["EditorRequest"] = std::move(editor);
+  return editor;
+}
+
+Doc tokenize_schema(const Doc& messages) {
   Doc tokenize = {
       {"type", "object"},
       {"additionalProperties", false},
       {"oneOf", either({"prompt", "string"}, {"messages", "array"})},
       {"properties",
-       {{"prompt", text_or_null},
+       {{"prompt", text_or_null()},
         {"messages", {{"anyOf", {{{"type", "null"}}, messages}}}},
-        {"model", text_or_null},
-        {"add_generation_prompt", {{"type", flag_or_null}, {"default", true}}},
+        {"model", text_or_null()},
+        {"add_generation_prompt", flag_or_null(true)},
         {"add_special_tokens",
-         {{"type", flag_or_null},
+         {{"type", {"boolean", "null"}},
           {"description",
            "BOS and EOS as the model's files ask; default true for a prompt, false for messages"}}},
-        {"return_token_strs", {{"type", flag_or_null}, {"default", false}}}}}};
+        {"return_token_strs", flag_or_null(false)}}}};
   for (const NeutralField& field : neutral_fields()) {
     if ((field.endpoints & kTokenize) == 0) continue;
     tokenize["properties"][std::string(field.name)] = Doc(neutral_schema(field));
   }
-  all["TokenizeRequest"] = std::move(tokenize);
+  return tokenize;
+}
+
+Doc schemas(const ModelInfo& info) {
+  const auto calls = info.reads_tool_calls ? fields::ToolCalls::kRead : fields::ToolCalls::kRefused;
+  const Doc messages = fields::messages_schema(calls);
+  Doc all;
+  all["Error"] = Doc::parse(kErrorSchema);
+  all["Usage"] = Doc::parse(kUsageSchema);
+  all["Answer"] = answer_schema();
+  all["ChatRequest"] = generation_schema(kChat, {{"messages", messages}}, {"messages"});
+  all["CompletionRequest"] = completion_schema();
+  all["InfillRequest"] = infill_schema();
+  all["EditorRequest"] = editor_schema();
+  all["TokenizeRequest"] = tokenize_schema(messages);
   all["DetokenizeRequest"] = {{"type", "object"},
                               {"additionalProperties", false},
                               {"required", {"tokens"}},
                               {"properties",
                                {{"tokens", {{"type", "array"}, {"items", reference("TokenId")}}},
-                                {"model", text_or_null}}}};
+                                {"model", text_or_null()}}}};
   all["TokenId"] = {{"type", "integer"}, {"minimum", 0}, {"maximum", info.vocab - 1}};
   return all;
 }

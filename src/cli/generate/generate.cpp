@@ -165,7 +165,8 @@ class ResultWriter {
   bool cancelled_ = false;
 };
 
-int run_generate(const GenerateFlags& flags) {
+/// Throws kInvalidArgument for flags that contradict each other.
+void check_flags(const GenerateFlags& flags) {
   if (flags.raw && flags.system) {
     fail(ErrorCode::kInvalidArgument,
          "--system contradicts --raw: a raw prompt has no chat template to put it in");
@@ -183,6 +184,10 @@ int run_generate(const GenerateFlags& flags) {
   if (flags.visual && flags.json) {
     fail(ErrorCode::kInvalidArgument, "--visual contradicts --json: both write to stdout");
   }
+}
+
+int run_generate(const GenerateFlags& flags) {
+  check_flags(flags);
   const std::vector<PromptSpec> specs = read_prompts(flags);
   const bool visual = flags.visual && is_terminal(STDOUT_FILENO);
   if (flags.visual && !visual) {
