@@ -88,7 +88,8 @@ Trace parse_block_trace(const nlohmann::json& line, std::string_view where) {
   trace.options.fuse_store = false;
   trace.output_ids = fields.token_ids("output_ids");
   // What a defect does need not make sense.
-  if (!trace.quirk) trace.forwards = read_forwards(fields, prompt, *trace.options.gen_length);
+  const std::int32_t end = prompt + *trace.options.gen_length;
+  if (!trace.quirk) trace.forwards = read_forwards(fields, {prompt, end}, end);
   return trace;
 }
 

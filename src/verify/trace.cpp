@@ -56,7 +56,8 @@ GenerateOptions read_options(const TraceFields& fields) {
       set_option(fields, option.name, *text, options);
     }
   }
-  fields.required("cache", "none, prefix or dual");
+  // Models that attend whole blocks have none to choose.
+  if (!options.fuse_store) fields.required("cache", "none, prefix or dual");
   options.gen_length = fields.required_integer("gen_length", 1, kMaxLength);
   options.block_length = fields.required_integer("block_length", 1, kMaxLength);
   // Where older lines have what the public implementation lacks, as texts.
@@ -124,8 +125,11 @@ Trace parse_trace(std::string_view line, std::string_view where) {
     fail(ErrorCode::kCorruptFile, "{}: 'output_ids': expected {} tokens (gen_length), found {}",
          where, gen_length, trace.output_ids.size());
   }
-  trace.forwards =
-      read_forwards(fields, static_cast<std::int32_t>(trace.prompt_ids.size()), gen_length);
+  const auto prompt = static_cast<std::int32_t>(trace.prompt_ids.size());
+  const Range answer{prompt, prompt + gen_length};
+  // A model that attends whole blocks has masks behind the answer, up to the end of its block.
+  const std::int32_t block = trace.options.fuse_store ? *trace.options.block_length : 1;
+  trace.forwards = read_forwards(fields, answer, answer.end + (block - answer.end % block) % block);
   check_output(fields, trace);
   return trace;
 }

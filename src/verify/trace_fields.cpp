@@ -27,10 +27,8 @@ std::string model_name(const TraceFields& fields) {
   bad_field(fields.where(), "model", "a folder name without slashes", &value);
 }
 
-std::vector<TraceForward> read_forwards(const TraceFields& fields, std::int32_t prompt_length,
-                                        std::int32_t gen_length) {
-  const Range canvas{0, prompt_length + gen_length};
-  const Range answer{prompt_length, canvas.end};
+std::vector<TraceForward> read_forwards(const TraceFields& fields, Range answer,
+                                        std::int32_t canvas_end) {
   std::vector<TraceForward> forwards;
   std::unordered_set<std::int32_t> committed;
   for (const Json& value : fields.required_list("forwards")) {
@@ -38,9 +36,9 @@ std::vector<TraceForward> read_forwards(const TraceFields& fields, std::int32_t 
     const TraceFields forward_fields(value, fields.where());
     const auto [begin, end] =
         forward_fields.pair(forward_fields.required("query", "[first, end)"), "query");
-    if (begin >= end || end > canvas.end) {
+    if (begin >= end || end > canvas_end) {
       bad_field(fields.where(), "query",
-                fmt::format("a range that isn't empty in [0, {})", canvas.end), &value["query"]);
+                fmt::format("a range that isn't empty in [0, {})", canvas_end), &value["query"]);
     }
     TraceForward forward{{begin, end}, {}};
     for (const Json& entry : forward_fields.required_list("unmasked")) {

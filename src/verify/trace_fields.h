@@ -125,8 +125,8 @@ class TraceFields {
 /// The folder's name in 'model'.
 std::string model_name(const TraceFields& fields);
 
-/// 'forwards': of a prompt of so many tokens and an answer of at most so many.
-std::vector<TraceForward> read_forwards(const TraceFields& fields, std::int32_t prompt_length,
-                                        std::int32_t gen_length);
+/// 'forwards' that commit positions of `answer` and feed any before `canvas_end`.
+std::vector<TraceForward> read_forwards(const TraceFields& fields, Range answer,
+                                        std::int32_t canvas_end);
 
 }  // namespace fdllm

@@ -83,6 +83,17 @@ class Generate(TestCase):
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("no form in GGUF files", done.stderr)
 
+    def test_a_trace_is_replayed(self):
+        for model, options in ((SDAR, ()), (SDAR, ("--no-eos-stop", "--block-length", 8)),
+                               (V2, ("--threshold", 0.5)), (V2, ("--block-cache",)),
+                               (ILLADA, ())):
+            trace = self.folder / "trace.jsonl"
+            trace.unlink(missing_ok=True)
+            self.succeed("generate", "--model", model, "--prompt", "Sam has 18 rocks.",
+                         "--gen-length", 37, "--weights", "f32", "--trace", trace, *options)
+            done = self.succeed("verify", trace, "--model", model)
+            self.assertEqual(done.stdout.splitlines()[-1], "1 passed, 0 failed")
+
     def test_an_empty_prompt(self):
         for model in (SDAR, V2):
             request = {"prompt": "", "gen_length": 5, "ignore_eos": True}
