@@ -232,7 +232,7 @@ DecodeSettings resolve_settings(const GenerateOptions& given, const DecodeTraits
          settings.plan.cache->name);
   }
   settings.habits = &habits_of(traits.reference);
-  settings.rule = &choose_rule(options, traits.reference, *settings.plan.cache);
+  settings.rule = &choose_rule(options, traits.reference);
   settings.numbers = resolve_numbers(options, *settings.rule);
   for (const UnmaskModifier* modifier : unmask_modifiers()) {
     const std::optional<double> value = given_number(options, *modifier->number);

@@ -94,7 +94,7 @@ void read_other(const std::string& field, std::string_view name, const Json& val
   if (value.is_null()) return;
   if (is_one_of(kTexts, name)) {
     message.fields.emplace_back(name, Json(read_text(field, value)).dump());
-  } else if (name == "tool_calls" && !value.is_null() && value != Json::array()) {
+  } else if (name == "tool_calls" && !is_empty(value)) {
     message.fields.emplace_back(name, read_tool_calls(field, value));
   }
 }

@@ -62,6 +62,15 @@ TEST(Messages, ArgumentsOfToolCallsAreObjectsInTheirOrder) {
   EXPECT_EQ(arguments(R"("[1]")"), R"([{"function": {"name": "f", "arguments": "[1]"}}])");
 }
 
+TEST(Messages, EmptyCallsAreNone) {
+  // The schema says so too.
+  for (const char* none : {"null", "[]", "{}", R"("")"}) {
+    const ChatMessage message = read_one(
+        std::string(R"({"role": "assistant", "content": "x", "tool_calls": )") + none + "}");
+    EXPECT_TRUE(message.fields.empty()) << none;
+  }
+}
+
 TEST(Messages, RefusalsNameTheField) {
   const auto refused = [](const std::string& fields) {
     try {

@@ -37,7 +37,7 @@ std::vector<GenerateOption> length_options() {
       common(option<&Options::block_length>(
           "block-length", "N",
           "tokens of a block; the last one is shorter where N doesn't divide gen-length "
-          "(default 32; uncached Dream has no blocks)",
+          "(default 32, or what a model of whole blocks says; uncached Dream has no blocks)",
           "", NumberRange{.least = 1})),
       option<&Options::initial_length>(
           "initial-length", "N",

@@ -65,16 +65,14 @@ const UnmaskRule& chosen_rule(const GenerateOptions& options, const Rules& famil
 
 /// What was given is nothing that the rule takes.
 [[noreturn]] void refuse(std::string_view option, const UnmaskRule& rule, const Rules& takers,
-                         const CachePolicy& cache, const Rules& family) {
+                         const Rules& family) {
   if (takers.empty()) {
     fail(ErrorCode::kInvalidArgument,
-         "'{}': no rule of this model's family takes it with cache {} (its rules: {}); leave it "
-         "out",
-         option, cache.name, names_of(family));
+         "'{}': no rule of this model's family takes it (its rules: {}); leave it out", option,
+         names_of(family));
   }
-  fail(ErrorCode::kInvalidArgument,
-       "'{}': the rule {} does not take it with cache {}; those that do: {}{}", option, rule.name,
-       cache.name, names_of(takers), rule.chosen_by == nullptr ? " (see 'alg')" : "");
+  fail(ErrorCode::kInvalidArgument, "'{}': the rule {} does not take it; those that do: {}{}",
+       option, rule.name, names_of(takers), rule.chosen_by == nullptr ? " (see 'alg')" : "");
 }
 
 template <typename Takes>
@@ -97,8 +95,7 @@ bool has_schedule(const UnmaskRule& rule, const CachePolicy& cache) {
          (rule.schedule == Schedule::kUncached && !cache.keeps_rows);
 }
 
-const UnmaskRule& choose_rule(const GenerateOptions& options, ReferenceFamily reference,
-                              const CachePolicy& cache) {
+const UnmaskRule& choose_rule(const GenerateOptions& options, ReferenceFamily reference) {
   const Rules family = rules_of(reference);
   check(!family.empty(), "a family without unmask rules");
   const UnmaskRule& rule = chosen_rule(options, family);
@@ -106,7 +103,7 @@ const UnmaskRule& choose_rule(const GenerateOptions& options, ReferenceFamily re
     if (number == &kSteps || is_modifier(*number)) continue;
     if (!given_number(options, *number) || takes(rule, *number)) continue;
     refuse(number->name, rule,
-           filtered(family, [&](const UnmaskRule& other) { return takes(other, *number); }), cache,
+           filtered(family, [&](const UnmaskRule& other) { return takes(other, *number); }),
            family);
   }
   const FamilyHabits& habits = habits_of(reference);
@@ -114,9 +111,9 @@ const UnmaskRule& choose_rule(const GenerateOptions& options, ReferenceFamily re
     return habits.random_confidence && !is_of_distribution(of.measure);
   };
   if (options.remasking != Remasking::kLowConfidence && !takes_random(rule)) {
-    refuse("remasking", rule, filtered(family, takes_random), cache, family);
+    refuse("remasking", rule, filtered(family, takes_random), family);
   }
-  if (options.cfg_scale != 0 && !habits.guidance) refuse("cfg_scale", rule, {}, cache, family);
+  if (options.cfg_scale != 0 && !habits.guidance) refuse("cfg_scale", rule, {}, family);
   return rule;
 }
 

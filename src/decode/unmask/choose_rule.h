@@ -13,10 +13,9 @@ namespace fdllm {
 std::optional<double> given_number(const GenerateOptions& options, const RuleNumber& number);
 
 /// The rule that the options choose, of those that serve the family. Every number that they give is
-/// one that it takes with this cache; but for steps, which a rule without a schedule ignores, as
-/// the reference does. Throws kInvalidArgument naming what contradicts.
-const UnmaskRule& choose_rule(const GenerateOptions& options, ReferenceFamily family,
-                              const CachePolicy& cache);
+/// one that it takes; but for steps, which a rule without a schedule ignores, as the reference
+/// does. Throws kInvalidArgument naming what contradicts.
+const UnmaskRule& choose_rule(const GenerateOptions& options, ReferenceFamily family);
 
 /// The values of the numbers that the rule takes, besides steps. Throws kInvalidArgument.
 std::vector<NumberValue> resolve_numbers(const GenerateOptions& options, const UnmaskRule& rule);
