@@ -138,6 +138,7 @@ class Serve(TestCase):
             self.assertIn("can't fill holes", answer["error"]["message"])
             api = server.ask("/openapi.json")[2]
             self.assertIn("preset", api["x-unused-options"])
+            self.assertIn("cache", api["x-unused-options"])
             self.assertNotIn("block_length", api["x-unused-options"])
             self.assertEqual(api["x-rules"][0]["name"], "low_confidence_dynamic")
 

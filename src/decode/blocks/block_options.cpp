@@ -53,6 +53,7 @@ std::vector<GenerateOption> block_options() {
 std::vector<std::string> options_of_others(const DecodeTraits& traits) {
   if (traits.causal_block == 0) return {kOfBlocks.begin(), kOfBlocks.end()};
   std::vector<std::string> names(kOfCanvases.begin(), kOfCanvases.end());
+  names.emplace_back("cache");  // none gives the same answer, later
   if (!habits_of(traits.reference).guidance) names.emplace_back("cfg-scale");
   if (habits_of(traits.reference).sub_block_length == 0) {
     names.insert(names.end(), kOfBlocks.begin(), kOfBlocks.begin() + 2);

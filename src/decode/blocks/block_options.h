@@ -12,7 +12,8 @@ namespace fdllm {
 /// The options of models whose rows attend whole blocks.
 std::vector<GenerateOption> block_options();
 
-/// Names of the options that only the other kind of model takes.
+/// Names of the options that a form need not offer: those that only the other kind of model takes,
+/// and those that choose nothing here.
 std::vector<std::string> options_of_others(const DecodeTraits& traits);
 
 /// Throws kInvalidArgument naming an option that only the other kind of model takes: of canvases
